@@ -1,0 +1,197 @@
+"""The training sets of the embedded `mini` checkpoint, from a folder of raw public files.
+
+    python examples/mini_data.py RAW DIR
+
+Reads   RAW/captions/chebi20/validation.txt, RAW/captions/chebi_ontology/*.obo and the Swiss-Prot
+        flat files under RAW/proteins: only sources whose licence (CC BY 4.0) allows redistribution.
+Leaves  out every molecule of RAW/captions/chebi20/test.txt, stereo and salts ignored.
+Writes  DIR/captions and DIR/proteins, for `datasets.load_dataset`, each with the splits train and
+        validation. A molecule (by structure key) and a cluster of similar proteins are on one side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import chain, combinations
+from pathlib import Path
+from typing import Any
+
+from biomedgpt_hf.data import chebi20, uniprotqa
+from biomedgpt_hf.data.sources import describe_source
+from biomedgpt_hf.data.writer import DatasetWriter, RejectedRecord
+
+CAPTIONS = ("captions/chebi20/validation.txt", "captions/chebi_ontology/*.obo")
+TEST_CAPTIONS = ("captions/chebi20/test.txt",)
+PROTEINS = (
+    "proteins/uniprot_flat/swissprot*.dat",
+    "proteins/small_files/*.txt",
+    "proteins/small_files/*.dat",
+    "proteins/small_files/uniprot_core/*",
+)
+VALIDATION_MOLECULES = 500
+VALIDATION_PROTEINS = 0.1
+KMER, CONTAINMENT = 5, 0.3  # two proteins that share 30 % of the shorter one's 5-mers are similar
+# Half of the training rows ask in other words than the paper, so that the answer does not hang on
+# one sentence. Validation always asks as the paper does.
+PARAPHRASES = {
+    "molecule_caption": (
+        "Describe this molecule.",
+        "What is this molecule?",
+        "Tell me about this molecule.",
+        "What is known about this molecule?",
+    ),
+    "molecule_definition": ("Define this molecule.", "How is this molecule defined?"),
+    "protein_function": (
+        "What does this protein do?",
+        "Please describe the function of this protein.",
+    ),
+    "protein_names": ("What is this protein called?", "What is the name of this protein?"),
+    "protein_family": (
+        "Which protein family does this protein belong to?",
+        "What is the family of this protein?",
+    ),
+    "protein_location": (
+        "Where in the cell is this protein found?",
+        "Where is this protein located?",
+    ),
+}
+
+
+def find(raw: Path, patterns: Iterable[str]) -> list[Path]:
+    """Return the files under `raw` that match, in a fixed order; each pattern must match one."""
+    found = []
+    for pattern in patterns:
+        paths = sorted(path for path in raw.glob(pattern) if path.is_file())
+        if not paths:
+            raise FileNotFoundError(f"{raw / pattern}: there is no such file.")
+        found += paths
+    return found
+
+
+def paraphrased(row: dict[str, Any], chance: random.Random) -> dict[str, Any]:
+    """Return the row, in half of the cases with its question in other words."""
+    if chance.random() < 0.5:
+        row["messages"][0]["content"][-1]["text"] = chance.choice(PARAPHRASES[row["task"]])
+    return row
+
+
+def open_writer(
+    output: Path, name: str, description: str, rows: list[Path], exclude: list[Path], seed: int
+) -> DatasetWriter:
+    """Return the writer of one of the two sets."""
+    sources = [{**describe_source(path), "role": "rows"} for path in rows]
+    sources += [{**describe_source(path), "role": "exclusion"} for path in exclude]
+    return DatasetWriter(output, name=name, description=description, sources=sources, options={"seed": seed})
+
+
+def build_captions(raw: Path, output: Path, seed: int) -> dict[str, Any]:
+    """Write the captions; one of each held-out molecule, and all of the others'."""
+    sources, exclude = find(raw, CAPTIONS), find(raw, TEST_CAPTIONS)
+    excluded = chebi20.structure_keys(exclude)
+    chance = random.Random(seed)
+    captions: dict[str, list[chebi20.Caption]] = defaultdict(list)
+    seen: set[str] = set()
+    description = "Molecules described in ChEBI's words, the molecules of ChEBI-20's test left out."
+    with open_writer(output, "mini: captions", description, sources, exclude, seed) as writer:
+        for caption in chain.from_iterable(map(chebi20.read_captions, sources)):
+            writer.count_read()
+            try:
+                key = chebi20.check_caption(caption, excluded, seen)
+                captions[key].append(caption)
+            except RejectedRecord as rejected:
+                place = {"source": caption.file, "line": caption.line, "id": caption.id}
+                writer.reject(rejected.reason, **place, detail=rejected.detail)
+        candidates = sorted(key for key, group in captions.items() if group[0].task == "molecule_caption")
+        held_out = set(chance.sample(candidates, VALIDATION_MOLECULES))
+        for key, group in captions.items():
+            if key in held_out:
+                writer.write("validation", chebi20.caption_row(group[0]))
+                for caption in group[1:]:
+                    place = {"source": caption.file, "line": caption.line, "id": caption.id}
+                    writer.reject("another caption of a held-out molecule", **place, detail=key)
+            else:
+                for caption in group:
+                    writer.write("train", paraphrased(chebi20.caption_row(caption), chance))
+    return writer.manifest
+
+
+def build_proteins(raw: Path, output: Path, seed: int) -> dict[str, Any]:
+    """Write the four questions about each reviewed protein; similar proteins share a split."""
+    sources = find(raw, PROTEINS)
+    chance = random.Random(seed)
+    proteins: dict[str, tuple[str, list[dict[str, Any]]]] = {}
+    description = "Questions about reviewed proteins, answered from UniProtKB/Swiss-Prot."
+    with open_writer(output, "mini: proteins", description, sources, [], seed) as writer:
+        for entry in chain.from_iterable(map(uniprotqa.read_entries, sources)):
+            writer.count_read()
+            try:
+                if entry.id in proteins:
+                    raise RejectedRecord("duplicate", entry.id)
+                record = uniprotqa.parse_entry(entry, reviewed_only=True)
+                proteins[entry.id] = record.sequence, uniprotqa.protein_rows(record)
+            except RejectedRecord as rejected:
+                place = {"source": entry.file, "line": entry.line, "id": entry.id}
+                writer.reject(rejected.reason, **place, detail=rejected.detail)
+        sequences = {accession: sequence for accession, (sequence, _) in proteins.items()}
+        held_out = hold_out(similar_proteins(sequences), VALIDATION_PROTEINS, chance)
+        for accession, (_, rows) in proteins.items():
+            for row in rows:
+                if accession in held_out:
+                    writer.write("validation", row)
+                else:
+                    writer.write("train", paraphrased(row, chance))
+    return writer.manifest
+
+
+def similar_proteins(sequences: dict[str, str]) -> list[list[str]]:
+    """Return the proteins in groups: single linkage over shared k-mers, see `CONTAINMENT`."""
+    kmers = {
+        name: {sequence[i : i + KMER] for i in range(len(sequence) - KMER + 1)} or {sequence}
+        for name, sequence in sequences.items()
+    }
+    owners = defaultdict(list)
+    for name, words in kmers.items():
+        for word in words:
+            owners[word].append(name)
+    shared: dict[tuple[str, str], int] = defaultdict(int)
+    for names in owners.values():
+        for pair in combinations(names, 2):
+            shared[pair] += 1
+    group = {name: [name] for name in kmers}
+    for (first, second), count in shared.items():
+        alike = count >= CONTAINMENT * min(len(kmers[first]), len(kmers[second]))
+        if alike and group[first] is not group[second]:
+            group[first] += group[second]
+            for name in group[second]:
+                group[name] = group[first]
+    return list({id(names): names for names in group.values()}.values())
+
+
+def hold_out(groups: list[list[str]], share: float, chance: random.Random) -> set[str]:
+    """Return whole groups, drawn at random, that hold about this share of the names."""
+    wanted = share * sum(map(len, groups))
+    held_out: set[str] = set()
+    for names in chance.sample(groups, len(groups)):
+        if len(held_out) + len(names) <= wanted:
+            held_out.update(names)
+    return held_out
+
+
+def main() -> None:
+    """Build both sets and show their counts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("raw", type=Path, help="folder with captions/ and proteins/")
+    parser.add_argument("output", type=Path, help="folder to make")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for name, build in (("captions", build_captions), ("proteins", build_proteins)):
+        manifest = build(arguments.raw, arguments.output / name, arguments.seed)
+        print(name, manifest["counts"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Rows to training batches: labels on the answers only, in the original's token layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from biomedgpt_hf.data.schema import to_conversation
+
+IGNORE_INDEX = -100
+
+
+class BioMedGPTDataCollator:
+    """Makes one batch of rows as `datasets` gives them (see `schema` for their form).
+
+    The processor's chat template lays out each conversation and marks the assistant's tokens, end
+    of sequence included; these are the labels. Everything else is -100: system and user turns,
+    placeholders, padding.
+
+    Args:
+        processor: has `apply_chat_template` as processors of transformers do; where it has
+            `molecule_token_id` and `protein_token_id`, no label is ever one of them.
+        padding_side: "right" for training, as the original does.
+        max_length: most tokens a row may have, atoms and residues included; None for no limit
+            beyond the processor's own.
+        processor_kwargs: options of the processor's call, e.g. {"truncation": True} for proteins.
+        **template_arguments: passed on to `apply_chat_template`, e.g. `chat_template`.
+    """
+
+    def __init__(
+        self,
+        processor: Any,
+        padding_side: str = "right",
+        max_length: int | None = None,
+        processor_kwargs: Mapping[str, Any] | None = None,
+        **template_arguments: Any,
+    ) -> None:
+        if padding_side not in ("left", "right"):
+            raise ValueError(f"padding_side must be 'left' or 'right', got {padding_side!r}.")
+        self.processor = processor
+        self.max_length = max_length
+        self.processor_kwargs = {**(processor_kwargs or {}), "padding": True, "padding_side": padding_side}
+        self.template_arguments = template_arguments
+        token_ids = (getattr(processor, f"{item}_token_id", None) for item in ("molecule", "protein"))
+        self.placeholder_ids = [token_id for token_id in token_ids if token_id is not None]
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """Return the processor's tensors and `labels`, int64 [B, T].
+
+        Raises:
+            ValueError: a row has no assistant message, breaks the row's rules (`InvalidRowError`),
+                is longer than `max_length`, or gets no label from the template; names its id.
+        """
+        conversations = [self._conversation(row) for row in rows]
+        batch = dict(
+            self.processor.apply_chat_template(
+                conversations,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                return_assistant_tokens_mask=True,
+                processor_kwargs=dict(self.processor_kwargs),
+                **self.template_arguments,
+            )
+        )
+        self._check_lengths(rows, batch)
+        input_ids = batch["input_ids"]
+        answered = torch.as_tensor(batch.pop("assistant_masks")).bool()
+        answered &= batch["attention_mask"].bool()
+        for token_id in self.placeholder_ids:
+            answered &= input_ids != token_id
+        for row, has_label in zip(rows, answered.any(dim=1).tolist(), strict=True):
+            if not has_label:
+                raise ValueError(
+                    f"Row {row.get('id')!r} has no token to learn: the chat template marks no "
+                    "assistant token. Put the answer inside {% generation %} in the template."
+                )
+        batch["labels"] = input_ids.masked_fill(~answered, IGNORE_INDEX)
+        return batch
+
+    def _conversation(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        conversation = to_conversation(row)
+        if not any(message["role"] == "assistant" for message in conversation):
+            raise ValueError(
+                f"Row {row.get('id')!r} has no assistant message, so there is nothing to learn. "
+                "Add the answer, or leave the row out of training."
+            )
+        return conversation
+
+    def _check_lengths(self, rows: Sequence[Mapping[str, Any]], batch: Mapping[str, Any]) -> None:
+        if self.max_length is None:
+            return
+        for row, length in zip(rows, batch["attention_mask"].sum(dim=1).tolist(), strict=True):
+            if length > self.max_length:
+                raise ValueError(
+                    f"Row {row.get('id')!r} has {length} tokens, more than max_length="
+                    f"{self.max_length}. Filter such rows out first, or raise max_length."
+                )
