@@ -1,0 +1,58 @@
+"""How commands look and how they fail, for `cli`.
+
+A command raises ValueError, OSError or ImportError for what its user can mend; that becomes one
+line on stderr and exit code 1. Anything else is a fault of ours and keeps its traceback.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+
+class Commands(TyperGroup):
+    """The commands, with the user's mistakes told in one line unless `--debug` is given."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ValueError, OSError, ImportError) as error:
+            fault_of_ours = str(getattr(error, "name", None)).startswith("biomedgpt_hf")
+            if ctx.params["debug"] or isinstance(error, BrokenPipeError) or fault_of_ours:
+                raise
+            typer.echo(f"Error: {one_line(error)}", err=True)
+            raise typer.Exit(1) from None
+
+
+def one_line(error: Exception) -> str:
+    """Say what went wrong without line breaks, and what to install where a package is missing."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"{error.name} is not installed: pip install 'biomedgpt-hf[all]' brings it."
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def group(help: str, **arguments: Any) -> typer.Typer:
+    """Make a group of commands that shows its help when none is named, and plain text only."""
+    return typer.Typer(
+        help=help,
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **arguments,
+    )
+
+
+def command(parent: typer.Typer, name: str, *examples: str) -> Callable[[Any], Any]:
+    """Register a function as the command `name`, with examples below its help."""
+    lines = "\n".join(f"  biomedgpt {example}" for example in examples)
+    return parent.command(name, epilog=f"\b\nExample:\n{lines}")
+
+
+def many(metavar: str, help: str) -> Any:
+    """Describe an option that may be given several times."""
+    return typer.Option(metavar=metavar, help=f"{help}; may be given several times.")

@@ -1,0 +1,50 @@
+"""What a bug report needs to know about a machine and what is installed there."""
+
+import os
+import platform
+import re
+from importlib import metadata
+
+import torch
+from huggingface_hub import constants
+
+from biomedgpt_hf.device import best_device
+
+DISTRIBUTION = "biomedgpt-hf"
+VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "HF_HUB_OFFLINE", "HF_HOME")
+
+
+def describe_environment() -> dict[str, str]:
+    """Return versions, devices and settings by name, ready to print; nothing in it is secret."""
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        DISTRIBUTION: _version(DISTRIBUTION),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor cores": str(os.cpu_count()),
+        **{name: _version(name) for name in _requirements()},
+        "CUDA build": torch.version.cuda or torch.version.hip or "none",
+        "CUDA devices": ", ".join(gpus) or "none",
+        "MPS": "available" if torch.backends.mps.is_available() else "not available",
+        "device chosen": str(best_device()),
+        "Hub cache": constants.HF_HUB_CACHE,
+        "Hub offline": str(constants.HF_HUB_OFFLINE),
+        **{name: os.environ.get(name, "not set") for name in VARIABLES},
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _requirements() -> list[str]:
+    """Names of all packages that this one or an extra of it asks for, by its own metadata."""
+    try:
+        lines = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:  # run from the source, without an installation
+        lines = ["torch", "transformers"]
+    names = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines}
+    return sorted(names - {DISTRIBUTION}, key=str.lower)

@@ -1,0 +1,19 @@
+"""What every test may rely on: one thread per worker, no network, and the reference data if there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Read when torch and huggingface_hub are first imported, so they are set before any test module.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference data beside the repository; its tests skip where it is absent."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip("the reference data (a folder named shared beside the repository) is absent")
+    return folder

@@ -1,0 +1,168 @@
+"""The command line: what it answers, and how it fails."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from biomedgpt_hf.cli import app
+from biomedgpt_hf.console import one_line
+
+SCRIPT = "from biomedgpt_hf.cli import main; main()"
+
+
+def leaves(command, words=()):
+    """The words of every command, groups followed to their end."""
+    for name, child in getattr(command, "commands", {}).items():
+        yield from leaves(child, (*words, name))
+    if not hasattr(command, "commands"):
+        yield words
+
+
+COMMANDS = sorted(leaves(get_command(app)))
+
+
+@pytest.fixture
+def run():
+    runner = CliRunner()
+    return lambda *words: runner.invoke(app, [str(word) for word in words])
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_shows_an_example_of_itself(run, words):
+    result = run(*words, "--help")
+    assert result.exit_code == 0
+    assert f"  biomedgpt {' '.join(words)}" in result.stdout.split("Example:")[1]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["ask", "--help"], ["convert", "esm", "--help"]])
+def test_help_answers_without_loading_torch(tmp_path, words):
+    script = tmp_path / "biomedgpt"  # the installed command is such a file
+    script.write_text(SCRIPT)
+    command = [sys.executable, "-X", "importtime", str(script), *words]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and "Usage: biomedgpt" in result.stdout
+    loaded = {line.rsplit("|")[-1].strip() for line in result.stderr.splitlines()}
+    assert "typer" in loaded
+    assert loaded.isdisjoint({"torch", "transformers", "rdkit", "numpy"})
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Stands in for a checkpoint: answers with a warning, refuses "?", and notes what it was asked."""
+    from biomedgpt_hf.inference import chat
+
+    calls = []
+
+    class Chat:
+        def __init__(self, checkpoint=None, device=None):
+            calls.append(checkpoint)
+
+        def ask(self, *arguments, **generation):
+            calls.append((*arguments, generation))
+            if arguments[0] == "?":
+                raise ValueError("Ask something.")
+            return chat.Answer(f"About {arguments[0]}", -1.0, ("Only a demonstration.",))
+
+    monkeypatch.setattr(chat, "Chat", Chat)
+    return calls
+
+
+def test_ask_prints_the_answer_on_stdout_and_warnings_on_stderr(run, asked, tmp_path):
+    (tmp_path / "two.smi").write_text("CCO ethanol\nC methane\n")
+    (tmp_path / "one.fasta").write_text(">name\nMK\nT\n")
+    files = ("--molecule-file", tmp_path / "two.smi", "--protein-file", tmp_path / "one.fasta")
+    result = run("ask", "this", "--molecule", "N", "--checkpoint", "c", "--num-beams", 2, *files)
+    assert result.exit_code == 0
+    assert result.stdout == "About this\n"
+    assert result.stderr == "Warning: Only a demonstration.\n"
+    generation = {"max_new_tokens": 256, "num_beams": 2}
+    assert asked == ["c", ("this", ["N", "CCO", "C"], ["MKT"], generation)]
+
+
+def test_chat_goes_on_after_a_mistake_and_takes_items_before_a_question(asked):
+    lines = "/molecule CCO\nfirst\n\n?\n/protein MKT\nsecond\n"
+    result = CliRunner().invoke(app, ["chat"], input=lines)
+    assert result.exit_code == 0
+    assert result.stdout == "About first\nAbout second\n"
+    assert result.stderr.count("Only a demonstration.") == 1
+    assert "Error: Ask something.\n" in result.stderr
+    assert asked == [None, ("first", ["CCO"], [], {}), ("?", [], [], {}), ("second", [], ["MKT"], {})]
+
+
+def test_env_prints_versions_what_is_missing_and_the_device(run, monkeypatch):
+    from importlib import metadata
+
+    version = metadata.version
+
+    def without_trl(name):
+        if name == "trl":
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", without_trl)
+    monkeypatch.setattr(metadata, "requires", lambda name: ["torch>=2", 'trl; extra == "train"'])
+    result = run("env")
+    assert result.exit_code == 0
+    lines = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+    assert lines["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert lines["torch"][0].isdigit()
+    assert lines["trl"] == "not installed"
+    assert "device chosen" in result.stdout and "Hub cache" in result.stdout
+
+
+def test_a_mistake_of_the_user_is_told_in_one_line(run, tmp_path):
+    result = run("data", "uniprotqa", tmp_path / "none.dat", "--output", tmp_path / "rows")
+    assert result.exit_code == 1 and result.stdout == ""
+    assert result.stderr.startswith("Error: ") and "none.dat" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_debug_shows_where_a_mistake_was_found(run, tmp_path, monkeypatch):
+    words = ("data", "uniprotqa", tmp_path / "none.dat", "--output", tmp_path / "rows")
+    assert isinstance(run("--debug", *words).exception, FileNotFoundError)
+    monkeypatch.setenv("BIOMEDGPT_DEBUG", "1")
+    assert isinstance(run(*words).exception, FileNotFoundError)
+
+
+@pytest.mark.parametrize("fault", [KeyError("x"), ModuleNotFoundError(name="biomedgpt_hf.x")])
+def test_a_fault_of_ours_keeps_its_traceback(run, monkeypatch, fault):
+    def fail():
+        raise fault
+
+    monkeypatch.setattr("biomedgpt_hf.environment.describe_environment", fail)
+    assert run("env").exception is fault
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["asq"], "Did you mean 'ask'?"),
+        (["ask"], "Missing argument"),
+        (["ask", "What?", "--molecul", "C"], "No such option"),
+        (["convert", "esm", "file.pt"], "Missing option '--output'"),
+    ],
+)
+def test_wrong_usage_is_told_and_exits_with_two(run, words, said):
+    result = run(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("two\n  lines"), "two lines"),
+        (ValueError(), "ValueError"),
+        (FileNotFoundError(2, "No such file or directory", "a.pt"), "a.pt: No such file or directory."),
+        (FileNotFoundError("a.pt is not here"), "a.pt is not here"),
+        (
+            ModuleNotFoundError("No module named 'esm'", name="esm"),
+            "esm is not installed: pip install 'biomedgpt-hf[all]' brings it.",
+        ),
+    ],
+)
+def test_an_error_becomes_one_line(error, line):
+    assert one_line(error) == line
