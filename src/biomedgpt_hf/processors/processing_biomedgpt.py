@@ -1,0 +1,351 @@
+"""Text, molecules and proteins in, one batch out: the processor of BioMedGPT (Luo et al., 2023; arXiv:2308.09442).
+
+Shape letters:  B texts   T tokens   A atoms of a sample   F atom features   E directed bonds   G bond features
+                P proteins of a sample   R tokens of a protein
+"""
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any, Unpack
+
+import numpy as np
+from jinja2 import TemplateError
+from transformers import AutoTokenizer, BatchFeature, PreTrainedTokenizerBase
+from transformers.processing_utils import ProcessorMixin
+
+from .chat_templates import InvalidConversationError, find_template, flatten_items, paper_template, reads_blocks
+from .molecular_graph import FEATURE_SETS, collate_graphs, molecules_to_graphs
+from .processor_agreement import disagreements
+from .processor_options import BioMedGPTProcessorKwargs, ProteinKwargs, read_options
+from .prompt_items import check_counts, deal_items, is_list, items_of, read_conversation, read_texts
+from .prompt_segments import SEGMENT_BREAK, Placeholder, Row, cut, tokenize_rows, with_tokens
+from .prompt_tensors import as_lists, check_lengths, row_tensors
+from .protein_tokenizer import (
+    InvalidProteinError,
+    build_protein_tokenizer,
+    collate_proteins,
+    encode_protein,
+    read_residue_table,
+)
+
+__all__ = ["BioMedGPTProcessor", "InvalidProteinError"]
+
+
+class BioMedGPTProcessor(ProcessorMixin):
+    """Makes a model's batch of text, molecules and proteins.
+
+    Args:
+        tokenizer: the language model's. If it lacks a padding token or the placeholders, a copy gets `[PAD]`,
+            `<moleculeHere>` and `<proteinHere>`, in this order, as the original does.
+        protein_tokenizer: the protein encoder's, any kind that has a token per residue; ESM-2's by default.
+        chat_template: Jinja template of conversations, the paper's by default.
+        molecule_features: "graphmvp" or "ogb", see `molecular_graph`.
+        protein_feature_select: "full" gives `<cls>` and `<eos>` a placeholder too, as the published weights were
+            trained; "residues" gives one to each residue only (paper §3.2).
+        max_protein_length: most tokens of a protein, start and end included.
+        max_context_length: most tokens of a text with its placeholders, the language model's context; None for no
+            limit.
+
+    Raises:
+        ValueError: if the parts cannot work together.
+    """
+
+    valid_processor_kwargs = BioMedGPTProcessorKwargs
+    protein_kwargs: ProteinKwargs = {"truncation": None}
+    # A list of offsets is what the assistant mask is made from, token by token.
+    skip_tensor_conversion = [*ProcessorMixin.skip_tensor_conversion, "offset_mapping"]
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        protein_tokenizer: PreTrainedTokenizerBase | None = None,
+        chat_template: str | dict[str, str] | None = None,
+        molecule_features: str = "graphmvp",
+        protein_feature_select: str = "full",
+        max_protein_length: int = 1024,
+        max_context_length: int | None = None,
+    ) -> None:
+        if tokenizer is None:
+            raise ValueError("BioMedGPTProcessor needs the language model's tokenizer: pass tokenizer=.")
+        for name, value, known in (
+            ("molecule_features", molecule_features, tuple(FEATURE_SETS)),
+            ("protein_feature_select", protein_feature_select, ("full", "residues")),
+        ):
+            if value not in known:
+                raise ValueError(f"{name}={value!r} is unknown: choose one of {', '.join(known)}.")
+        self.molecule_token, self.protein_token = "<moleculeHere>", "<proteinHere>"
+        tokenizer = with_tokens(tokenizer, [self.molecule_token, self.protein_token])
+        self.molecule_token_id, self.protein_token_id = tokenizer.convert_tokens_to_ids(
+            [self.molecule_token, self.protein_token]
+        )
+        self.molecule_features = molecule_features
+        self.protein_feature_select = protein_feature_select
+        self.max_protein_length = max_protein_length
+        self.max_context_length = max_context_length
+
+        protein_tokenizer = build_protein_tokenizer(protein_tokenizer)
+        self._residues = read_residue_table(protein_tokenizer)
+        around = len(self._residues.start), len(self._residues.end)
+        if protein_feature_select == "residues" and around != (1, 1):
+            raise ValueError(
+                f"protein_feature_select='residues' takes the encoder's first and last row off, but its tokenizer puts "
+                f"{around[0]} tokens before the residues and {around[1]} after them. Use 'full'."
+            )
+        if max_protein_length <= sum(around):
+            raise ValueError(f"max_protein_length={max_protein_length} leaves no room for a residue.")
+        super().__init__(tokenizer, protein_tokenizer, chat_template=chat_template or paper_template())
+
+    @classmethod
+    def from_parts(
+        cls,
+        tokenizer: PreTrainedTokenizerBase | str | os.PathLike,
+        protein_tokenizer: PreTrainedTokenizerBase | str | os.PathLike | None = None,
+        chat_template: str | os.PathLike = "paper",
+        **settings: Any,
+    ) -> "BioMedGPTProcessor":
+        """Make the processor of a new model out of those of its language model and protein encoder.
+
+        Args:
+            tokenizer: the language model's, or the folder or Hub id of it. It is copied: the copy pads on the left.
+            protein_tokenizer: likewise the protein encoder's; ESM-2's by default.
+            chat_template: "paper", "language-model" for the language model's own, a file, or a template's text.
+            settings: the other arguments of the class.
+
+        Raises:
+            ValueError: if there is no such template, or the parts cannot work together.
+        """
+        tokenizer, protein_tokenizer = (
+            AutoTokenizer.from_pretrained(part) if isinstance(part, str | os.PathLike) else part
+            for part in (tokenizer, protein_tokenizer)
+        )
+        template = find_template(chat_template, tokenizer)
+        tokenizer = copy.deepcopy(tokenizer)
+        tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"  # saved only where it was given
+        tokenizer.chat_template = template
+        return cls(tokenizer, protein_tokenizer, chat_template=template, **settings)
+
+    @property
+    def placeholders(self) -> list[Placeholder]:
+        """The modalities' placeholders, in the order in which everything loops over them."""
+        return [
+            Placeholder("molecule", self.molecule_token, self.molecule_token_id),
+            Placeholder("protein", self.protein_token, self.protein_token_id),
+        ]
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """The tensors of every batch, as transformers' processor tests define it; those of molecules and of proteins
+        come on top where a sample holds any.
+        """
+        return ["input_ids", "attention_mask"]
+
+    def __call__(
+        self,
+        text: str | Sequence[str] | None = None,
+        molecules: Any = None,
+        proteins: Any = None,
+        suffix: str | Sequence[str] | None = None,
+        **kwargs: Unpack[BioMedGPTProcessorKwargs],
+    ) -> BatchFeature:
+        """Make a batch.
+
+        Args:
+            text: prompts, each with one placeholder `<moleculeHere>` or `<proteinHere>` per item. Special tokens in a
+                text are read as such, as everywhere in transformers. None gives the items' tensors alone.
+            molecules: SMILES, InChI, RDKit molecules, PyG `Data` or graphs: a list for one text, a list per text for
+                several. (One item, or a flat list in the order of the placeholders, will do too.)
+            proteins: likewise, amino-acid sequences.
+            suffix: an answer to each text, to train on: it is tokenised by itself, the end token follows, and `labels`
+                are returned.
+            kwargs: as in transformers' other processors (`padding`, `padding_side`, `pad_to_multiple_of`,
+                `max_length`, `return_tensors`, `add_special_tokens`, `return_offsets_mapping`, …), by themselves or in
+                `text_kwargs` and `protein_kwargs`. `truncation=True` cuts proteins only, never a text. Padding goes to
+                the right with `suffix`, else to the tokenizer's side.
+
+        Returns:
+            `input_ids`, `attention_mask` [B, T], and with `suffix` `labels` [B, T], −100 outside the answer;
+            for molecules, if there are any, `atom_features` [B, A, F], `atom_mask`, `atom_molecule` [B, A],
+            `bond_index` [B, 2, E], `bond_features` [B, E, G], `bond_mask` [B, E]; for proteins `protein_input_ids`,
+            `protein_attention_mask` [B, P, R]. All int64; lists unless `return_tensors` is "pt" or "np".
+
+        Raises:
+            ValueError: if items and placeholders differ in number, or a text is too long.
+            InvalidMoleculeError: if a molecule cannot be read.
+            InvalidProteinError: if a protein cannot be read, or is too long.
+        """
+        options = read_options(self, kwargs, with_answers=suffix is not None)
+        if text is None and suffix is not None:
+            raise ValueError("suffix= holds answers to texts: pass text= as well.")
+        pieces = None if text is None else [cut(one, self.placeholders) for one in read_texts(text, "text")]
+        samples = self._deal(pieces, {"molecule": molecules, "protein": proteins})
+        graphs = self._read_molecules(samples["molecule"])
+        residues = self._read_proteins(samples["protein"], options["truncation"])
+        tensors: dict[str, Any] = {}
+        if pieces is not None:
+            dropped = 0 if self.protein_feature_select == "full" else 2  # start and end
+            lengths = {
+                "molecule": [[len(graph.atom_features) for graph in sample] for sample in graphs],
+                "protein": [[len(ids) - dropped for ids in sample] for sample in residues],
+            }
+            rows = self._tokenize(pieces, lengths, suffix, options)
+            tensors = row_tensors(rows, self.placeholders, self.tokenizer.pad_token_id, options)
+        if any(graphs):
+            tensors |= collate_graphs(graphs)
+        if any(residues):
+            tensors |= collate_proteins(residues, self._residues.pad_id)
+        if options["return_tensors"] is None:
+            tensors = {name: as_lists(value) for name, value in tensors.items()}
+        return BatchFeature(tensors, options["return_tensors"], self.skip_tensor_conversion)
+
+    def _deal(self, pieces: list[list[str]] | None, given: dict[str, Any]) -> dict[str, list[list[Any]]]:
+        """Return each modality's items by sample; without texts, every entry of a list is a sample."""
+        samples = {}
+        for placeholder in self.placeholders:
+            items = given[placeholder.modality]
+            if pieces is None:
+                counts = [1] * (len(items) if is_list(items) else items is not None)
+            else:
+                counts = [piece.count(placeholder.token) for piece in pieces]
+            dealt = deal_items(items, placeholder, counts)
+            if pieces is not None:
+                check_counts(dealt, placeholder, counts, "Text")
+            samples[placeholder.modality] = dealt
+        sizes = {modality: len(of) for modality, of in samples.items() if of}
+        if not sizes:
+            raise ValueError("Nothing to process: pass text, molecules or proteins.")
+        if len(set(sizes.values())) > 1:
+            raise ValueError(f"Without text, molecules and proteins need a list per sample, but have {sizes} samples.")
+        return samples
+
+    def _read_molecules(self, samples: list[list[Any]]) -> list[list[Any]]:
+        """Return the graphs of each sample's molecules; positions in errors count through the batch."""
+        graphs, _ = molecules_to_graphs([item for sample in samples for item in sample], self.molecule_features)
+        following = iter(graphs)
+        return [[next(following) for _ in sample] for sample in samples]
+
+    def _read_proteins(self, samples: list[list[Any]], truncation: bool) -> list[list[np.ndarray]]:
+        """Return the token ids of each sample's proteins; positions in errors count through the batch."""
+        positions = count()
+        return [
+            [
+                encode_protein(
+                    item,
+                    self._residues,
+                    position=next(positions),
+                    max_length=self.max_protein_length,
+                    truncation=truncation,
+                )
+                for item in sample
+            ]
+            for sample in samples
+        ]
+
+    def _tokenize(
+        self, pieces: list[list[str]], lengths: dict[str, list[list[int]]], suffix: Any, options: dict[str, Any]
+    ) -> list[Row]:
+        """Return the tokens of texts and answers."""
+        answers = [] if suffix is None else read_texts(suffix, "suffix", len(pieces))
+        if answers and self.tokenizer.eos_token_id is None:
+            raise ValueError("suffix= needs an end token, but the tokenizer has none: set tokenizer.eos_token.")
+        for position, answer in enumerate(answers):
+            if len(cut(answer, self.placeholders)) > 1:
+                raise ValueError(f"suffix {position} holds a placeholder, {answer!r}: an answer has no items.")
+        rows = tokenize_rows(
+            self.tokenizer,
+            pieces,
+            self.placeholders,
+            lengths,
+            answers=answers,
+            add_special_tokens=options.get("add_special_tokens") is not False,
+            with_offsets=options["with_offsets"],
+            **({"sanitize_control_tokens": True} if options.get("sanitize_control_tokens") else {}),
+        )
+        limits = [limit for limit in (options.get("max_length"), self.max_context_length) if limit is not None]
+        check_lengths(rows, self.placeholders, min(limits, default=None))
+        return rows
+
+    def apply_chat_template(
+        self,
+        conversation: Sequence[Any],
+        chat_template: str | None = None,
+        *,
+        molecules: Any = None,
+        proteins: Any = None,
+        tokenize: bool = False,
+        processor_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Write conversations as prompts, and with `tokenize=True, return_dict=True` make the batch of them.
+
+        Args:
+            conversation: a list of messages, or a list of such lists; see `prompt_items` for what they hold.
+            chat_template: another template, or the name of one of the processor's.
+            molecules: items of blocks that are only `{"type": "molecule"}`: a list, for several conversations a list
+                each.
+            proteins: likewise.
+            tokenize: return token ids.
+            processor_kwargs: options for the call that tokenises.
+            kwargs: as in transformers: `add_generation_prompt`, `continue_final_message`, `return_dict`,
+                `return_tensors`, `return_assistant_tokens_mask`, `sanitize_control_tokens` (special tokens in messages
+                become plain text), variables of the template, …
+
+        Raises:
+            ValueError: if a message is none, a text holds a placeholder, or items and blocks differ in number.
+        """
+        if not is_list(conversation) or not conversation:
+            raise ValueError(f"Expected a list of messages, or of conversations, but got {conversation!r}.")
+        is_batched = is_list(conversation[0])
+        conversations = conversation if is_batched else [conversation]
+        template = self._resolve_chat_template(chat_template)
+        read = [read_conversation(one, at, self.placeholders) for at, one in enumerate(conversations)]
+        arguments = dict(processor_kwargs or {})
+        columns = {"molecules": molecules, "proteins": proteins}
+        for placeholder in self.placeholders:
+            name = f"{placeholder.modality}s"
+            column = arguments.pop(name, None) if columns[name] is None else columns[name]
+            if tokenize:
+                arguments[name] = items_of(read, column, placeholder)
+        messages = [one.messages for one in read]
+        if not any(placeholder.token in template for placeholder in self.placeholders):
+            with_blocks = reads_blocks(template, tuple(self.tokenizer.special_tokens_map.items()))
+            messages = [flatten_items(one, self.placeholders, with_blocks) for one in messages]
+        if tokenize and "segment_break" in template:
+            kwargs["segment_break"] = SEGMENT_BREAK
+        try:
+            return super().apply_chat_template(
+                messages if is_batched else messages[0],
+                chat_template=template,
+                tokenize=tokenize,
+                processor_kwargs=arguments,
+                **kwargs,
+            )
+        except TemplateError as error:
+            raise InvalidConversationError(f"The chat template refuses the conversation: {error}") from error
+
+    def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any) -> list[str]:
+        """Write tokenizers, template and settings; see transformers' `ProcessorMixin.save_pretrained`."""
+        files = super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+        self.__dict__.pop("auto_map", None)  # written into the file, and left behind on the object
+        return files
+
+    @property
+    def feature_set(self) -> Any:
+        """Sizes of the molecules' features."""
+        return FEATURE_SETS[self.molecule_features]
+
+    def check_model(self, config: Any) -> None:
+        """Compare this processor with a model's configuration.
+
+        Args:
+            config: a `BioMedGPTConfig`.
+
+        Raises:
+            ValueError: listing every mismatch: features, vocabularies, placeholders' ids, lengths.
+        """
+        if lines := disagreements(self, config):
+            raise ValueError(
+                "This processor does not belong to this model:\n  " + "\n  ".join(lines) + "\n"
+                "Load both from the same checkpoint, or make the processor with the model's settings."
+            )
