@@ -6,7 +6,8 @@ graphmvp  atomic number and chirality; bond type and direction. What GraphMVP an
           al., 2020, arXiv:1905.12265; Liu et al., 2022, arXiv:2110.07728). It is blind to charge and to hydrogens:
           acetic acid and acetate, NH3 and NH4+ and the NH2 radical are the same graph.
 ogb       nine atom and three bond features, charge and hydrogens among them (Hu et al., 2020, arXiv:2005.00687), with
-          the categories and the bond order of PyG's `torch_geometric.utils.from_smiles`.
+          the categories and the bond order of PyG's `torch_geometric.utils.from_smiles`. Stereo is read of double
+          bonds; that of atropisomers, which only a Mol can have, has no category and is left out.
 
 RDKit has no vector accessors, and making the Python object of an atom, a bond or an enum is what costs time. So one
 search in C++ finds the atoms that differ from a default, and a bond's SMARTS symbol tells its type and whether it has a
@@ -56,7 +57,7 @@ class NoCategoryError(Exception):
 
 def out_of_range(features: np.ndarray, sizes: tuple[int, ...]) -> tuple[int, int] | None:
     """Row and column of the first category that is not in [0, size of its column), if there is any."""
-    wrong = (features < 0) | (features >= sizes)
+    wrong = features.view(np.uint64) >= np.array(sizes, np.uint64)  # where what is negative is huge
     return tuple(np.argwhere(wrong)[0].tolist()) if wrong.any() else None
 
 
@@ -69,7 +70,7 @@ def _atom_query(smarts: str, atom: Chem.Atom | None = None) -> Chem.Mol:
 
 _OTHER_ELEMENT = _atom_query("[!#6;!#7;!#8]")
 _ELEMENTS = {6: _atom_query("[#7]"), 7: _atom_query("[#8]")}  # atomic number − 1; carbon is the default
-_NOT_SP3 = _atom_query("[!^3]")
+_SP2, _UNUSUAL_HYBRIDIZATION = _atom_query("[^2]"), _atom_query("[!^2!^3]")
 _CHIRAL = _atom_query("*", rdqueries.HasChiralTagQueryAtom())
 _EVERY_MATCH = Chem.SubstructMatchParameters()
 _EVERY_MATCH.maxMatches = 2**31 - 1  # by default a search ends at 1,000
@@ -132,7 +133,9 @@ def _read_ogb(molecule: Chem.Mol) -> MolecularGraph:
     chirality, hybridization = [0] * num_atoms, [4] * num_atoms
     for (i,) in molecule.GetSubstructMatches(_CHIRAL, _EVERY_MATCH):
         chirality[i] = atoms[i].GetChiralTag()
-    for (i,) in molecule.GetSubstructMatches(_NOT_SP3, _EVERY_MATCH):
+    for (i,) in molecule.GetSubstructMatches(_SP2, _EVERY_MATCH):
+        hybridization[i] = 3
+    for (i,) in molecule.GetSubstructMatches(_UNUSUAL_HYBRIDIZATION, _EVERY_MATCH):
         hybridization[i] = _OGB_HYBRIDIZATIONS.get(atoms[i].GetHybridization(), -1)
     atom_features = _table(
         list(map(atom.GetAtomicNum, atoms)),
@@ -156,7 +159,7 @@ def _read_ogb(molecule: Chem.Mol) -> MolecularGraph:
     forth = _table(starts, ends, types, stereo, map(Chem.Bond.GetIsConjugated, bonds))
     directed = np.concatenate((forth, forth), axis=1)
     directed[:2, len(bonds) :] = forth[1::-1]
-    directed = directed[:, (directed[0] * num_atoms + directed[1]).argsort()]
+    directed = directed.take((directed[0] * num_atoms + directed[1]).argsort(), axis=1)
     return MolecularGraph(atom_features, directed[:2], directed[2:].T)
 
 

@@ -8,6 +8,7 @@ import copy
 import os
 from collections.abc import Mapping, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
@@ -85,6 +86,11 @@ class BioMedGPTProcessor(ProcessorMixin):
         self.max_protein_length = max_protein_length
         self.max_context_length = max_context_length
 
+        if protein_tokenizer is not None and self.protein_token in protein_tokenizer.get_vocab():
+            raise ValueError(
+                "The protein tokenizer is the language model's. In a checkpoint, the folder protein_tokenizer/ is missing "
+                "or cannot be read: copy or download the checkpoint again."
+            )
         protein_tokenizer = build_protein_tokenizer(protein_tokenizer)
         self._residues = read_residue_table(protein_tokenizer)
         around = len(self._residues.start), len(self._residues.end)
@@ -326,6 +332,12 @@ class BioMedGPTProcessor(ProcessorMixin):
 
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any) -> list[str]:
         """Write tokenizers, template and settings; see transformers' `ProcessorMixin.save_pretrained`."""
+        if hasattr(self.tokenizer, "legacy"):  # Llama's reading of text after a special token, which a save would lose
+            self.tokenizer.init_kwargs["legacy"] = self.tokenizer.legacy
+        # From a cache, without a network, transformers reads a subfolder's tokenizer only if there is a config too.
+        empty = Path(save_directory, "protein_tokenizer", "config.json")
+        empty.parent.mkdir(parents=True, exist_ok=True)
+        empty.write_text("{}\n", encoding="utf-8")
         files = super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
         self.__dict__.pop("auto_map", None)  # written into the file, and left behind on the object
         return files
