@@ -110,7 +110,7 @@ def show(answer: Any, warned: set[str]) -> None:
 @command(
     convert,
     "biomedgpt",
-    "convert biomedgpt biomedgpt_10b.pth --output biomedgpt-10b",
+    "convert biomedgpt biomedgpt_10b.pth --language-model PharMolix/BioMedGPT-LM-7B --output biomedgpt-10b",
     "convert biomedgpt part1.bin part2.bin --language-model Llama-2-7b --output biomedgpt-10b",
 )
 def convert_biomedgpt(
