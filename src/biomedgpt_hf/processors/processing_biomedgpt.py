@@ -88,8 +88,8 @@ class BioMedGPTProcessor(ProcessorMixin):
 
         if protein_tokenizer is not None and self.protein_token in protein_tokenizer.get_vocab():
             raise ValueError(
-                "The protein tokenizer is the language model's. In a checkpoint, the folder protein_tokenizer/ is missing "
-                "or cannot be read: copy or download the checkpoint again."
+                "The protein tokenizer is the language model's: the checkpoint's folder protein_tokenizer/ is missing "
+                "or cannot be read. Copy or download the checkpoint again."
             )
         protein_tokenizer = build_protein_tokenizer(protein_tokenizer)
         self._residues = read_residue_table(protein_tokenizer)

@@ -1,0 +1,79 @@
+"""Talk with molecules and proteins: BioMedGPT as a Hugging Face model.
+
+Importing this package registers its classes with transformers' Auto classes. That is all it does, and not even that
+for the command line, whose `--help` has no use for torch.
+"""
+
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+# Public names and their homes; a name is imported when it is first asked for.
+_HOMES = {
+    "BioMedGPTConfig": "modeling.configuration_biomedgpt",
+    "GINConfig": "modeling.configuration_biomedgpt",
+    "GINModel": "modeling.modeling_gin",
+    "BioMedGPTModel": "modeling.modeling_biomedgpt",
+    "BioMedGPTForConditionalGeneration": "modeling.modeling_biomedgpt",
+    "BioMedGPTProcessor": "processors.processing_biomedgpt",
+    "InvalidProteinError": "processors.processing_biomedgpt",
+    "InvalidMoleculeError": "processors.molecular_graph",
+    "smiles_to_graph": "processors.molecular_graph",
+    "BioMedGPTDataCollator": "data.collator",
+    "ask": "inference.chat",
+    "mini_checkpoint": "mini",
+}
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names, and parts of the package such as `biomedgpt_hf.conversion`, imported when first asked for."""
+    if name == "__version__":
+        return version("biomedgpt-hf")
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    if not name.startswith("_") and find_spec(f"{__name__}.{name}"):
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
+
+
+def register_auto_classes() -> None:
+    """Makes the Auto classes know this package's types, and saved checkpoints carry the code they need."""
+    import transformers as t
+
+    from .modeling.configuration_biomedgpt import BioMedGPTConfig, GINConfig
+    from .modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration, BioMedGPTModel
+    from .modeling.modeling_gin import GINModel
+    from .processors.processing_biomedgpt import BioMedGPTProcessor
+
+    t.AutoConfig.register(BioMedGPTConfig.model_type, BioMedGPTConfig, exist_ok=True)
+    t.AutoModel.register(BioMedGPTConfig, BioMedGPTModel, exist_ok=True)
+    for auto_class in (t.AutoModelForCausalLM, t.AutoModelForMultimodalLM):
+        auto_class.register(BioMedGPTConfig, BioMedGPTForConditionalGeneration, exist_ok=True)
+    t.AutoProcessor.register(BioMedGPTConfig, BioMedGPTProcessor, exist_ok=True)
+
+    for config_class in (BioMedGPTConfig, GINConfig):
+        config_class.register_for_auto_class()
+    for model_class in (BioMedGPTModel, GINModel):
+        model_class.register_for_auto_class("AutoModel")
+    BioMedGPTForConditionalGeneration.register_for_auto_class("AutoModelForMultimodalLM")
+    BioMedGPTProcessor.register_for_auto_class()
+
+
+def _is_command_line() -> bool:
+    """Whether this process is `biomedgpt` or `python -m biomedgpt_hf.cli` ("-m" stands there until it has started).
+
+    A script of somebody's that is called biomedgpt.py is neither.
+    """
+    return Path(sys.argv[0] if sys.argv else "").name in ("biomedgpt", "biomedgpt.exe", "-m")
+
+
+if not _is_command_line():
+    register_auto_classes()

@@ -1,0 +1,1 @@
+"""Configuration and networks; every file here ships with a saved checkpoint."""

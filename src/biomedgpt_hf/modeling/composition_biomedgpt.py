@@ -1,0 +1,233 @@
+"""Putting a BioMedGPT together: which language models and encoders fit, and how separate ones become one model."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+
+from .configuration_biomedgpt import BioMedGPTConfig, GINConfig
+from .modeling_gin import GINModel
+
+# Config fields by which a language model scales, caps or shifts its logits, with the values that change nothing. Such a
+# model cannot be split into a body and an `lm_head`: the step between would be lost without a word.
+LOGIT_CHANGING_FIELDS = {
+    "final_logit_softcapping": (None,),  # Gemma 2, 3 and 4, NanoChat
+    "logits_soft_cap": (None,),  # RecurrentGemma
+    "output_logit_soft_cap": (None,),  # xLSTM
+    "logit_scale": (None, 1),  # Cohere
+    "logits_scaling": (None, 1),  # Granite, HyperCLOVA X
+    "lm_head_multiplier": (None, 1),  # Falcon-H1
+    "logits_mup_width_multiplier": (None, 1),  # Inkling
+    "lm_head_bias": (None, False),  # Phi-MoE, Zaya
+}
+BIASED_LANGUAGE_MODELS = ("codegen", "ctrl", "gptj", "phi")
+ADVICE = "choose one whose logits are lm_head(hidden), such as Llama, Mistral or Qwen."
+
+# A folder, a Hub id, a model (taken over, not copied) or a config (new weights).
+Part: TypeAlias = str | Path | PreTrainedModel | PreTrainedConfig
+
+
+def check_language_model(config: PreTrainedConfig) -> None:
+    """Refuses language models whose logits are not `lm_head(hidden)`.
+
+    Raises:
+        ValueError: naming the model type and the reason.
+    """
+    name = f"The language model {config.model_type!r}"
+    if config.is_encoder_decoder:
+        raise ValueError(f"{name} is an encoder-decoder: {ADVICE}")
+    if config.model_type in BIASED_LANGUAGE_MODELS:
+        raise ValueError(f"{name} has an lm_head with a bias, which would be lost here: {ADVICE}")
+    for field, harmless in LOGIT_CHANGING_FIELDS.items():
+        if (value := getattr(config, field, None)) not in harmless:
+            raise ValueError(f"{name} changes its logits ({field}={value}), which would be lost here: {ADVICE}")
+
+
+@torch.no_grad()
+def check_logits(language_model: PreTrainedModel) -> None:
+    """Refuses a language model whose logits on a few tokens are not `lm_head(hidden)`.
+
+    Raises:
+        ValueError: naming the model type and the difference.
+    """
+    head, name = language_model.get_output_embeddings(), f"The language model {language_model.config.model_type!r}"
+    if head is None:
+        raise ValueError(f"{name} has no lm_head: pass what AutoModelForCausalLM loads.")
+    if getattr(head, "bias", None) is not None:
+        raise ValueError(f"{name} has an lm_head with a bias, which would be lost here: {ADVICE}")
+    training = language_model.training
+    language_model.eval()
+    ids = torch.arange(min(8, language_model.config.vocab_size), device=language_model.device)[None]
+    whole = language_model(input_ids=ids).logits
+    split = nn.functional.linear(language_model.base_model(input_ids=ids).last_hidden_state, head.weight)
+    language_model.train(training)
+    if not torch.allclose(whole, split, atol=1e-4, rtol=1e-3):
+        difference = (whole - split).abs().max()
+        raise ValueError(f"{name} computes other logits than lm_head(hidden), by {difference:.2g}: {ADVICE}")
+
+
+def make_encoder(config: PreTrainedConfig) -> PreTrainedModel:
+    """Builds an encoder with new weights, from its config.
+
+    Raises:
+        ValueError: for an encoder-decoder, whose forward wants decoder inputs too.
+    """
+    check_encoder(config)
+    if config.model_type == GINConfig.model_type:
+        # Remote code has two copies of this config's module, and the Auto class refuses the other copy's class.
+        return GINModel._from_config(config)
+    return prepare_encoder(without_pooler(AutoModel.from_config, config))
+
+
+def check_encoder(config: PreTrainedConfig) -> None:
+    """Raises a ValueError, by name, for an encoder-decoder."""
+    if config.is_encoder_decoder:
+        raise ValueError(f"The encoder {config.model_type!r} is an encoder-decoder: choose an ESM or BERT type.")
+
+
+def without_pooler(load: Callable[..., PreTrainedModel], *args: Any, **kwargs: Any) -> PreTrainedModel:
+    """Calls `load` so that the encoder gets no pooler, if its class has the option."""
+    try:
+        return load(*args, **kwargs, add_pooling_layer=False)
+    except TypeError as error:
+        if "add_pooling_layer" not in str(error):
+            raise
+        return load(*args, **kwargs)
+
+
+def prepare_encoder(encoder: PreTrainedModel) -> PreTrainedModel:
+    """Takes off the pooler that nothing here reads, and freezes what is no part of the forward."""
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    if getattr(encoder, "contact_head", None) is not None:  # ESM's: it would wait for a gradient that never comes
+        encoder.contact_head.requires_grad_(False)
+    return encoder
+
+
+class FromEncodersMixin:
+    """`from_encoders`, for the model with a head."""
+
+    config_class: type[BioMedGPTConfig]
+
+    @classmethod
+    def from_encoders(
+        cls,
+        language_model: Part,
+        protein_encoder: Part,
+        molecule_encoder: Part = "random",
+        *,
+        processor: Any = None,
+        protein_feature_select: str = "full",
+        dtype: str | torch.dtype = "auto",
+        **config_arguments: Any,
+    ) -> Self:
+        """Joins a language model and two encoders by new projectors, ready for alignment (paper §3.2).
+
+        Args:
+            language_model: causal language model: a folder, a Hub id, a model (taken over, not copied) or a config
+                (new weights).
+            protein_encoder: likewise, any bidirectional encoder.
+            molecule_encoder: likewise, any registered graph encoder; "random" is a new GIN.
+            processor: the checkpoint's processor, which knows the placeholders' ids and the feature sets. Without it
+                the placeholders follow the language model's last id, and `protein_feature_select` counts.
+            protein_feature_select: see [`BioMedGPTConfig`].
+            dtype: of every part; "auto" is the language model's own.
+            config_arguments: more fields of [`BioMedGPTConfig`].
+
+        Raises:
+            ValueError: if the language model's logits are not `lm_head(hidden)`, or an encoder does not fit.
+        """
+        language_model = _load_language_model(language_model, dtype)
+        if dtype == "auto":
+            dtype = language_model.dtype
+        if isinstance(molecule_encoder, str) and molecule_encoder == "random":
+            molecule_encoder = GINConfig(feature_set=getattr(processor, "molecule_features", "graphmvp"))
+        encoders = {
+            "molecule": _load_encoder(molecule_encoder, dtype),
+            "protein": _load_encoder(protein_encoder, dtype),
+        }
+
+        first = language_model.config.vocab_size
+        token_ids = {
+            name: getattr(processor, name, first + i)
+            for i, name in enumerate(("molecule_token_id", "protein_token_id"))
+        }
+        _make_placeholder_rows(language_model, list(token_ids.values()))
+        config = cls.config_class(
+            text_config=language_model.config,
+            protein_config=encoders["protein"].config,
+            molecule_config=encoders["molecule"].config,
+            protein_feature_select=getattr(processor, "protein_feature_select", protein_feature_select),
+            **token_ids,
+            **config_arguments,
+        )
+        with torch.device("meta"):
+            model = cls(config)
+        _replace(model.model, "language_model", language_model.base_model)
+        model.lm_head = language_model.get_output_embeddings()
+        for modality, encoder in encoders.items():
+            _replace(model.model, f"{modality}_encoder", encoder)
+            projector = nn.Linear(encoder.config.hidden_size, config.text_config.hidden_size)
+            model._init_weights(projector)
+            setattr(model.model, f"{modality}_projector", projector)
+        suppressed = model.generation_config.suppress_tokens
+        model.generation_config = deepcopy(language_model.generation_config)
+        model.generation_config.suppress_tokens = suppressed
+        model.tie_weights()
+        return model.to(device=language_model.device, dtype=dtype).eval()
+
+
+def _load_language_model(part: Part, dtype: str | torch.dtype) -> PreTrainedModel:
+    """A causal language model that passes the checks above."""
+    if isinstance(part, (str, Path)):
+        config = AutoConfig.from_pretrained(part)
+    else:
+        config = part.config if isinstance(part, PreTrainedModel) else deepcopy(part)
+    check_language_model(config)  # before anything large is read
+    if isinstance(part, (str, Path)):
+        part = AutoModelForCausalLM.from_pretrained(part, dtype=dtype)
+    elif not isinstance(part, PreTrainedModel):
+        part = AutoModelForCausalLM.from_config(config)
+    check_logits(part)
+    return part
+
+
+def _load_encoder(part: Part, dtype: str | torch.dtype) -> PreTrainedModel:
+    """An encoder without head and pooler."""
+    if isinstance(part, PreTrainedModel):
+        part = part.base_model
+    elif isinstance(part, PreTrainedConfig):
+        return make_encoder(part)
+    else:
+        check_encoder(AutoConfig.from_pretrained(part))
+        part = without_pooler(AutoModel.from_pretrained, part, dtype=dtype)
+    check_encoder(part.config)
+    return prepare_encoder(part)
+
+
+def _replace(model: PreTrainedModel, name: str, part: PreTrainedModel) -> None:
+    """Puts a part in the place of the one that its config gives, which must be the same when the model is loaded."""
+    expected = type(getattr(model, name)).__name__  # by name: remote code has classes twice
+    if type(part).__name__ != expected:
+        raise ValueError(
+            f"The {name} is a {type(part).__name__}, but its config {part.config.model_type!r} makes a {expected}, so "
+            f"a saved checkpoint could not be loaded: pass a {expected}."
+        )
+    setattr(model, name, part)
+
+
+@torch.no_grad()
+def _make_placeholder_rows(language_model: PreTrainedModel, token_ids: list[int]) -> None:
+    """Gives the placeholders embeddings of their own, for prompts given as embeddings are told by these rows.
+
+    Rows past the end are appended; rows there are (Qwen pads its vocabulary with rows that are all alike) are renewed.
+    """
+    if max(token_ids) >= language_model.config.vocab_size:
+        language_model.resize_token_embeddings(max(token_ids) + 1, mean_resizing=False)
+    weight = language_model.get_input_embeddings().weight
+    std = getattr(language_model.config, "initializer_range", 0.02)
+    weight[token_ids] = torch.empty(len(token_ids), weight.shape[1]).normal_(std=std).to(weight)

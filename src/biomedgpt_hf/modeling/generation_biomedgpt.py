@@ -1,0 +1,119 @@
+"""Generation with molecules and proteins: encode once, then hand each step the features of its own placeholders."""
+
+from typing import Any
+
+import torch
+from transformers import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from .modalities_biomedgpt import check_counts, runs_on_several_processes
+
+
+class BioMedGPTGenerationMixin:
+    """What `generate` needs beyond text; transformers itself knows only images and videos."""
+
+    def _maybe_prepare_encoder_kwargs_for_generation(
+        self,
+        inputs_tensor: torch.Tensor,
+        model_kwargs: dict[str, Any],
+        model_input_name: str | None,
+        generation_config: Any,
+    ) -> dict[str, Any]:
+        """Encodes the molecules and proteins before prefill and takes the raw tensors out of every later step.
+
+        A prompt given as embeddings gets its features at once. Otherwise `mm_encoder_outputs` goes on, with the
+        features of those tokens that a kept cache does not hold yet.
+        """
+        tensors = {
+            name: model_kwargs.pop(name, None) for names in self.model.modality_tensors.values() for name in names
+        }
+        model_kwargs.pop("atom_molecule", None)
+        outputs = model_kwargs.pop("mm_encoder_outputs", None)
+        raw = any(tensor is not None for tensor in tensors.values())
+        if raw and outputs is not None:
+            raise ValueError("Pass either the molecules' and proteins' tensors or mm_encoder_outputs, not both.")
+        everywhere = runs_on_several_processes()
+        if raw or (everywhere and outputs is None):
+            outputs = self.encode_modalities(len(inputs_tensor), tensors, with_dummies=everywhere)
+        if not outputs:
+            return model_kwargs
+
+        embeds = inputs_tensor if model_input_name == "inputs_embeds" else None
+        new = self._first_new_token(inputs_tensor, model_kwargs, generation_config)
+        selected = {}
+        for modality, output in outputs.items():
+            mask = self.model.get_placeholder_mask(modality, inputs_tensor if embeds is None else None, embeds)
+            features = list(output.pooler_output)
+            # With a kept cache the features may be those of the whole conversation or of the new turn.
+            whole = sum(len(feature) for feature in features) == int(mask.sum())
+            given = mask if whole else mask[:, new:]
+            check_counts(modality, features, given)
+            samples = torch.cat(features).split(given.sum(1).tolist())
+            counts = mask[:, new:].sum(1).tolist()
+            features = [sample[len(sample) - count :] for sample, count in zip(samples, counts, strict=True)]
+            selected[modality] = BaseModelOutputWithPooling(pooler_output=features)
+        if embeds is None:
+            model_kwargs["mm_encoder_outputs"] = selected
+        else:
+            merged = self.model.merge_features(embeds[:, new:], None, selected)
+            model_kwargs["inputs_embeds"] = torch.cat([embeds[:, :new], merged], dim=1)
+        return model_kwargs
+
+    @staticmethod
+    def _first_new_token(inputs_tensor: torch.Tensor, model_kwargs: dict[str, Any], generation_config: Any) -> int:
+        """Index of the first token that the cache does not hold; inputs may be whole or only what is new."""
+        cache, attention_mask = model_kwargs.get("past_key_values"), model_kwargs.get("attention_mask")
+        past = cache.get_seq_length() if isinstance(cache, Cache) else 0
+        length = getattr(generation_config, "_mask_length", None) if attention_mask is None else attention_mask.shape[1]
+        return past if length == inputs_tensor.shape[1] else 0
+
+    def _expand_multimodal_outputs(
+        self,
+        input_ids: torch.Tensor | None,
+        mm_encoder_output: dict[str, BaseModelOutputWithPooling],
+        expand_size: int = 1,
+        inputs_embeds: torch.Tensor | None = None,
+    ) -> dict[str, BaseModelOutputWithPooling]:
+        """Repeats each sample's features for its beams or returned sequences."""
+        return {
+            modality: BaseModelOutputWithPooling(
+                pooler_output=[feature for feature in output.pooler_output for _ in range(expand_size)]
+            )
+            for modality, output in mm_encoder_output.items()
+        }
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: torch.Tensor,
+        next_sequence_length: int | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,  # named here: `generate` looks for it
+        is_first_iteration: bool | None = False,
+        mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """As transformers', plus the features of the modalities that this step's tokens have placeholders of.
+
+        With a cache that is the first step, for an assistant model too; without one it is every step.
+        """
+        model_inputs = super().prepare_inputs_for_generation(
+            input_ids,
+            next_sequence_length=next_sequence_length,
+            past_key_values=past_key_values,
+            attention_mask=attention_mask,
+            inputs_embeds=inputs_embeds,
+            is_first_iteration=is_first_iteration,
+            **kwargs,
+        )
+        step_ids = model_inputs.get("input_ids")
+        if mm_encoder_outputs and step_ids is not None:
+            if past_key_values is not None:
+                mm_encoder_outputs = {
+                    modality: output
+                    for modality, output in mm_encoder_outputs.items()
+                    if self.model.get_placeholder_mask(modality, step_ids).any()
+                }
+            if mm_encoder_outputs or past_key_values is None:
+                model_inputs["mm_encoder_outputs"] = mm_encoder_outputs
+        return model_inputs

@@ -1,0 +1,340 @@
+"""BioMedGPT (Luo et al., 2023; arXiv:2308.09442): a causal language model that reads molecules and proteins.
+
+Shape letters:  B samples   T tokens   A atoms   E directed bonds   F, G their features
+                P proteins   R residues   D encoder width   H language-model width   V vocabulary
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
+from transformers.modeling_utils import slice_logits_to_keep
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
+
+from .composition_biomedgpt import FromEncodersMixin, check_language_model, make_encoder
+from .configuration_biomedgpt import BioMedGPTConfig
+from .generation_biomedgpt import BioMedGPTGenerationMixin
+from .modalities_biomedgpt import ModalitiesMixin, runs_on_several_processes
+from .saving_biomedgpt import SelfContainedCheckpointMixin
+
+# The logit of a placeholder: exact in fp32, bf16 and fp16, and its exponential underflows to zero, so the loss and its
+# gradients are those of a vocabulary without the placeholders. An infinity would break label smoothing.
+PLACEHOLDER_LOGIT = -(2.0**14)
+
+
+@dataclass
+class BioMedGPTModelOutputWithPast(BaseModelOutputWithPast):
+    """Output of [`BioMedGPTModel`].
+
+    Args:
+        molecule_hidden_states: projected features of all atoms, row by row, [sum of A, H].
+        protein_hidden_states: projected features of all residues, row by row, [sum of R, H].
+    """
+
+    molecule_hidden_states: torch.Tensor | None = None
+    protein_hidden_states: torch.Tensor | None = None
+
+
+@dataclass
+class BioMedGPTCausalLMOutputWithPast(ModelOutput):
+    """Output of [`BioMedGPTForConditionalGeneration`].
+
+    Args:
+        loss: mean over the label tokens, or their sum over `num_items_in_batch`.
+        logits: [B, T, V]; None in training with labels (see `skip_logits`).
+        molecule_hidden_states: projected features of all atoms, row by row, [sum of A, H].
+        protein_hidden_states: projected features of all residues, row by row, [sum of R, H].
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+    molecule_hidden_states: torch.Tensor | None = None
+    protein_hidden_states: torch.Tensor | None = None
+
+
+class BioMedGPTPreTrainedModel(SelfContainedCheckpointMixin, PreTrainedModel):
+    """What both models share: flags that transformers reads, and saving."""
+
+    config: BioMedGPTConfig
+    config_class = BioMedGPTConfig
+    base_model_prefix = "model"
+    input_modalities = ("text", "molecule", "protein")
+    supports_gradient_checkpointing = True
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True  # decoding, that is; a prompt with items has data-dependent shapes
+
+    def post_init(self) -> None:
+        """Keeps of the children's unsplittable classes only those that are here: ESM names some of ESMFold."""
+        super().post_init()
+        self._no_split_modules &= {type(module).__name__ for module in self.modules()}
+
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, *args: Any, **kwargs: Any) -> nn.Embedding:
+        """As transformers', but never below the placeholders' ids.
+
+        Raises:
+            ValueError: if a placeholder would lose its row.
+        """
+        last = max(self.config.molecule_token_id, self.config.protein_token_id)
+        if new_num_tokens is not None and new_num_tokens <= last:
+            raise ValueError(
+                f"Cannot resize the vocabulary to {new_num_tokens}: the placeholders need ids up to {last}. "
+                f"Use at least {last + 1} tokens."
+            )
+        return super().resize_token_embeddings(new_num_tokens, *args, **kwargs)
+
+
+class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
+    """Encoders, projectors and language model, without the head that predicts tokens."""
+
+    def __init__(self, config: BioMedGPTConfig):
+        super().__init__(config)
+        check_language_model(config.text_config)
+        self.language_model = AutoModel.from_config(config.text_config)
+        self.molecule_encoder = make_encoder(config.molecule_config)
+        self.protein_encoder = make_encoder(config.protein_config)
+        width = config.text_config.hidden_size
+        self.molecule_projector = nn.Linear(config.molecule_config.hidden_size, width)
+        self.protein_projector = nn.Linear(config.protein_config.hidden_size, width)
+        self.post_init()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "generate":
+            raise AttributeError(
+                "BioMedGPTModel gives features and cannot generate: load the checkpoint with "
+                "AutoModelForMultimodalLM.from_pretrained instead of AutoModel.from_pretrained."
+            )
+        return super().__getattr__(name)
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.language_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.language_model.set_input_embeddings(value)
+
+    def train(self, mode: bool = True) -> "BioMedGPTModel":
+        """As `nn.Module.train`, but encoders without a trainable parameter stay in evaluation mode."""
+        super().train(mode)
+        for encoder in (self.molecule_encoder, self.protein_encoder):
+            if not any(parameter.requires_grad for parameter in encoder.parameters()):
+                encoder.eval()
+        return self
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        atom_features: torch.Tensor | None = None,
+        atom_mask: torch.Tensor | None = None,
+        bond_index: torch.Tensor | None = None,
+        bond_features: torch.Tensor | None = None,
+        bond_mask: torch.Tensor | None = None,
+        atom_molecule: torch.Tensor | None = None,
+        protein_input_ids: torch.Tensor | None = None,
+        protein_attention_mask: torch.Tensor | None = None,
+        mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> tuple | BioMedGPTModelOutputWithPast:
+        """Encodes the items, puts them in their placeholders' places, and runs the language model.
+
+        Args:
+            input_ids: [B, T], with each placeholder repeated once per atom or residue.
+            attention_mask: [B, T].
+            inputs_embeds: [B, T, H] instead of `input_ids`.
+            atom_features, atom_mask, bond_index, bond_features, bond_mask: see `get_molecule_features`.
+            atom_molecule: [B, A], which molecule an atom belongs to; not used here.
+            protein_input_ids, protein_attention_mask: see `get_protein_features`.
+            mm_encoder_outputs: features encoded before, by modality (see `encode_modalities`), instead of the raw
+                tensors.
+
+        Raises:
+            ValueError: if placeholders and items do not match, or both or neither of ids and embeddings are given.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("Pass exactly one of input_ids and inputs_embeds.")
+        if inputs_embeds is None:
+            inputs_embeds = self.get_input_embeddings()(input_ids)
+        tensors = {
+            "atom_features": atom_features,
+            "atom_mask": atom_mask,
+            "bond_index": bond_index,
+            "bond_features": bond_features,
+            "bond_mask": bond_mask,
+            "protein_input_ids": protein_input_ids,
+            "protein_attention_mask": protein_attention_mask,
+        }
+        if mm_encoder_outputs is None:
+            # Structure must not depend on the batch where other processes wait, nor in training, so that engines agree.
+            dummies = self.training or (past_key_values is None and runs_on_several_processes())
+            mm_encoder_outputs = self.encode_modalities(len(inputs_embeds), tensors, with_dummies=dummies)
+        elif any(tensor is not None for tensor in tensors.values()):
+            raise ValueError("Pass either the molecules' and proteins' tensors or mm_encoder_outputs, not both.")
+
+        outputs = self.language_model(
+            inputs_embeds=self.merge_features(inputs_embeds, input_ids, mm_encoder_outputs),
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            **kwargs,
+        )
+        return BioMedGPTModelOutputWithPast(
+            last_hidden_state=outputs.last_hidden_state,
+            past_key_values=outputs.get("past_key_values"),
+            hidden_states=outputs.get("hidden_states"),
+            attentions=outputs.get("attentions"),
+            **{f"{name}_hidden_states": torch.cat(list(o.pooler_output)) for name, o in mm_encoder_outputs.items()},
+        )
+
+
+class BioMedGPTForConditionalGeneration(
+    BioMedGPTPreTrainedModel, FromEncodersMixin, BioMedGPTGenerationMixin, GenerationMixin
+):
+    """BioMedGPT with its language-modelling head: answers questions about molecules and proteins in text."""
+
+    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
+    _tp_plan = {"lm_head": "colwise_gather_output"}
+
+    def __init__(self, config: BioMedGPTConfig):
+        super().__init__(config)
+        self.model = BioMedGPTModel(config)
+        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        embeddings = self.get_input_embeddings()
+        name = next(name for name, module in self.named_modules() if module is embeddings)
+        self._tied_weights_keys = {"lm_head.weight": f"{name}.weight"}  # not every language model says embed_tokens
+        # Prompt lookup proposes tokens of the prompt, and asks which ones may not be generated.
+        self.generation_config.suppress_tokens = [config.molecule_token_id, config.protein_token_id]
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.lm_head
+
+    def set_output_embeddings(self, value: nn.Linear) -> None:
+        self.lm_head = value
+
+    def get_molecule_features(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPooling:
+        """See [`BioMedGPTModel.get_molecule_features`]."""
+        return self.model.get_molecule_features(*args, **kwargs)
+
+    def get_protein_features(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPooling:
+        """See [`BioMedGPTModel.get_protein_features`]."""
+        return self.model.get_protein_features(*args, **kwargs)
+
+    def encode_modalities(self, *args: Any, **kwargs: Any) -> dict[str, BaseModelOutputWithPooling]:
+        """See [`BioMedGPTModel.encode_modalities`]; here too, for FSDP to gather parameters at the root."""
+        return self.model.encode_modalities(*args, **kwargs)
+
+    def project_to_vocabulary(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """Logits of hidden states [..., H] → [..., V], with the placeholders masked (see `PLACEHOLDER_LOGIT`)."""
+        logits = self.lm_head(hidden_states)
+        logits[..., self.config.molecule_token_id] = PLACEHOLDER_LOGIT
+        logits[..., self.config.protein_token_id] = PLACEHOLDER_LOGIT
+        return logits
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        atom_features: torch.Tensor | None = None,
+        atom_mask: torch.Tensor | None = None,
+        bond_index: torch.Tensor | None = None,
+        bond_features: torch.Tensor | None = None,
+        bond_mask: torch.Tensor | None = None,
+        atom_molecule: torch.Tensor | None = None,
+        protein_input_ids: torch.Tensor | None = None,
+        protein_attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        skip_logits: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> tuple | BioMedGPTCausalLMOutputWithPast:
+        """Predicts the next tokens of prompts with molecules and proteins; arguments as [`BioMedGPTModel.forward`].
+
+        Args:
+            labels: [B, T]; -100 and placeholders are not counted.
+            logits_to_keep: how many of the last positions get logits (0: all), or which.
+            skip_logits: with labels, compute logits at label positions alone and return none: the same loss for less
+                memory. None means in training only.
+        """
+        loss_kwargs = {name: kwargs.pop(name) for name in ("shift_labels", "num_items_in_batch") if name in kwargs}
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            atom_features=atom_features,
+            atom_mask=atom_mask,
+            bond_index=bond_index,
+            bond_features=bond_features,
+            bond_mask=bond_mask,
+            protein_input_ids=protein_input_ids,
+            protein_attention_mask=protein_attention_mask,
+            mm_encoder_outputs=mm_encoder_outputs,
+            **kwargs,
+        )
+        hidden_states = outputs.last_hidden_state
+        logits, loss = None, None
+        targets = self._targets(labels, loss_kwargs.pop("shift_labels", None))
+        if targets is None:
+            logits = self.project_to_vocabulary(slice_logits_to_keep(hidden_states, logits_to_keep))
+        else:
+            targets = targets.to(hidden_states.device)
+            if self.training if skip_logits is None else skip_logits:
+                keep = targets != -100
+                loss_logits, targets = self.project_to_vocabulary(hidden_states[keep]), targets[keep]
+            else:
+                loss_logits = self.project_to_vocabulary(hidden_states)
+                logits = slice_logits_to_keep(loss_logits, logits_to_keep)
+            loss = self.loss_function(
+                logits=loss_logits,
+                labels=None,
+                shift_labels=targets,
+                vocab_size=self.config.text_config.vocab_size,
+                **loss_kwargs,
+            )
+        return BioMedGPTCausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            molecule_hidden_states=outputs.molecule_hidden_states,
+            protein_hidden_states=outputs.protein_hidden_states,
+        )
+
+    def _targets(self, labels: torch.Tensor | None, shift_labels: torch.Tensor | None) -> torch.Tensor | None:
+        """What each position should predict, [B, T]: labels moved one to the left, placeholders ignored."""
+        if shift_labels is None:
+            if labels is None:
+                return None
+            shift_labels = nn.functional.pad(labels, (0, 1), value=-100)[..., 1:]
+        placeholders = shift_labels.new_tensor([self.config.molecule_token_id, self.config.protein_token_id])
+        return shift_labels.masked_fill(torch.isin(shift_labels, placeholders), -100)
+
+
+__all__ = ["BioMedGPTForConditionalGeneration", "BioMedGPTModel", "BioMedGPTPreTrainedModel"]
