@@ -1,0 +1,123 @@
+"""A Hub for tests: the few endpoints that `push_to_hub` and `from_pretrained` ask, on 127.0.0.1, kept in memory."""
+
+import base64
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class StandInHub:
+    """Repositories of one branch each, and those that refuse.
+
+    Attributes:
+        files: content by repository and path.
+        refusals: status and reason by gated repository.
+        commits: title of each commit, in order.
+        url: to be set as HF_ENDPOINT.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[str, bytes]] = {}
+        self.refusals: dict[str, tuple[int, str]] = {}
+        self.commits: list[str] = []
+        self.url = ""
+
+    def revision(self, repo: str) -> str:
+        """A commit's id: it changes with the content."""
+        return hashlib.sha1(repr(sorted(self.files[repo].items())).encode()).hexdigest()
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and content of the answer to a request."""
+        path = path.partition("?")[0].strip("/")
+        if path == "api/repos/create":
+            asked = json.loads(body)
+            repo = "/".join(filter(None, (asked.get("organization") or "somebody", asked["name"])))
+            new = repo not in self.files
+            self.files.setdefault(repo, {})
+            return self._json({"url": f"{self.url}/{repo}", "name": repo}, 200 if new else 409)
+        if path == "api/validate-yaml":
+            return self._json({"errors": [], "warnings": []})
+        if path.startswith("api/models/"):
+            repo, rest = "/".join(path.split("/")[2:4]), path.split("/")[4:]
+        else:
+            repo, rest = "/".join(path.split("/")[:2]), path.split("/")[2:]
+        if repo in self.refusals:
+            status, reason = self.refusals[repo]
+            return status, {"X-Error-Code": "GatedRepo", "X-Error-Message": reason}, b""
+        if repo not in self.files:
+            return 404, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}, b""
+        return self._of_repo(method, repo, rest, body)
+
+    def _of_repo(self, method: str, repo: str, rest: list[str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        files = self.files[repo]
+        if rest[:1] == ["preupload"]:
+            modes = [
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for file in json.loads(body)["files"]
+            ]
+            return self._json({"files": modes})
+        if rest[:1] == ["commit"]:
+            for line in map(json.loads, body.decode().splitlines()):
+                if line["key"] == "header":
+                    self.commits.append(line["value"]["summary"])
+                else:
+                    files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            oid = self.revision(repo)
+            return self._json({"commitUrl": f"{self.url}/{repo}/commit/{oid}", "commitOid": oid, "success": True})
+        if rest[:1] == ["resolve"]:
+            path = "/".join(rest[2:])
+            commit = {"X-Repo-Commit": self.revision(repo)}
+            if path not in files:
+                return 404, {"X-Error-Code": "EntryNotFound", **commit}, b""
+            etag = {"ETag": f'"{hashlib.sha1(files[path]).hexdigest()}"'}
+            return 200, {**commit, **etag}, files[path]
+        if rest[:1] == ["tree"]:
+            folder = "/".join([*rest[2:], ""])
+            inside = {path: content for path, content in files.items() if path.startswith(folder)}
+            if not inside:
+                return 404, {"X-Error-Code": "EntryNotFound"}, b""
+            return self._json([{"type": "file", "path": p, "size": len(c), "oid": "0"} for p, c in inside.items()])
+        siblings = [{"rfilename": path} for path in files]
+        return self._json({"id": repo, "modelId": repo, "sha": self.revision(repo), "siblings": siblings, "tags": []})
+
+    @staticmethod
+    def _json(content: Any, status: int = 200) -> tuple[int, dict[str, str], bytes]:
+        return status, {"Content-Type": "application/json"}, json.dumps(content).encode()
+
+
+@contextmanager
+def serve(hub: StandInHub) -> Iterator[StandInHub]:
+    """Answers at `hub.url` as long as the context lasts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, headers, content = hub.answer(self.command, self.path, body)
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+        do_GET = do_HEAD = do_POST = handle_any
+
+        def log_message(self, *arguments: Any) -> None:
+            """Silence."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
