@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_models import GREEDY, MOLECULE, PROTEIN, collate, make_sample, new_tokens
+from tiny_models import GREEDY, MOLECULE, PROTEIN, Sample, collate, make_sample, new_tokens
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import DynamicCache, PreTrainedTokenizerFast, StaticCache, pipeline
 from transformers.generation import CompileConfig
@@ -128,33 +128,50 @@ def test_a_prompt_may_come_with_its_features_already_in_it(shared_model, batch, 
 
 @pytest.fixture
 def two_turns() -> tuple[dict, dict, dict]:
-    """A first turn with a molecule, the ids of a second with a protein, and the items of both."""
-    first, second = make_sample(1, 0, 4), make_sample(0, 1, 2)
-    both = make_sample(1, 0, 4)
-    both.proteins = second.proteins
-    return collate([first]), {"ids": torch.tensor([second.input_ids])}, collate([both])
+    """A first turn with a molecule; the ids and items of a second with a molecule and a protein; the items of both."""
+    first, second = make_sample(1, 0, 4), make_sample(1, 1, 2)
+    both = Sample(first.input_ids, [*first.molecules, *second.molecules], second.proteins)
+    return collate([first]), collate([second]), items_of(collate([both]))
 
 
-@pytest.mark.parametrize("items", ["new", "all"])
-@pytest.mark.parametrize("arguments", [{}, {"prefill_chunk_size": 3}])
+def items_of(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in batch.items() if name not in ("input_ids", "attention_mask")}
+
+
+@pytest.mark.parametrize("arguments", [{}, {"prefill_chunk_size": 3}, {"num_beams": 3}])
+@pytest.mark.parametrize("items", ["of the new turn", "of all turns"])
 def test_a_second_turn_on_a_kept_cache(shared_model, two_turns, items: str, arguments: dict):
-    first, second, both = two_turns
+    first, second, everything = two_turns
     turn = shared_model.generate(**first, **GREEDY, return_dict_in_generate=True)
-    ids = torch.cat([turn.sequences, second["ids"]], 1)
-    everything = {name: t for name, t in both.items() if name not in ("input_ids", "attention_mask")}
-    answer = new_tokens(shared_model, {"input_ids": ids, **everything})
-    only_new = {name: t for name, t in everything.items() if name.startswith("protein")}
-    given = everything if items == "all" else only_new
-    kept = {"input_ids": ids, "past_key_values": turn.past_key_values, **given}
+    ids = torch.cat([turn.sequences, second["input_ids"]], 1)
+    answer = new_tokens(shared_model, {"input_ids": ids, **everything}, **arguments)
+    cache = turn.past_key_values
+    if "num_beams" in arguments:
+        cache.batch_repeat_interleave(3)
+    given = everything if items == "of all turns" else items_of(second)
+    kept = {"input_ids": ids, "past_key_values": cache, **given}
     assert new_tokens(shared_model, kept, **arguments) == answer
+
+
+def test_a_second_turn_may_come_without_the_first_ones_ids(shared_model, two_turns):
+    first, second, everything = two_turns
+    turn = shared_model.generate(**first, **GREEDY, return_dict_in_generate=True)
+    ids = torch.cat([turn.sequences, second["input_ids"]], 1)
+    answer = new_tokens(shared_model, {"input_ids": ids, **everything})
+    cache = turn.past_key_values
+    new = {
+        "attention_mask": torch.ones_like(ids),
+        "past_key_values": cache,
+        "input_ids": ids[:, cache.get_seq_length() :],
+    }
+    assert new_tokens(shared_model, {**second, **new}) == answer
 
 
 def test_a_second_turn_in_text_on_a_kept_cache(shared_model, two_turns):
     first, _, _ = two_turns
     turn = shared_model.generate(**first, **GREEDY, return_dict_in_generate=True)
     ids = torch.cat([turn.sequences, torch.tensor([[7, 9]])], 1)
-    items = {name: t for name, t in first.items() if name not in ("input_ids", "attention_mask")}
-    answer = new_tokens(shared_model, {"input_ids": ids, **items})
+    answer = new_tokens(shared_model, {"input_ids": ids, **items_of(first)})
     assert new_tokens(shared_model, {"input_ids": ids, "past_key_values": turn.past_key_values}) == answer
 
 
@@ -162,8 +179,8 @@ def test_a_second_turn_in_text_on_a_kept_cache(shared_model, two_turns):
 def test_a_second_turns_items_are_not_lost_on_a_kept_cache(shared_model, two_turns, arguments: dict):
     first, second, _ = two_turns
     turn = shared_model.generate(**first, **GREEDY, return_dict_in_generate=True)
-    ids = torch.cat([turn.sequences, second["ids"]], 1)
-    with pytest.raises(ValueError, match="no protein came with it"):
+    ids = torch.cat([turn.sequences, second["input_ids"]], 1)
+    with pytest.raises(ValueError, match="no (molecule|protein) came with it"):
         shared_model.generate(ids, past_key_values=turn.past_key_values, **GREEDY, **arguments)
 
 

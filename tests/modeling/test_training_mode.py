@@ -246,3 +246,8 @@ def test_lora_generates_with_items(model, batch, lora):
     adapted = get_peft_model(model, lora).eval()
     expected = model.generate(**batch, max_new_tokens=4, do_sample=False, pad_token_id=0)
     assert torch.equal(adapted.generate(**batch, max_new_tokens=4, do_sample=False, pad_token_id=0), expected)
+
+
+def test_embeddings_of_placeholders_without_items_only_warn_in_training_too(model, batch):
+    embeds = model.get_input_embeddings()(batch["input_ids"]).detach()
+    assert model.train()(inputs_embeds=embeds, labels=batch["input_ids"]).loss.isfinite()

@@ -34,6 +34,8 @@ class BioMedGPTGenerationMixin:
             raise ValueError("Pass either the molecules' and proteins' tensors or mm_encoder_outputs, not both.")
         everywhere = runs_on_several_processes()
         if raw or (everywhere and outputs is None):
+            if self.device.type != "meta":  # as for an offloaded model, whose hooks move what it gets
+                tensors = {name: None if t is None else t.to(self.device) for name, t in tensors.items()}
             outputs = self.encode_modalities(len(inputs_tensor), tensors, with_dummies=everywhere)
         if not outputs:
             return model_kwargs

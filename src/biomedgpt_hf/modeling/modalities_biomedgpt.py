@@ -183,7 +183,7 @@ class ModalitiesMixin:
                     f"The {modality} features have width {rows.shape[-1]}, the language model {width}: "
                     "they were made by another model."
                 )
-            index = mask.flatten().nonzero()[:, 0].to(inputs_embeds.device)
+            index = mask.flatten().nonzero()[: len(rows), 0].to(inputs_embeds.device)  # none where it only warned
             inputs_embeds = inputs_embeds.flatten(0, 1).index_copy(0, index, rows).view_as(inputs_embeds)
         return inputs_embeds
 

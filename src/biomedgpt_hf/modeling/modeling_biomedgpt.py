@@ -22,7 +22,8 @@ from .modalities_biomedgpt import ModalitiesMixin, runs_on_several_processes
 from .saving_biomedgpt import SelfContainedCheckpointMixin
 
 # The logit of a placeholder: exact in fp32, bf16 and fp16, and its exponential underflows to zero, so the loss and its
-# gradients are those of a vocabulary without the placeholders. An infinity would break label smoothing.
+# gradients are those of a vocabulary without the placeholders. An infinity would break label smoothing. Losses that
+# multiply by `lm_head.weight` themselves, such as TRL's, do see the placeholders.
 PLACEHOLDER_LOGIT = -(2.0**14)
 
 
