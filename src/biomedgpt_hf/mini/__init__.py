@@ -1,0 +1,30 @@
+"""The small checkpoint that comes with the package: really trained, offline, and for demonstration only.
+
+`examples/train_mini.py` makes it and `examples/measure_mini.py` measures what it has learned.
+"""
+
+from os import PathLike
+from pathlib import Path
+
+DEMONSTRATION = (
+    "This answer comes from the embedded mini checkpoint, a demonstration of three million parameters. Its sentences "
+    "look like database entries, but most of what they claim is wrong, and on proteins it has not been shown to have "
+    "learned anything. Do not rely on them."
+)
+FOLDER = Path(__file__).resolve().parent
+
+
+def mini_checkpoint() -> Path:
+    """Folder of the embedded checkpoint, for every `from_pretrained`.
+
+    Raises:
+        FileNotFoundError: if the installation lacks it.
+    """
+    if not (FOLDER / "config.json").exists():
+        raise FileNotFoundError(f"The embedded checkpoint is not in {FOLDER}: install the package anew.")
+    return FOLDER
+
+
+def is_mini(checkpoint: str | PathLike) -> bool:
+    """Whether a checkpoint's path is the embedded one's."""
+    return Path(checkpoint).resolve() == FOLDER

@@ -1,0 +1,107 @@
+"""Asking the embedded checkpoint: one question, several, and what goes wrong."""
+
+import math
+
+import pytest
+import torch
+
+import biomedgpt_hf
+from biomedgpt_hf.inference import chat as chat_module
+from biomedgpt_hf.inference.chat import Answer, Chat
+from biomedgpt_hf.mini import DEMONSTRATION
+
+ASPIRIN = "CC(=O)OC1=CC=CC=C1C(=O)O"
+QUESTION = "Please describe this molecule."
+UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
+
+
+def test_a_question_about_a_molecule_is_answered_with_a_warning_that_mini_is_a_demonstration():
+    answer = biomedgpt_hf.ask(QUESTION, molecules=ASPIRIN)
+    assert isinstance(answer, Answer)
+    assert len(answer.text.split()) > 3
+    assert DEMONSTRATION in answer.warnings
+    assert answer.log_probability < 0
+
+
+def test_the_answer_depends_on_the_molecule():
+    molecules = (ASPIRIN, "[Na+].[Cl-]", "CCCCCCCCCC(=O)O")
+    assert len({biomedgpt_hf.ask(QUESTION, molecules=smiles).text for smiles in molecules}) == 3
+
+
+def test_one_item_and_a_list_of_one_are_the_same():
+    assert biomedgpt_hf.ask(QUESTION, molecules=ASPIRIN) == biomedgpt_hf.ask(QUESTION, molecules=[ASPIRIN])
+
+
+def test_proteins_molecules_and_text_alone_can_be_asked_about():
+    for items in ({"proteins": UBIQUITIN}, {"molecules": [ASPIRIN, "CCO"], "proteins": UBIQUITIN}, {}):
+        assert biomedgpt_hf.ask("What is the function?", **items, max_new_tokens=8).log_probability < 0
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_the_log_probability_is_that_of_the_answers_tokens(num_beams):
+    model, processor = chat_module.load(str(biomedgpt_hf.mini_checkpoint()), "cpu")
+    answer = biomedgpt_hf.ask(QUESTION, molecules=ASPIRIN, device="cpu", num_beams=num_beams, max_new_tokens=400)
+    assert len(answer.warnings) == 1  # it ended by itself
+    content = [{"type": "molecule", "molecule": ASPIRIN}, {"type": "text", "text": QUESTION}]
+    prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    batch = processor(text=[prompt], molecules=[[ASPIRIN]], return_tensors="pt")
+    new = processor.tokenizer(answer.text, add_special_tokens=False)["input_ids"] + [processor.tokenizer.eos_token_id]
+    length = batch["input_ids"].shape[1]
+    batch["input_ids"] = torch.cat([batch["input_ids"], torch.tensor([new])], 1)
+    batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+    with torch.no_grad():
+        logits = model(**batch).logits[0, length - 1 : -1].log_softmax(-1)
+    expected = logits[torch.arange(len(new)), new].sum().item()
+    assert math.isclose(answer.log_probability, expected, rel_tol=1e-3, abs_tol=1e-3)
+
+
+def test_an_answer_that_was_cut_says_so():
+    answer = biomedgpt_hf.ask(QUESTION, molecules=ASPIRIN, max_new_tokens=3)
+    assert any("cut at 3 tokens" in warning for warning in answer.warnings)
+
+
+def test_a_chat_remembers_its_turns():
+    chat = Chat()
+    first = chat.ask(QUESTION, molecules=ASPIRIN, max_new_tokens=12)
+    second = chat.ask("What is its role?", max_new_tokens=12)
+    assert [message["role"] for message in chat.messages] == ["user", "assistant"] * 2
+    assert chat.messages[1]["content"][0]["text"] == first.text
+    alone = Chat().ask("What is its role?", max_new_tokens=12)
+    assert second.log_probability != alone.log_probability
+
+
+def test_a_failed_question_leaves_the_conversation_as_it_was():
+    chat = Chat()
+    chat.ask(QUESTION, molecules=ASPIRIN, max_new_tokens=4)
+    before = list(chat.messages)
+    with pytest.raises(biomedgpt_hf.InvalidMoleculeError):
+        chat.ask(QUESTION, molecules="CN(C)(C)(C)C")
+    assert chat.messages == before
+
+
+def test_a_conversation_beyond_the_models_context_is_refused_with_both_numbers():
+    with pytest.raises(ValueError, match="2048|2,048"):
+        biomedgpt_hf.ask("why? " * 3000, molecules=ASPIRIN)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"question": ""}, ValueError, "ask something"),
+        ({"question": None}, ValueError, "ask something"),
+        ({"question": "?", "molecules": ""}, biomedgpt_hf.InvalidMoleculeError, "empty"),
+        ({"question": "?", "molecules": "aspirin"}, biomedgpt_hf.InvalidMoleculeError, "looks like a name"),
+        ({"question": "?", "molecules": [None]}, ValueError, "None"),
+        ({"question": "?", "molecules": 3}, ValueError, "int"),
+        ({"question": "?", "proteins": ""}, biomedgpt_hf.InvalidProteinError, "empty"),
+        ({"question": "?", "proteins": ">sp|P1|X\nMKT"}, biomedgpt_hf.InvalidProteinError, "FASTA"),
+        ({"question": "?", "proteins": ASPIRIN}, biomedgpt_hf.InvalidProteinError, "pass it as one"),
+        ({"question": "?", "molecules": UBIQUITIN}, biomedgpt_hf.InvalidMoleculeError, "protein"),
+        ({"question": "What is <moleculeHere>?"}, ValueError, "<moleculeHere>"),
+        ({"question": "?", "checkpoint": "no-such/checkpoint"}, OSError, "no-such/checkpoint"),
+        ({"question": "?", "checkpoint": "/no/such/folder"}, OSError, "/no/such/folder"),
+    ],
+)
+def test_what_cannot_be_asked_gets_one_clear_error(arguments, error, words):
+    with pytest.raises(error, match=words):
+        biomedgpt_hf.ask(**arguments)
