@@ -303,7 +303,6 @@ def test_an_r_group_of_a_mol_file_is_an_unknown_atom():
         (Chem.MolFromSmarts("[#6]O"), "SMARTS pattern"),
         (Chem.MolFromSmiles("CN(C)(C)(C)C", sanitize=False), "Explicit valence for atom # 1 N"),
     ],
-    ids=repr,
 )
 def test_what_is_no_molecule_is_refused_with_the_reason(molecule, words):
     assert words in why(molecule)

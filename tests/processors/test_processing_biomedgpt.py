@@ -195,7 +195,6 @@ def test_lists_arrays_and_tensors_hold_the_same(processor):
         [smiles_to_graph("CCO")],
         ["InChI=1S/C2H6O/c1-2-3/h3H,2H2,1H3"],
     ],
-    ids=str,
 )
 def test_molecules_come_in_many_forms(molecules, processor):
     assert len(processor(ONE, molecules)["atom_features"][0]) == 3
