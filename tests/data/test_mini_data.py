@@ -43,9 +43,10 @@ def test_the_real_sets_share_nothing_between_their_splits(mini_data, shared, tmp
     mini_data.main()
     captions = load_dataset(str(tmp_path / "captions"), cache_dir=tmp_path / "cache")
     keys = {split: [structure_key(row["molecules"][0]) for row in rows] for split, rows in captions.items()}
-    everything = keys["train"] + keys["validation"]
-    assert len(keys["validation"]) == 500 and len(everything) == len(set(everything))
-    assert set(everything).isdisjoint(structure_keys([raw / "captions/chebi20/test.txt"]))
+    train, held_out = set(keys["train"]), set(keys["validation"])
+    assert len(keys["validation"]) == len(held_out) == 500
+    assert train.isdisjoint(held_out)
+    assert (train | held_out).isdisjoint(structure_keys([raw / "captions/chebi20/test.txt"]))
     proteins = load_dataset(str(tmp_path / "proteins"), cache_dir=tmp_path / "cache")
     words = {
         split: [{protein[i : i + 5] for i in range(len(protein) - 4)} for [protein] in rows["proteins"]]

@@ -7,7 +7,15 @@ import inspect
 
 import pytest
 import transformers
-from transformers import Cache, GenerationConfig, GenerationMixin, PreTrainedConfig, PreTrainedModel, ProcessorMixin
+from transformers import (
+    Cache,
+    GenerationConfig,
+    GenerationMixin,
+    PreTrainedConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+    dynamic_module_utils,
+)
 from transformers.configuration_utils import SubConfigSpec
 from transformers.generation import utils as generation_utils
 from transformers.modeling_utils import slice_logits_to_keep
@@ -45,6 +53,9 @@ OVERRIDDEN = {
 }
 CALLED = {
     (PreTrainedModel, "_from_config"): "config, kwargs",
+    (PreTrainedModel, "is_remote_code"): "",
+    (PreTrainedModel, "should_save_on_this_rank"): "self, is_main_process",
+    (dynamic_module_utils, "get_relative_import_files"): "module_file",
     (Cache, "get_seq_length"): "self, layer_idx",
     (generation_utils, "_slice_mm_encoder_output"): "output, rows",
 }
