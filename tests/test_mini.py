@@ -48,3 +48,13 @@ def test_the_right_molecule_lowers_the_loss_on_molecules_that_were_held_out(shar
     captions = json.loads((tmp_path / "measured.json").read_text())["captions"]
     assert captions["rows"] == 500
     assert captions["interval_95"][0] > 0
+
+
+def test_prompt_lookup_gives_what_greedy_gives_and_proposes_no_placeholder():
+    processor = AutoProcessor.from_pretrained(mini_checkpoint())
+    model = AutoModelForMultimodalLM.from_pretrained(mini_checkpoint())
+    text = "a <proteinHere> b <moleculeHere> c <proteinHere>"
+    batch = processor(text, ["CCO"], ["MKTAYIAK", "GIVEQ"], return_tensors="pt")
+    greedy = model.generate(**batch, do_sample=False, max_new_tokens=12)
+    looked_up = model.generate(**batch, do_sample=False, max_new_tokens=12, prompt_lookup_num_tokens=3)
+    assert looked_up.tolist() == greedy.tolist()

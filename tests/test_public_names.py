@@ -102,3 +102,14 @@ def test_only_the_command_line_puts_the_registration_off(argv0, registers):
         assert not {"datasets", "peft", "trl", "typer", "esm", "Bio"} & set(loaded)
         ours = {name.split(".")[1] for name in loaded if name.startswith("biomedgpt_hf.")}
         assert ours == {"modeling", "processors"}
+
+
+def test_a_package_that_is_run_as_a_module_gets_the_registration_too(tmp_path):
+    package = tmp_path / "somebodys"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"import sys; sys.path.insert(0, {str(SOURCE)!r}); import biomedgpt_hf")
+    (package / "train.py").write_text(
+        "from transformers import AutoConfig; print(AutoConfig.for_model('biomedgpt').model_type)"
+    )
+    run = subprocess.run([sys.executable, "-m", "somebodys.train"], cwd=tmp_path, capture_output=True, text=True)
+    assert run.stdout.strip() == "biomedgpt", run.stderr

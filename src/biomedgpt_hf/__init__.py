@@ -68,11 +68,13 @@ def register_auto_classes() -> None:
 
 
 def _is_command_line() -> bool:
-    """Whether this process is `biomedgpt` or `python -m biomedgpt_hf.cli` ("-m" stands there until it has started).
+    """Whether this process is `biomedgpt` or `python -m biomedgpt_hf.cli`.
 
-    A script of somebody's that is called biomedgpt.py is neither.
+    While `-m` imports a package, argv says only "-m"; what was asked for stands in the original arguments. A script of
+    somebody's that is called biomedgpt.py is neither.
     """
-    return Path(sys.argv[0] if sys.argv else "").name in ("biomedgpt", "biomedgpt.exe", "-m")
+    name = Path(sys.argv[0] if sys.argv else "").name
+    return name in ("biomedgpt", "biomedgpt.exe") or (name == "-m" and f"{__name__}.cli" in sys.orig_argv)
 
 
 if not _is_command_line():

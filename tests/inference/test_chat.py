@@ -1,6 +1,7 @@
 """Asking the embedded checkpoint: one question, several, and what goes wrong."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -100,6 +101,7 @@ def test_a_conversation_beyond_the_models_context_is_refused_with_both_numbers()
         ({"question": "What is <moleculeHere>?"}, ValueError, "<moleculeHere>"),
         ({"question": "?", "checkpoint": "no-such/checkpoint"}, OSError, "no-such/checkpoint"),
         ({"question": "?", "checkpoint": "/no/such/folder"}, OSError, "/no/such/folder"),
+        ({"question": "?", "checkpoint": str(Path(__file__).parent)}, OSError, "has no config.json"),
     ],
 )
 def test_what_cannot_be_asked_gets_one_clear_error(arguments, error, words):

@@ -200,6 +200,18 @@ def test_molecules_come_in_many_forms(molecules, processor):
     assert len(processor(ONE, molecules)["atom_features"][0]) == 3
 
 
+@pytest.mark.parametrize("molecules", [[None], [[None]], ["C", None], [["C", None]]])
+def test_none_in_place_of_a_molecule_is_refused_by_its_position(molecules, processor):
+    text = ONE if len(molecules) == 1 and molecules[0] != ["C", None] else f"{ONE} {ONE}"
+    with pytest.raises(InvalidMoleculeError, match="None"):
+        processor(text, molecules)
+
+
+def test_a_message_without_content_is_refused(processor):
+    with pytest.raises(ValueError, match="has no text"):
+        processor.apply_chat_template([{"role": "user", "content": []}])
+
+
 def test_a_flat_list_is_dealt_out_in_the_order_of_the_placeholders(processor):
     nested = processor([ONE, "none", ONE + ONE], [["C"], [], ["CC", "CCC"]])
     assert dict(processor([ONE, "none", ONE + ONE], ["C", "CC", "CCC"])) == dict(nested)

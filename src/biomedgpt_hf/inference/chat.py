@@ -144,6 +144,8 @@ def check_exists(checkpoint: str) -> None:
         OSError: if there is no such folder and no such repository, or it cannot be reached or read.
     """
     if Path(checkpoint).is_dir():
+        if not Path(checkpoint, "config.json").is_file():
+            raise FileNotFoundError(f"The folder {checkpoint!r} holds no checkpoint: it has no config.json.")
         return
     if Path(checkpoint).is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1:
         raise FileNotFoundError(f"There is no checkpoint folder {checkpoint!r}: check the path.")

@@ -42,7 +42,11 @@ class InvalidMoleculeError(ValueError):
     def __init__(self, value: object, position: int | None, reason: str, remedy: str = "Correct the SMILES") -> None:
         self.value, self.position, self.reason, self.remedy = value, position, reason, remedy
         which = "" if position is None else f" {position},"
-        skip = "" if position is None else ", or pass on_error='skip' to leave the row out and get a report"
+        skip = (
+            ""
+            if position is None
+            else ", or leave the row out: molecules_to_graphs(..., on_error='skip') gives a report"
+        )
         super().__init__(f"Cannot read molecule{which} {shown(value)}: {reason}. {remedy}{skip}.")
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -45,7 +45,7 @@ def parse_text(text: str) -> Chem.Mol:
     first, *behind = text.split(None, 1)
     molecule, reason = (_parse_inchi if first.startswith("InChI=") else _parse_smiles)(first)
     if molecule is None:
-        kind, remedy = _guess(text)
+        kind, remedy = ("", "Correct the InChI") if first.startswith("InChI=") else _guess(text)
         raise RefusedError(f"this looks like {kind}, not a SMILES ({reason})" if kind else reason, remedy)
     if behind:
         raise RefusedError(f"{shown(behind[0])} stands behind {shown(first)}", "Pass the SMILES or InChI alone")

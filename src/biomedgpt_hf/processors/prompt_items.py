@@ -52,10 +52,15 @@ def deal_items(items: Any, placeholder: Placeholder, counts: Sequence[int]) -> l
     """
     name = f"{placeholder.modality}s"
     items = [] if items is None else list(items) if is_list(items) else [items]
-    if any(entry is None or is_list(entry) for entry in items):
+    has_none = any(entry is None for entry in items)
+    if any(is_list(entry) for entry in items) or (has_none and len(items) == len(counts)):
         if len(items) != len(counts):
             raise ValueError(f"{name} has {len(items)} entries, one per text, but there are {len(counts)} texts.")
-        return [[] if entry is None else list(entry) if is_list(entry) else [entry] for entry in items]
+        # None is right for a text without placeholders, and elsewhere an item that is refused later, by its position.
+        return [
+            list(entry) if is_list(entry) else [] if entry is None and not count else [entry]
+            for entry, count in zip(items, counts, strict=True)
+        ]
     if len(counts) == 1:
         return [items]
     if len(items) == sum(counts):
@@ -103,7 +108,7 @@ def read_conversation(
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
             raise ValueError(f'{where} is {message!r}, not a dict such as {{"role": "user", "content": ...}}.')
         content = message.get("content")
-        if not isinstance(content, str) and not is_list(content):
+        if not isinstance(content, str) and not (is_list(content) and content):
             raise ValueError(f"{where} has no text: its content is {content!r}, not a string or a list of blocks.")
         blocks = []
         for block in [{"type": "text", "text": content}] if isinstance(content, str) else content:
