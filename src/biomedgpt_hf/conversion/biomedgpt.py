@@ -84,10 +84,11 @@ def convert_biomedgpt(
     """
     dtype = resolve_dtype(dtype)
     assumed: dict[str, Any] = {}
+    # Before the files are read through: a wrong name should not cost minutes.
+    text = load_config(language_model, "language_model", "llama") if language_model else None
+    protein = load_config(protein_encoder, "protein_encoder", "esm") if protein_encoder else None
     with staged_folder(output) as folder, open_checkpoint(files) as checkpoint:
         _check_parts(checkpoint)
-        text = load_config(language_model, "language_model", "llama") if language_model else None
-        protein = load_config(protein_encoder, "protein_encoder", "esm") if protein_encoder else None
         text = text or infer_text_config(checkpoint, assumed)
         protein = protein or infer_protein_config(checkpoint, assumed)
         check_rotary_frequencies(checkpoint, text, protein)
