@@ -13,7 +13,6 @@ Writes    a table with versions and commit, or JSON
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from comparison import describe_software
 
 CONVERT = """
 import sys
@@ -51,7 +51,7 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(rows))
         return
-    print(describe_software() + "\n")
+    print(describe_software(torch, transformers) + "\n")
     print(
         "| source | files | largest, MB | imports, MB | above imports, MB | above imports, × largest | all, × largest |"
     )
@@ -185,13 +185,6 @@ def write(state: dict[str, torch.Tensor], folder: Path, kind: str) -> list[Path]
             path.write_bytes(file.read(size))
     whole.unlink()
     return paths
-
-
-def describe_software() -> str:
-    """Machine, versions and commit, in one line."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
-    return f"{platform.system()} {platform.machine()}, {versions}, commit {commit or 'none'}"
 
 
 if __name__ == "__main__":

@@ -12,15 +12,12 @@ Writes    a table with versions and commit
 """
 
 import argparse
-import platform
-import statistics
-import subprocess
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import transformers
+from comparison import describe_software, ratio
 from transformers import AutoModelForCausalLM, AutoModelForMultimodalLM, AutoProcessor, EsmConfig, LlamaConfig
 
 from biomedgpt_hf import BioMedGPTForConditionalGeneration, BioMedGPTProcessor, GINConfig, mini_checkpoint
@@ -74,10 +71,9 @@ def main() -> None:
         assert calls == {"molecule_encoder": 1, "protein_encoder": 1}, calls
         rows.append((f"encoder calls in one generate, {beams} beam(s): molecule, protein", str(tuple(calls.values()))))
 
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     size = sum(parameter.numel() for parameter in language_model.parameters())
-    print(f"language model of {size / 1e6:.0f}M parameters, {NEW_TOKENS} new tokens, {platform.processor() or 'cpu'}")
-    print(f"torch {torch.__version__}, transformers {transformers.__version__}, commit {commit or 'none'}\n")
+    print(f"language model of {size / 1e6:.0f}M parameters, {NEW_TOKENS} new tokens")
+    print(f"{describe_software(torch, transformers)}\n")
     for name, value in rows:
         print(f"{value if isinstance(value, str) else format(value, '.3f'):>8}  {name}")
 
@@ -118,25 +114,12 @@ def bare_language_model(model: Any) -> Any:
     return language_model.eval()
 
 
+@torch.inference_mode()
 def merged_embeddings(model: Any, inputs: Any) -> torch.Tensor:
     """One encoding: the prompt's embeddings with the features in their places, [B, T, H]."""
-    seen = []
-    hook = model.model.language_model.register_forward_pre_hook(
-        lambda module, args, kwargs: seen.append(kwargs["inputs_embeds"]) or stop(), with_kwargs=True
-    )
-    try:
-        with torch.inference_mode():
-            model(**inputs)
-    except StopIteration:
-        return seen[0]
-    finally:
-        hook.remove()
-    raise AssertionError("the language model was never called")
-
-
-def stop() -> None:
-    """Ends a forward before the language model runs."""
-    raise StopIteration
+    ids = inputs["input_ids"]
+    embeddings = model.get_input_embeddings()(ids)
+    return model.model.merge_features(embeddings, ids, model.encode_modalities(len(ids), inputs))
 
 
 def make_batch(processor: Any, which: Any) -> Any:
@@ -178,18 +161,6 @@ def count_encoder_calls(model: Any, run: Callable[[], Any]) -> dict[str, int]:
     for hook in hooks:
         hook.remove()
     return calls
-
-
-def ratio(first: Callable[[], Any], second: Callable[[], Any], repeats: int) -> float:
-    """Median of the paired time ratios, alternating."""
-    ratios = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        first()
-        middle = time.perf_counter()
-        second()
-        ratios.append((middle - start) / (time.perf_counter() - middle))
-    return statistics.median(ratios)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ import tempfile
 from pathlib import Path
 
 import torch
-from conversion_memory import describe_software, make_state, watch
+import transformers
+from comparison import describe_software
+from conversion_memory import make_state, watch
 from safetensors.torch import load_file
 
 from biomedgpt_hf.conversion import convert_biomedgpt
@@ -62,7 +64,7 @@ def main() -> None:
         )
         size = sum(path.stat().st_size for path in checkpoint.glob("*.safetensors"))
         torch_file = write_as_torch(checkpoint, folder / "weights.pth")
-        print(f"{describe_software()}\nweights of {size / 1e6:.0f} MB\n")
+        print(f"{describe_software(torch, transformers)}\nweights of {size / 1e6:.0f} MB\n")
         print("| way | peak resident, × weights | of it dirty, × weights |")
         print("|---|---|---|")
         for way, code in WAYS.items():

@@ -14,11 +14,7 @@ Writes    tables with versions and commit
 
 import argparse
 import os
-import platform
-import statistics
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +23,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one thread, before t
 import numpy as np
 import tokenizers
 import transformers
+from comparison import describe_software, ratio, seconds
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, EsmTokenizer, PreTrainedTokenizerFast
 
@@ -52,7 +49,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=200)
     arguments = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer) if arguments.tokenizer else train_tokenizer()
-    print(describe_software() + "\n")
+    print(describe_software(transformers, tokenizers, np) + "\n")
     compare_residues(max(arguments.repeats // 10, 5))
     print()
     compare_placeholders(BioMedGPTProcessor.from_parts(tokenizer, max_protein_length=10_000), arguments.repeats)
@@ -149,29 +146,6 @@ def require_equal(ours: object, theirs: object) -> None:
     """Stops where the two ways do not give the same ids."""
     if not np.array_equal(ours, theirs):
         raise SystemExit("The ways that are compared give different ids.")
-
-
-def seconds(run: Callable[[], object]) -> float:
-    """Returns how long a call takes."""
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
-
-
-def ratio(run: Callable[[], object], reference: Callable[[], object], repeats: int) -> float:
-    """Returns the median of paired ratios, alternating."""
-    run(), reference()
-    return statistics.median(seconds(run) / seconds(reference) for _ in range(repeats))
-
-
-def describe_software() -> str:
-    """Returns the machine, versions and commit that the figures belong to."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
-    return (
-        f"{platform.machine()}, Python {platform.python_version()}, transformers {transformers.__version__}, "
-        f"tokenizers {tokenizers.__version__}, numpy {np.__version__}, commit {commit}"
-    )
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ Writes    a table with versions and commit
 """
 
 import argparse
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +21,7 @@ import numpy as np
 import rdkit
 import torch
 import torch_geometric
+from comparison import describe_software
 from rdkit import Chem, rdBase
 from torch_geometric.data import Batch
 from torch_geometric.utils import from_smiles
@@ -95,7 +94,7 @@ def main() -> None:
             ways["OGB smiles2graph, not collated"] = lambda i: [smiles2graph(one) for one in batches[i]]
         ratios = measure(ways, batches, arguments.repeats)
     print(f"{len(smiles)} molecules, batches of {arguments.batch_size}; {len(lines) - len(smiles)} left out")
-    print(f"{describe_software()}\n")
+    print(f"{describe_software(rdkit, torch_geometric, np)}\n")
     print(f"{'way':<42}{'ratio to Chem.MolFromSmiles':>28}")
     for way, ratio in ratios.items():
         print(f"{way:<42}{ratio:>28.2f}")
@@ -155,16 +154,6 @@ def seconds(run: Callable[[int], object], order: Sequence[int]) -> float:
     for i in order:
         run(i)
     return time.process_time() - started
-
-
-def describe_software() -> str:
-    """Returns the machine, versions and commit that the figures belong to."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
-    return (
-        f"{platform.machine()}, Python {platform.python_version()}, RDKit {rdkit.__version__}, "
-        f"torch-geometric {torch_geometric.__version__}, numpy {np.__version__}, commit {commit}"
-    )
 
 
 if __name__ == "__main__":

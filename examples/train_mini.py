@@ -52,9 +52,10 @@ def main() -> None:
     rows = {"train": keep_short(train, collator)}
     rows |= {name: keep_short(splits["validation"], collator) for name, splits in sets.items()}
 
-    model = make_model(processor)
     if arguments.start_from:
         model = BioMedGPTForConditionalGeneration.from_pretrained(arguments.start_from)
+    else:
+        model = make_model(processor)
     print({name: f"{sum(p.numel() for p in part.parameters()):,}" for name, part in model.model.named_children()})
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(

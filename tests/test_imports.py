@@ -14,14 +14,15 @@ SHIPPED = [f for f in FILES if f.parent.name in ("modeling", "processors")]
 MAY_IMPORT = {
     "modeling": set(),
     "processors": set(),
+    "checkpoints": {"__init__"},
     "console": set(),
     "device": set(),
     "environment": {"device"},
     "mini": set(),
     "data": {"processors"},
-    "assembly": {"__init__", "modeling", "processors"},
+    "assembly": {"checkpoints", "modeling", "processors"},
     "conversion": {"__init__", "modeling", "processors", "data"},
-    "inference": {"__init__", "modeling", "processors", "data", "device", "mini"},
+    "inference": {"checkpoints", "modeling", "processors", "data", "device", "mini"},
 }
 FREE = ("__init__", "cli")
 

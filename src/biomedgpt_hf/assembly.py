@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig
-
-from . import register_auto_classes
+from .checkpoints import find_config
 from .modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
 from .processors.processing_biomedgpt import BioMedGPTProcessor
 from .processors.processor_agreement import protein_positions
@@ -40,17 +38,16 @@ def assemble(
     """
     if output.exists() and (output.is_file() or any(output.iterdir())):
         raise FileExistsError(f"{output} already exists: remove it or choose another folder.")
-    register_auto_classes()
     if molecule_encoder != "random":
-        molecule_features = getattr(_config(molecule_encoder), "feature_set", molecule_features)
-    positions = protein_positions(_config(protein_encoder))
+        molecule_features = getattr(find_config(molecule_encoder), "feature_set", molecule_features)
+    positions = protein_positions(find_config(protein_encoder))
     processor = BioMedGPTProcessor.from_parts(
         language_model,
         protein_encoder,
         chat_template,
         molecule_features=molecule_features or "graphmvp",
         max_protein_length=min(MAX_PROTEIN_LENGTH, positions or MAX_PROTEIN_LENGTH),
-        max_context_length=getattr(_config(language_model), "max_position_embeddings", None),
+        max_context_length=getattr(find_config(language_model), "max_position_embeddings", None),
         **settings,
     )
     model = BioMedGPTForConditionalGeneration.from_encoders(
@@ -59,10 +56,3 @@ def assemble(
     processor.check_model(model.config)
     model.save_pretrained(output)
     processor.save_pretrained(output)
-
-
-def _config(part: str) -> Any:
-    try:
-        return AutoConfig.from_pretrained(part)
-    except OSError as error:
-        raise OSError(f"There is no {part}, neither as a folder nor on the Hub or in its cache: {error}") from error

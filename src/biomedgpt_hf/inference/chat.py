@@ -4,13 +4,12 @@ import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from os import PathLike
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoConfig, AutoModelForMultimodalLM, AutoProcessor
+from transformers import AutoModelForMultimodalLM, AutoProcessor
 
-from .. import register_auto_classes
+from ..checkpoints import find_config
 from ..device import best_device
 from ..mini import DEMONSTRATION, is_mini, mini_checkpoint
 
@@ -127,33 +126,13 @@ def load(checkpoint: str, device: str) -> tuple[Any, Any]:
         OSError: if there is no such checkpoint.
         ValueError: if the model and the processor do not fit together.
     """
-    register_auto_classes()
-    check_exists(checkpoint)
+    find_config(checkpoint)
     processor = AutoProcessor.from_pretrained(checkpoint)
     model = AutoModelForMultimodalLM.from_pretrained(checkpoint, dtype="auto")
     processor.check_model(model.config)
     if device == "cpu" and model.dtype == torch.float16:
         model = model.float()  # half precision is two orders of magnitude slower there
     return model.to(device).eval(), processor
-
-
-def check_exists(checkpoint: str) -> None:
-    """Finds a checkpoint's configuration, so that a wrong name fails once, soon and in one line.
-
-    Raises:
-        OSError: if there is no such folder and no such repository, or it cannot be reached or read.
-    """
-    if Path(checkpoint).is_dir():
-        if not Path(checkpoint, "config.json").is_file():
-            raise FileNotFoundError(f"The folder {checkpoint!r} holds no checkpoint: it has no config.json.")
-        return
-    if Path(checkpoint).is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1:
-        raise FileNotFoundError(f"There is no checkpoint folder {checkpoint!r}: check the path.")
-    try:
-        AutoConfig.from_pretrained(checkpoint)
-    except OSError as error:
-        reason = " ".join(str(error).split())
-        raise OSError(f"Cannot load the checkpoint {checkpoint!r}, which is no folder here: {reason}") from error
 
 
 def blocks(modality: str, items: Items) -> list[dict[str, Any]]:

@@ -1,0 +1,28 @@
+"""Finding a checkpoint by folder or Hub id."""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig
+
+from . import register_auto_classes
+
+
+def find_config(checkpoint: str) -> Any:
+    """Reads a checkpoint's configuration, so that a wrong name fails once, soon and in one line.
+
+    Raises:
+        OSError: if there is no such folder and no such repository, or it cannot be reached or read.
+    """
+    register_auto_classes()
+    path = Path(checkpoint)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise FileNotFoundError(f"The folder {checkpoint!r} holds no checkpoint: it has no config.json.")
+    elif path.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1:
+        raise FileNotFoundError(f"There is no checkpoint folder {checkpoint!r}: check the path.")
+    try:
+        return AutoConfig.from_pretrained(checkpoint)
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        raise OSError(f"Cannot load {checkpoint!r}, as a folder or from the Hub or its cache: {reason}") from error
