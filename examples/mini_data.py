@@ -15,13 +15,16 @@ import argparse
 import random
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
 from biomedgpt_hf.data import chebi20, uniprotqa
-from biomedgpt_hf.data.sources import describe_source
-from biomedgpt_hf.data.writer import DatasetWriter, RejectedRecord
+from biomedgpt_hf.data.building.records import Example, Record, RejectedRecord, Rejection, UnwantedRecord
+from biomedgpt_hf.data.building.sources import describe_source
+from biomedgpt_hf.data.building.writer import DatasetWriter
+from biomedgpt_hf.data.leakage.similarity import SIMILAR_PROTEINS, kmers
 
 CAPTIONS = ("captions/chebi20/validation.txt", "captions/chebi_ontology/*.obo")
 TEST_CAPTIONS = ("captions/chebi20/test.txt",)
@@ -33,7 +36,6 @@ PROTEINS = (
 )
 VALIDATION_MOLECULES = 500
 VALIDATION_PROTEINS = 0.1
-KMER, CONTAINMENT = 5, 0.3  # two proteins that share 30 % of the shorter one's 5-mers are similar
 # Half of the training rows ask in other words than the paper, so that the answer does not hang on
 # one sentence. Validation always asks as the paper does.
 PARAPHRASES = {
@@ -87,34 +89,67 @@ def open_writer(
     return DatasetWriter(output, name=name, description=description, sources=sources, options={"seed": seed})
 
 
+def structure_keys(paths: Iterable[Path]) -> set[str]:
+    """Return the structure keys of the molecules in caption files."""
+    keys: set[str] = set()
+    for record in chain.from_iterable(map(chebi20.read_captions, paths)):
+        with suppress(RejectedRecord):
+            keys.update(parse_record(record).keys)
+    return keys
+
+
+def parse_record(record: Record) -> Example:
+    """Return what a caption gives, of ontologies the definition; raise RejectedRecord if nothing."""
+    if record.problem:
+        raise record.problem
+    return chebi20.parse(record, "definition")
+
+
+def parse_caption(record: Record, excluded: set[str], seen: set[str]) -> Example:
+    """Return what a new caption gives, and add its marks to those seen.
+
+    Raises:
+        RejectedRecord: it is faulty, excluded, or there already.
+    """
+    example = parse_record(record)
+    if example.keys[0] in excluded:
+        raise UnwantedRecord("in an excluded file", example.keys[0])
+    for mark in example.marks:
+        if mark in seen:
+            raise UnwantedRecord("duplicate", mark)
+    seen.update(example.marks)
+    return example
+
+
 def build_captions(raw: Path, output: Path, seed: int) -> dict[str, Any]:
     """Write the captions; one of each held-out molecule, and all of the others'."""
     sources, exclude = find(raw, CAPTIONS), find(raw, TEST_CAPTIONS)
-    excluded = chebi20.structure_keys(exclude)
+    excluded = structure_keys(exclude)
     chance = random.Random(seed)
-    captions: dict[str, list[chebi20.Caption]] = defaultdict(list)
+    captions: dict[str, list[tuple[Record, dict[str, Any]]]] = defaultdict(list)
     seen: set[str] = set()
     description = "Molecules described in ChEBI's words, the molecules of ChEBI-20's test left out."
     with open_writer(output, "mini: captions", description, sources, exclude, seed) as writer:
-        for caption in chain.from_iterable(map(chebi20.read_captions, sources)):
+        for record in chain.from_iterable(map(chebi20.read_captions, sources)):
             writer.count_read()
             try:
-                key = chebi20.check_caption(caption, excluded, seen)
-                captions[key].append(caption)
+                example = parse_caption(record, excluded, seen)
+                captions[example.keys[0]].append((record, example.rows[0]))
             except RejectedRecord as rejected:
-                place = {"source": caption.file, "line": caption.line, "id": caption.id}
-                writer.reject(rejected.reason, **place, detail=rejected.detail)
-        candidates = sorted(key for key, group in captions.items() if group[0].task == "molecule_caption")
+                place = (record.file, record.line, record.id)
+                faulty = not isinstance(rejected, UnwantedRecord)
+                writer.reject(Rejection(*place, rejected.reason, rejected.detail, faulty))
+        candidates = sorted(key for key, group in captions.items() if group[0][1]["task"] == "molecule_caption")
         held_out = set(chance.sample(candidates, VALIDATION_MOLECULES))
         for key, group in captions.items():
             if key in held_out:
-                writer.write("validation", chebi20.caption_row(group[0]))
-                for caption in group[1:]:
-                    place = {"source": caption.file, "line": caption.line, "id": caption.id}
-                    writer.reject("another caption of a held-out molecule", **place, detail=key)
+                writer.write("validation", group[0][1])
+                for record, _ in group[1:]:
+                    place = (record.file, record.line, record.id)
+                    writer.reject(Rejection(*place, "another caption of a held-out molecule", key, False))
             else:
-                for caption in group:
-                    writer.write("train", paraphrased(chebi20.caption_row(caption), chance))
+                for _, row in group:
+                    writer.write("train", paraphrased(row, chance))
     return writer.manifest
 
 
@@ -125,16 +160,16 @@ def build_proteins(raw: Path, output: Path, seed: int) -> dict[str, Any]:
     proteins: dict[str, tuple[str, list[dict[str, Any]]]] = {}
     description = "Questions about reviewed proteins, answered from UniProtKB/Swiss-Prot."
     with open_writer(output, "mini: proteins", description, sources, [], seed) as writer:
-        for entry in chain.from_iterable(map(uniprotqa.read_entries, sources)):
+        for record in chain.from_iterable(map(uniprotqa.read_entries, sources)):
             writer.count_read()
             try:
-                if entry.id in proteins:
-                    raise RejectedRecord("duplicate", entry.id)
-                record = uniprotqa.parse_entry(entry, reviewed_only=True)
-                proteins[entry.id] = record.sequence, uniprotqa.protein_rows(record)
+                if record.id in proteins:
+                    raise RejectedRecord("duplicate", record.id)
+                example = uniprotqa.parse(record, reviewed_only=True)
+                proteins[record.id] = example.keys[0], example.rows
             except RejectedRecord as rejected:
-                place = {"source": entry.file, "line": entry.line, "id": entry.id}
-                writer.reject(rejected.reason, **place, detail=rejected.detail)
+                place = (record.file, record.line, record.id)
+                writer.reject(Rejection(*place, rejected.reason, rejected.detail))
         sequences = {accession: sequence for accession, (sequence, _) in proteins.items()}
         held_out = hold_out(similar_proteins(sequences), VALIDATION_PROTEINS, chance)
         for accession, (_, rows) in proteins.items():
@@ -147,22 +182,19 @@ def build_proteins(raw: Path, output: Path, seed: int) -> dict[str, Any]:
 
 
 def similar_proteins(sequences: dict[str, str]) -> list[list[str]]:
-    """Return the proteins in groups: single linkage over shared k-mers, see `CONTAINMENT`."""
-    kmers = {
-        name: {sequence[i : i + KMER] for i in range(len(sequence) - KMER + 1)} or {sequence}
-        for name, sequence in sequences.items()
-    }
+    """Return the proteins in groups: single linkage over shared k-mers, see `SIMILAR_PROTEINS`."""
+    words_of = {name: kmers(sequence).tolist() for name, sequence in sequences.items()}
     owners = defaultdict(list)
-    for name, words in kmers.items():
+    for name, words in words_of.items():
         for word in words:
             owners[word].append(name)
     shared: dict[tuple[str, str], int] = defaultdict(int)
     for names in owners.values():
         for pair in combinations(names, 2):
             shared[pair] += 1
-    group = {name: [name] for name in kmers}
+    group = {name: [name] for name in words_of}
     for (first, second), count in shared.items():
-        alike = count >= CONTAINMENT * min(len(kmers[first]), len(kmers[second]))
+        alike = count >= SIMILAR_PROTEINS * min(len(words_of[first]), len(words_of[second]))
         if alike and group[first] is not group[second]:
             group[first] += group[second]
             for name in group[second]:

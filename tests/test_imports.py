@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "conversion": {"__init__", "modeling", "processors", "data"},
     "inference": {"checkpoints", "modeling", "processors", "data", "device", "mini"},
 }
-FREE = ("__init__", "cli")
+FREE = ("__init__", "cli", "commands")
 
 
 PARTS = {(f.parent.name if f.parent != PACKAGE else f.stem) for f in FILES}

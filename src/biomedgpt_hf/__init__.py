@@ -70,11 +70,13 @@ def register_auto_classes() -> None:
 def _is_command_line() -> bool:
     """Whether this process is `biomedgpt` or `python -m biomedgpt_hf.cli`.
 
-    While `-m` imports a package, argv says only "-m"; what was asked for stands in the original arguments. A script of
-    somebody's that is called biomedgpt.py is neither.
+    While `-m` imports a package, argv says only "-m"; what was asked for stands in the original arguments. Worker
+    processes of the command have its argv. A script of somebody's that is called biomedgpt.py is neither.
     """
-    name = Path(sys.argv[0] if sys.argv else "").name
-    return name in ("biomedgpt", "biomedgpt.exe") or (name == "-m" and f"{__name__}.cli" in sys.orig_argv)
+    script = Path(sys.argv[0] if sys.argv else "")
+    if script.name == "-m":
+        return f"{__name__}.cli" in sys.orig_argv
+    return script.name in ("biomedgpt", "biomedgpt.exe") or script == Path(__file__).with_name("cli.py")
 
 
 if not _is_command_line():

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 
 class StandInHub:
     """Repositories of one branch each, and those that refuse.
 
     Attributes:
-        files: content by repository and path.
+        files: content by repository and path; a data set's repository is called datasets/ORGANISATION/NAME.
         refusals: status and reason by gated repository.
         commits: title of each commit, in order.
+        uploads: content of large files by their sha256, sent before the commit that names them.
         url: to be set as HF_ENDPOINT.
     """
 
@@ -24,6 +26,7 @@ class StandInHub:
         self.files: dict[str, dict[str, bytes]] = {}
         self.refusals: dict[str, tuple[int, str]] = {}
         self.commits: list[str] = []
+        self.uploads: dict[str, bytes] = {}
         self.url = ""
 
     def revision(self, repo: str) -> str:
@@ -32,38 +35,50 @@ class StandInHub:
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and content of the answer to a request."""
-        path = path.partition("?")[0].strip("/")
+        path, _, query = path.partition("?")
+        path = path.strip("/")
         if path == "api/repos/create":
             asked = json.loads(body)
-            repo = "/".join(filter(None, (asked.get("organization") or "somebody", asked["name"])))
+            kind = "datasets" if asked.get("type") == "dataset" else None
+            repo = "/".join(filter(None, (kind, asked.get("organization") or "somebody", asked["name"])))
             new = repo not in self.files
             self.files.setdefault(repo, {})
             return self._json({"url": f"{self.url}/{repo}", "name": repo}, 200 if new else 409)
         if path == "api/validate-yaml":
             return self._json({"errors": [], "warnings": []})
-        if path.startswith("api/models/"):
-            repo, rest = "/".join(path.split("/")[2:4]), path.split("/")[4:]
-        else:
-            repo, rest = "/".join(path.split("/")[:2]), path.split("/")[2:]
+        if path.startswith("uploads/"):
+            self.uploads[path.removeprefix("uploads/")] = body
+            return 200, {}, b""
+        parts = path.removeprefix("api/").removeprefix("models/").split("/")
+        size = 3 if parts[0] == "datasets" else 2
+        repo, rest = "/".join(parts[:size]).removesuffix(".git"), parts[size:]
         if repo in self.refusals:
             status, reason = self.refusals[repo]
             return status, {"X-Error-Code": "GatedRepo", "X-Error-Message": reason}, b""
         if repo not in self.files:
             return 404, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}, b""
-        return self._of_repo(method, repo, rest, body)
+        return self._of_repo(repo, rest, parse_qs(query), body)
 
-    def _of_repo(self, method: str, repo: str, rest: list[str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+    def _of_repo(
+        self, repo: str, rest: list[str], query: dict[str, list[str]], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
         files = self.files[repo]
         if rest[:1] == ["preupload"]:
-            modes = [
-                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
-                for file in json.loads(body)["files"]
-            ]
-            return self._json({"files": modes})
+            paths = [file["path"] for file in json.loads(body)["files"]]
+            modes = {path: "lfs" if path.endswith(".parquet") else "regular" for path in paths}
+            listed = [{"path": path, "uploadMode": mode, "shouldIgnore": False} for path, mode in modes.items()]
+            return self._json({"files": listed})
+        if rest == ["info", "lfs", "objects", "batch"]:
+            objects = json.loads(body)["objects"]
+            for one in objects:
+                one["actions"] = {"upload": {"href": f"{self.url}/uploads/{one['oid']}"}}
+            return self._json({"transfer": "basic", "objects": objects})
         if rest[:1] == ["commit"]:
             for line in map(json.loads, body.decode().splitlines()):
                 if line["key"] == "header":
                     self.commits.append(line["value"]["summary"])
+                elif line["key"] == "lfsFile":
+                    files[line["value"]["path"]] = self.uploads[line["value"]["oid"]]
                 else:
                     files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
             oid = self.revision(repo)
@@ -76,13 +91,26 @@ class StandInHub:
             etag = {"ETag": f'"{hashlib.sha1(files[path]).hexdigest()}"'}
             return 200, {**commit, **etag}, files[path]
         if rest[:1] == ["tree"]:
-            folder = "/".join([*rest[2:], ""])
-            inside = {path: content for path, content in files.items() if path.startswith(folder)}
-            if not inside:
-                return 404, {"X-Error-Code": "EntryNotFound"}, b""
-            return self._json([{"type": "file", "path": p, "size": len(c), "oid": "0"} for p, c in inside.items()])
+            entries = self._listed(files, "/".join([*rest[2:], ""]), query.get("recursive") == ["true"])
+            return self._json(entries) if entries else (404, {"X-Error-Code": "EntryNotFound"}, b"")
+        if rest[:1] == ["paths-info"]:
+            asked = parse_qs(body.decode())["paths"]
+            return self._json([self._entry(path, files) for path in asked if path in files])
         siblings = [{"rfilename": path} for path in files]
         return self._json({"id": repo, "modelId": repo, "sha": self.revision(repo), "siblings": siblings, "tags": []})
+
+    @staticmethod
+    def _entry(path: str, files: dict[str, bytes]) -> dict[str, Any]:
+        """What the Hub says about a path: a file, or a folder."""
+        if path not in files:
+            return {"type": "directory", "path": path, "oid": "0"}
+        return {"type": "file", "path": path, "size": len(files[path]), "oid": hashlib.sha1(files[path]).hexdigest()}
+
+    def _listed(self, files: dict[str, bytes], folder: str, recursive: bool) -> list[dict[str, Any]]:
+        inside = [path for path in files if path.startswith(folder)]
+        if not recursive:
+            inside = list(dict.fromkeys(folder + path.removeprefix(folder).split("/")[0] for path in inside))
+        return [self._entry(path, files) for path in inside]
 
     @staticmethod
     def _json(content: Any, status: int = 200) -> tuple[int, dict[str, str], bytes]:
@@ -106,7 +134,7 @@ def serve(hub: StandInHub) -> Iterator[StandInHub]:
             if self.command != "HEAD":
                 self.wfile.write(content)
 
-        do_GET = do_HEAD = do_POST = handle_any
+        do_GET = do_HEAD = do_POST = do_PUT = handle_any
 
         def log_message(self, *arguments: Any) -> None:
             """Silence."""

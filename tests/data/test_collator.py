@@ -141,6 +141,19 @@ def test_a_row_that_breaks_the_schema_is_named():
         BioMedGPTDataCollator(SpellingProcessor())([{**make_row(), "molecules": []}])
 
 
+def test_a_row_that_the_processor_refuses_is_named_by_its_id_and_not_by_its_place(processor):
+    wrong = [
+        make_row(id="m", molecules=["CC(C"]),
+        make_row(id="p", proteins=["MK1"]),
+        make_row("<moleculeHere>", id="t"),
+    ]
+    for row, reason in zip(
+        wrong, ["Cannot read molecule", "Cannot read protein", "The placeholder stands"], strict=True
+    ):
+        with pytest.raises(ValueError, match=f"Row '{row['id']}': .*{reason}"):
+            BioMedGPTDataCollator(processor)([make_row(), row, make_row(id="r3")])
+
+
 def test_an_unknown_padding_side_is_refused():
     with pytest.raises(ValueError, match="'left' or 'right', got 'both'"):
         BioMedGPTDataCollator(SpellingProcessor(), padding_side="both")

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
-from biomedgpt_hf.data.chebi20 import structure_keys
-from biomedgpt_hf.data.structure_key import structure_key
+from biomedgpt_hf.data.building.structure_key import structure_key
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "mini_data.py"
 
@@ -46,7 +45,7 @@ def test_the_real_sets_share_nothing_between_their_splits(mini_data, shared, tmp
     train, held_out = set(keys["train"]), set(keys["validation"])
     assert len(keys["validation"]) == len(held_out) == 500
     assert train.isdisjoint(held_out)
-    assert (train | held_out).isdisjoint(structure_keys([raw / "captions/chebi20/test.txt"]))
+    assert (train | held_out).isdisjoint(mini_data.structure_keys([raw / "captions/chebi20/test.txt"]))
     proteins = load_dataset(str(tmp_path / "proteins"), cache_dir=tmp_path / "cache")
     words = {
         split: [{protein[i : i + 5] for i in range(len(protein) - 4)} for [protein] in rows["proteins"]]

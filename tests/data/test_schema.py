@@ -4,7 +4,16 @@ import copy
 
 import pytest
 
-from biomedgpt_hf.data.schema import FIELDS, InvalidRowError, features, question_row, to_conversation, validate_row
+from biomedgpt_hf import BioMedGPTProcessor, mini_checkpoint
+from biomedgpt_hf.data.schema import (
+    FIELDS,
+    RESERVED,
+    InvalidRowError,
+    features,
+    question_row,
+    to_conversation,
+    validate_row,
+)
 
 
 @pytest.fixture
@@ -118,3 +127,22 @@ def test_a_wrong_row_is_told_which_field_and_why(row, change, field, reason):
         validate_row(row)
     assert (caught.value.row_id, caught.value.field) == ("1", field)
     assert reason in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return BioMedGPTProcessor.from_pretrained(mini_checkpoint())
+
+
+@pytest.mark.parametrize("reserved", RESERVED)
+def test_a_text_that_the_processor_refuses_is_no_row(reserved, processor):
+    text = f"It has {reserved} in its text."
+    conversation = [
+        {"role": "user", "content": [{"type": "molecule", "molecule": "CCO"}, {"type": "text", "text": "What?"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": text}]},
+    ]
+
+    with pytest.raises(ValueError, match="in its text"):
+        processor.apply_chat_template(conversation, tokenize=True, return_dict=True)
+    with pytest.raises(InvalidRowError, match="is reserved"):
+        validate_row({**question_row("What?", text, task="t", source="s", id="1", license="mit", molecules=["CCO"])})

@@ -1,4 +1,4 @@
-"""UniProtKB flat files become questions and plain answers."""
+"""UniProtKB entries become questions and plain answers."""
 
 import gzip
 import json
@@ -8,9 +8,16 @@ import pytest
 from datasets import load_dataset
 
 from biomedgpt_hf.data import uniprotqa
-from biomedgpt_hf.data.uniprotqa import QUESTIONS, parse_entry, read_entries
-from biomedgpt_hf.data.writer import RejectedRecord
+from biomedgpt_hf.data.building.pipeline import BuildSettings
+from biomedgpt_hf.data.building.records import Record, RejectedRecord, UnwantedRecord
+from biomedgpt_hf.data.uniprot.entry import ProteinEntry
+from biomedgpt_hf.data.uniprot.formats import PARSERS, Content, parse_entry, read_entries
+from biomedgpt_hf.data.uniprotqa import QUESTIONS, parse
 
+from .uniprot import four_formats
+from .uniprot.four_formats import Comment, Facts
+
+QUIET = BuildSettings(progress=False)
 SEQUENCE = "MKTAYIAKQRQISFVKSHFSRQ"
 LICENCE = """\
 CC   ---------------------------------------------------------------------------
@@ -49,9 +56,9 @@ def answers(tmp_path):
     def read(description="", comments=""):
         path = tmp_path / "entry.dat"
         path.write_text(entry(description=description, comments=comments), "utf-8")
-        (found,) = read_entries(path)
-        record = parse_entry(found)
-        return {question.task.removeprefix("protein_"): question.answer(record) for question in QUESTIONS}
+        (record,) = read_entries(path)
+        found = parse_entry(record.content)
+        return {question.task.removeprefix("protein_"): question.answer(found) for question in QUESTIONS}
 
     return read
 
@@ -73,11 +80,14 @@ CC   -!- FUNCTION: Forms a non-
 CC       covalent complex with di- and tripeptides, N-
 CC       or C-terminal, of the E-cadherin/
 CC       catenin kind. Cleaves L-, D- and meso-forms of type 5'-
-CC       monophosphate.
+CC       monophosphate, head-
+CC       to-tail and up-and-
+CC       down, di-
+CC       and multimeric.
 """
     assert answers(comments=comments)["function"] == (
         "Forms a non-covalent complex with di- and tripeptides, N- or C-terminal, of the E-cadherin/catenin kind. "
-        "Cleaves L-, D- and meso-forms of type 5'-monophosphate."
+        "Cleaves L-, D- and meso-forms of type 5'-monophosphate, head-to-tail and up-and-down, di- and multimeric."
     )
 
 
@@ -177,7 +187,7 @@ FUNCTION = "CC   -!- FUNCTION: Does it.\nCC   -!- SIMILARITY: Belongs to the A f
 
 def test_each_question_of_a_protein_is_a_row_in_the_originals_words(tmp_path):
     (tmp_path / "raw.dat").write_text(entry(comments=FUNCTION), "utf-8")
-    uniprotqa.build([tmp_path / "raw.dat"], tmp_path / "set", progress=False)
+    uniprotqa.build([tmp_path / "raw.dat"], tmp_path / "set", settings=QUIET)
     (split,) = load_dataset(str(tmp_path / "set"), cache_dir=tmp_path / "cache").values()
     found = {row["id"]: row for row in split}
     assert {id: row["messages"][0]["content"][1]["text"] for id, row in found.items()} == {
@@ -195,11 +205,33 @@ def test_a_protein_and_its_copies_are_never_split(tmp_path):
     sequences = [SEQUENCE + "A" * number for number in range(60)]
     entries = [entry(f"P{i:05d}", comments=FUNCTION, sequence=sequences[i // 2]) for i in range(120)]
     (tmp_path / "raw.dat.gz").write_bytes(gzip.compress("".join(entries).encode()))
-    manifest = uniprotqa.build([tmp_path / "raw.dat.gz"], tmp_path / "set", progress=False)
+    manifest = uniprotqa.build([tmp_path / "raw.dat.gz"], tmp_path / "set", settings=QUIET)
     assert manifest["counts"]["rows"] == 360 and len(manifest["counts"]["rows_by_split"]) == 3
     loaded = load_dataset(str(tmp_path / "set"), cache_dir=tmp_path / "cache")
     seen = {split: {row["proteins"][0] for row in rows} for split, rows in loaded.items()}
     assert sum(map(len, seen.values())) == len(set.union(*seen.values())) == 60
+
+
+def test_files_of_all_formats_make_one_set_and_the_first_entry_of_an_accession_wins(tmp_path):
+    def facts(accession, name):
+        return Facts(accession, functions=(Comment((f"Told by the {name}",)),))
+
+    paths = []
+    for number, (name, write) in enumerate(four_formats.WRITERS.items()):
+        paths.append(tmp_path / f"entries.{name}")
+        paths[-1].write_bytes(write(facts(f"P0000{number}", name), facts("P99999", name)))
+    uniprotqa.build(paths, tmp_path / "set", settings=QUIET._replace(processes=2))
+    found = {}
+    for rows in load_dataset(str(tmp_path / "set"), cache_dir=tmp_path / "cache").values():
+        found |= {row["id"]: row["messages"][1]["content"][0]["text"] for row in rows if "function" in row["id"]}
+    told = [f"P0000{number}:function" for number in range(4)]
+    assert found == dict(zip(told, [f"Told by the {name}." for name in four_formats.WRITERS], strict=True)) | {
+        "P99999:function": "Told by the flat."
+    }
+    rejected = [json.loads(line) for line in (tmp_path / "set/rejected.jsonl").read_text("utf-8").splitlines()]
+    assert [(line["source"], line["id"], line["reason"]) for line in rejected] == [
+        (path.name, "P99999", "duplicate") for path in paths[1:]
+    ]
 
 
 def test_bad_entries_are_counted_and_listed_and_the_rest_is_kept(tmp_path):
@@ -209,11 +241,11 @@ def test_bad_entries_are_counted_and_listed_and_the_rest_is_kept(tmp_path):
     broken = entry("P00003").replace("Reviewed;         22 AA.", "")
     unreviewed = entry("P00004", status="Unreviewed")
     (tmp_path / "raw.dat").write_text("\n".join([cut + whole, whole, short, broken, unreviewed, cut]), "utf-8")
-    manifest = uniprotqa.build([tmp_path / "raw.dat"], tmp_path / "set", reviewed_only=True, progress=False)
+    manifest = uniprotqa.build([tmp_path / "raw.dat"], tmp_path / "set", reviewed_only=True, settings=QUIET)
     assert manifest["counts"]["rejected"] == {
         "entry cut in the middle": 2,
         "duplicate": 1,
-        "sequence length differs from the SQ line": 1,
+        "sequence length differs from the stated one": 1,
         "unreadable entry": 1,
         "not reviewed": 1,
     }
@@ -222,27 +254,63 @@ def test_bad_entries_are_counted_and_listed_and_the_rest_is_kept(tmp_path):
     assert json.loads(listed[0])["id"] == "P00001" and json.loads(listed[0])["line"] == 1
 
 
-@pytest.mark.parametrize(
-    ("content", "kind", "message"),
-    [
-        (b">sp|P12345|TEST\nMKT\n", ValueError, "line 1: '>sp.P12345.TEST' does not begin a UniProtKB flat file"),
-        (b"", ValueError, "is empty"),
-        (b"\n\n", ValueError, "is empty"),
-        (gzip.compress(entry().encode() * 2000)[:-30], OSError, "truncated"),
-    ],
-)
-def test_a_foreign_or_damaged_file_is_refused(tmp_path, content, kind, message):
-    (tmp_path / "raw.dat").write_bytes(content)
-    with pytest.raises(kind, match=message):
-        uniprotqa.build([tmp_path / "raw.dat"], tmp_path / "set", progress=False)
+def test_a_damaged_file_costs_only_what_is_missing_of_it(tmp_path):
+    entries = "".join(entry(f"P{number:05d}", comments=FUNCTION) for number in range(2000))
+    (tmp_path / "cut.dat.gz").write_bytes(gzip.compress(entries.encode())[:-3000])
+    (tmp_path / "foreign.fasta").write_bytes(b">sp|P12345|TEST\nMKT\n")
+    (tmp_path / "whole.dat").write_text(entry("Q00001", comments=FUNCTION), "utf-8")
+    paths = [tmp_path / name for name in ("cut.dat.gz", "foreign.fasta", "whole.dat")]
+    manifest = uniprotqa.build(paths, tmp_path / "set", settings=QUIET)
+    assert manifest["counts"]["rejected"] == {
+        "entry cut in the middle": 1,
+        "truncated or corrupt gzip": 1,
+        "unknown format": 1,
+    }
+    assert 3 < manifest["counts"]["rows"] < 6003
+
+
+def test_a_set_without_any_row_is_refused(tmp_path):
+    (tmp_path / "raw.dat").write_text(entry(status="Unreviewed"), "utf-8")
+    with pytest.raises(ValueError, match="not reviewed"):
+        uniprotqa.build([tmp_path / "raw.dat"], tmp_path / "set", reviewed_only=True, settings=QUIET)
     assert not (tmp_path / "set").exists()
 
 
-def test_an_entry_without_an_answer_is_rejected(tmp_path):
-    (tmp_path / "raw.dat").write_text(entry(description="DE   Flags: Fragment;"), "utf-8")
-    (found,) = read_entries(tmp_path / "raw.dat")
-    with pytest.raises(RejectedRecord, match="answers no question"):
-        uniprotqa.protein_rows(parse_entry(found))
+def record_of(**told):
+    """A record of an entry that says what is given, as a table would."""
+    return Record("raw", 1, "P1", Content("entry", ProteinEntry(**({"accession": "P1", "sequence": "MKT"} | told))))
+
+
+@pytest.fixture
+def bare_entries(monkeypatch):
+    monkeypatch.setitem(PARSERS, "entry", lambda told: told)
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "reason", "detail"),
+    [
+        ({"accession": "", "names": ("A",)}, RejectedRecord, "no accession", ""),
+        ({"sequence": "", "names": ("A",)}, RejectedRecord, "no sequence", ""),
+        ({"length": 4}, RejectedRecord, "sequence length differs from the stated one", "stated: 4, residues: 3"),
+        ({"sequence": "MK*T"}, RejectedRecord, "not a protein sequence", "residue 3 is '*'"),
+        ({"sequence": "MK\u00c4"}, RejectedRecord, "not a protein sequence", "residue 3 is '\u00c4'"),
+        ({"reviewed": None}, RejectedRecord, "not known whether reviewed", "export the table with the column Reviewed"),
+        ({"reviewed": False}, UnwantedRecord, "not reviewed", ""),
+        ({"reviewed": True}, UnwantedRecord, "answers no question", ""),
+        ({"reviewed": True, "similarities": ("To yeast YBR1.",)}, UnwantedRecord, "answers no question", ""),
+        ({"reviewed": True, "names": ("\ud800",)}, RejectedRecord, "not UTF-8 text", "byte 0x00"),
+    ],
+)
+def test_an_entry_that_gives_no_row_says_why(bare_entries, told, kind, reason, detail):
+    with pytest.raises(RejectedRecord) as rejected:
+        parse(record_of(**told), reviewed_only=True)
+    assert type(rejected.value) is kind
+    assert rejected.value.reason == reason and detail in rejected.value.detail
+
+
+def test_a_sequence_in_small_letters_is_the_same_protein(bare_entries):
+    example = parse(record_of(sequence="mkt", names=("A",)))
+    assert example.keys == ("MKT",) and example.rows[0]["proteins"] == ["MKT"]
 
 
 LEFTOVERS = re.compile(r"ECO:|PubMed:|\(By similarity\)|Note=|\.\.|\s[.,;]|[{}\ue000]|Full=|Flags:|^\s|\s$|  ")
@@ -250,27 +318,57 @@ LEFTOVERS = re.compile(r"ECO:|PubMed:|\(By similarity\)|Note=|\.\.|\s[.,;]|[{}\u
 
 def test_real_entries_give_clean_sentences(shared):
     folder = shared / "data/proteins"
-    count = 0
-    for path in (folder / "uniprot_flat/swissprot_shared.dat", folder / "uniprot_flat/trembl_shared.dat.gz"):
-        for found in read_entries(path):
-            for row in uniprotqa.protein_rows(parse_entry(found)):
+    counts = {}
+    for path in sorted(folder.glob("uniprot_*/*")):
+        for record in read_entries(path):
+            for row in parse(record).rows:
                 answer = row["messages"][1]["content"][0]["text"]
                 assert not (left := LEFTOVERS.search(answer)), f"{row['id']}: {left} in {answer}"
                 assert answer.endswith(".")
-            count += 1
-    assert count == 542 + 82
+            counts[path.name] = counts.get(path.name, 0) + 1
+    assert counts == {
+        "entries_shared.json": 17,
+        "sprot_head250_shared.xml": 118,
+        "swissprot_shared.dat": 542,
+        "trembl_shared.dat.gz": 82,
+        "uniprot_human_shared.tsv": 244,
+        "uniprot_results.json": 8,
+    }
+
+
+def tasks_of(path):
+    counts = dict.fromkeys((question.task for question in QUESTIONS), 0)
+    for record in read_entries(path):
+        for row in parse(record).rows:
+            counts[row["task"]] += 1
+    return counts
 
 
 def test_real_entries_answer_as_often_as_their_lines_say(shared):
     path = shared / "data/proteins/uniprot_flat/swissprot_shared.dat"
-    counts = dict.fromkeys((question.task for question in QUESTIONS), 0)
-    for found in read_entries(path):
-        for row in uniprotqa.protein_rows(parse_entry(found)):
-            counts[row["task"]] += 1
     entries = path.read_text("utf-8").split("\n//\n")
-    assert counts["protein_function"] == sum("\nCC   -!- FUNCTION:" in text for text in entries)
-    assert counts["protein_location"] == sum("\nCC   -!- SUBCELLULAR LOCATION:" in text for text in entries)
-    assert counts["protein_names"] == sum("\nDE   RecName:" in text for text in entries)
+    assert tasks_of(path) == {
+        "protein_function": sum("\nCC   -!- FUNCTION:" in text for text in entries),
+        "protein_names": sum("\nDE   RecName:" in text for text in entries),
+        "protein_family": sum("belongs to" in " ".join(text.lower().split()) for text in similar(entries)),
+        "protein_location": sum("\nCC   -!- SUBCELLULAR LOCATION:" in text for text in entries),
+    }
+
+
+def similar(entries):
+    for text in entries:
+        comments = text.replace("\nCC       ", " ").split("\nCC   -!- ")
+        yield " ".join(comment for comment in comments if comment.startswith("SIMILARITY"))
+
+
+def test_real_xml_and_json_answer_as_often_as_they_say(shared):
+    folder = shared / "data/proteins"
+    entries = (folder / "uniprot_xml/sprot_head250_shared.xml").read_text("utf-8").split("</entry>")
+    found = tasks_of(folder / "uniprot_xml/sprot_head250_shared.xml")
+    assert found["protein_function"] == sum('<comment type="function"' in text for text in entries) > 70
+    assert found["protein_location"] == sum('<comment type="subcellular location"' in text for text in entries) > 30
+    found = tasks_of(folder / "uniprot_json/entries_shared.json")
+    assert found["protein_function"] + found["protein_location"] > 20
 
 
 def test_every_small_flat_file_is_read(shared):
@@ -278,5 +376,5 @@ def test_every_small_flat_file_is_read(shared):
     paths = [path for path in folder.rglob("*") if path.suffix in (".dat", ".txl", ".txt")]
     assert len(paths) > 40
     for path in paths:
-        for found in read_entries(path):
-            assert uniprotqa.protein_rows(parse_entry(found))
+        for record in read_entries(path):
+            assert parse(record).rows

@@ -1,256 +1,220 @@
-"""Captions of molecules: ChEBI-20 (MolT5's files) and definitions from ChEBI ontology modules.
+"""Captions of molecules: ChEBI-20 (MolT5's files), and captions from ChEBI ontology modules.
 
     biomedgpt data chebi20 train.txt validation.txt test.txt --output DIR
-    biomedgpt data chebi20 validation.txt chebi_import.obo --exclude test.txt --output DIR
+    biomedgpt data chebi20 validation.txt chebi.obo.gz --exclude test.txt --output DIR
 
 ChEBI-20 (Edwards et al. 2021; files of Edwards et al. 2022, https://github.com/blender-nlp/MolT5):
 tab-separated, header CID SMILES description, no quoting, every backslash of a SMILES doubled. The
-file's name is its split. ChEBI (Hastings et al. 2016) as OBO: terms with a definition and a
-structure. Both are CC BY 4.0.
+file's name is its split. ChEBI-20-MM (https://github.com/AI-HPC-Research-Team/SLM4Mol): the same
+molecules as CSV with more columns. ChEBI (Hastings et al. 2016) as OBO: the full release or a module
+of it. All are CC BY 4.0.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm.auto import tqdm
-
-from biomedgpt_hf.data.obo import read_terms
+from biomedgpt_hf.data import obo
+from biomedgpt_hf.data.building.pipeline import DEFAULTS, About, BuildSettings, build_set, read_each
+from biomedgpt_hf.data.building.records import Example, Record, RejectedRecord, UnwantedRecord
+from biomedgpt_hf.data.building.sources import SourceError, read_lines, require_utf8
+from biomedgpt_hf.data.building.structure_key import structure_key
+from biomedgpt_hf.data.chebi_captions import TermRecord, compose_caption, definition_as_caption, read_ontology
 from biomedgpt_hf.data.schema import question_row
-from biomedgpt_hf.data.sources import describe_source, read_lines, split_of_hash
-from biomedgpt_hf.data.structure_key import structure_key
-from biomedgpt_hf.data.writer import DatasetWriter, RejectedRecord
+from biomedgpt_hf.data.table.files import open_table
 from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
 
 CAPTION_QUESTION = "Please describe this molecule."  # paper, §4.2
 DEFINITION_QUESTION = "Please define this molecule."
 QUESTIONS = {"molecule_caption": CAPTION_QUESTION, "molecule_definition": DEFINITION_QUESTION}
 LICENSE = "CC-BY-4.0"
-SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "test": "test"}
-# How ChEBI-20 turned a definition into a caption: "A quinolone that …" → "The molecule is a …".
-LOWERED = re.compile(r"(?:An?|The|Zwitterionic|Conjugate|(?:Di|Tri|Tetra|Penta)(?:an|cat)ion)\s")
-CITATION = (
+COLUMNS = ("cid", "smiles", "description")
+SPLIT_NAMES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+ONTOLOGY_CAPTIONS = ("composed", "definition")
+FEWEST_WORDS = 20  # of a caption without a definition; the limit that gave ChEBI-20 its name (Edwards et al. 2021)
+ABOUT = About(
+    "ChEBI captions",
+    "Molecules and what ChEBI says about them, for molecule question answering.",
     "Edwards, Zhai, Ji: Text2Mol (EMNLP 2021) and Edwards et al.: MolT5 (EMNLP 2022); "
-    "Hastings et al.: ChEBI in 2016 (Nucleic Acids Research 44, D1214)."
+    "Hastings et al.: ChEBI in 2016 (Nucleic Acids Research 44, D1214).",
 )
 
 
-class Caption(NamedTuple):
-    """One described molecule of a source file; `problem` is why it cannot be used, or ""."""
+class TableRow(NamedTuple):
+    """A row of a ChEBI-20 file: its cells by column, and the file's own split."""
 
-    file: str
-    line: int
-    id: str
-    molecule: str
-    text: str
-    task: str
-    source: str
+    cells: dict[str, str]
     split: str | None
-    problem: str = ""
 
 
-def read_captions(path: Path) -> Iterator[Caption]:
-    """Yield the captions of a MolT5 file or an OBO module, plain or .gz; the format is recognised.
+def read_captions(path: Path) -> Iterator[Record]:
+    """Yield the records of a ChEBI-20 or ChEBI-20-MM file or an OBO file, plain or .gz.
 
-    Ontology terms without a definition or a structure are no captions and are passed over.
+    The format is recognised by its first line. Of a table, memory holds one row; of an ontology,
+    see `chebi_captions.read_ontology`.
 
     Raises:
-        OSError: see `sources.read_lines`.
-        ValueError: the first line fits neither format, or the file is empty or not UTF-8.
+        OSError: see `sources.open_source`.
+        SourceError: the first line fits no format, or see `sources.read_lines`.
     """
     path = Path(path)
     lines = read_lines(path)
-    number, first = next(lines)
-    columns = [column.lower() for column in first.split("\t")]
-    if columns == ["cid", "smiles", "description"]:
-        yield from _read_table(path, lines)
-    elif first.startswith("format-version:"):
-        yield from _read_ontology(path, chain([(number, first)], lines))
-    else:
-        raise ValueError(
-            f"{path}, line 1: {first[:60]!r} is neither the header of a ChEBI-20 file (CID, "
-            "SMILES, description, tab-separated) nor the first line of an OBO file (format-version: …)."
-        )
-
-
-def _read_table(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[Caption]:
-    split = _own_split(path)
-    for number, line in lines:
-        cells = line.split("\t")
-        problem = "" if len(cells) == 3 else f"{len(cells)} columns instead of 3"
-        cid, smiles, text = (*cells, "", "")[:3]
-        yield Caption(
-            path.name,
-            number,
-            f"CID:{cid}",
-            smiles.strip().replace("\\\\", "\\"),
-            " ".join(text.split()),
-            "molecule_caption",
-            "ChEBI-20",
-            split,
-            problem,
-        )
-
-
-def _read_ontology(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[Caption]:
-    for term in read_terms(lines):
-        structure = term.structure()
-        if structure and term.definition and not term.obsolete:
-            yield Caption(
-                path.name,
-                term.line,
-                term.id,
-                structure,
-                definition_as_caption(term.definition),
-                "molecule_definition",
-                "ChEBI",
-                None,
-            )
-
-
-def definition_as_caption(definition: str) -> str:
-    """Return a ChEBI definition in ChEBI-20's wording, "The molecule is a …", where it has a place.
-
-    Definitions that open with a name or with "Any" stay as they are.
-    """
-    text = " ".join(definition.split())
-    if LOWERED.match(text):
-        text = f"The molecule is {text[0].lower()}{text[1:]}"
-    return text if text.endswith((".", "!", "?")) else text + "."
-
-
-def caption_row(caption: Caption, question: str | None = None) -> dict[str, Any]:
-    """Return the row of a caption; `question` defaults to its task's entry in `QUESTIONS`."""
-    return question_row(
-        question or QUESTIONS[caption.task],
-        caption.text,
-        molecules=[caption.molecule],
-        task=caption.task,
-        source=caption.source,
-        id=caption.id,
-        license=LICENSE,
+    first = next((line for _, line in lines if line.strip() and not line.startswith("!")), "")
+    if _is_table(first.split("\t")):
+        return _read_tab_separated(path)
+    if _is_table(first.replace('"', "").split(",")):
+        return _read_csv(path)
+    if obo.is_header(first):
+        return read_ontology(path)
+    expected = (
+        "a ChEBI-20 file (CID, SMILES and description, tab- or comma-separated) or an OBO file (format-version: …)"
     )
+    raise SourceError(path, 1, "unknown format", f"{first[:60]!r} does not begin {expected}.")
 
 
-def check_caption(caption: Caption, excluded: set[str], seen: set[str]) -> str:
-    """Return the structure key of a usable caption.
+def parse(record: Record, ontology_captions: str = "composed") -> Example:
+    """Return the row of a record.
 
     Args:
-        caption: what was read.
-        excluded: structure keys that must not occur.
-        seen: identifiers and structures with their text met so far; a usable caption's are added.
+        record: one of `read_captions`.
+        ontology_captions: what a term of an ontology gives, "composed" (the definition and the
+            relations, as ChEBI-20 writes them) or "definition" (the definition alone).
 
     Raises:
-        RejectedRecord: the caption cannot be used.
+        UnwantedRecord: the term is obsolete or no molecule, or says too little about it.
+        RejectedRecord: something is wrong with the record.
     """
-    if caption.problem:
-        raise RejectedRecord("malformed line", caption.problem)
-    if not caption.text:
+    content = record.content
+    if isinstance(content, TermRecord):
+        return _term_example(record.id, content, ontology_captions)
+    cells = content.cells
+    # No two backslashes follow each other in a SMILES, so that doubled and plain ones are told apart.
+    molecule = re.sub(r"\\+", r"\\", cells["smiles"].strip())
+    text = " ".join(cells["description"].split())
+    if not text:
         raise RejectedRecord("no caption")
-    try:
-        smiles_to_graph(caption.molecule)
-        key = structure_key(caption.molecule)
-    except ValueError as error:
-        raise RejectedRecord("unreadable molecule", str(error)) from error
-    if key in excluded:
-        raise RejectedRecord("in an excluded file", key)
-    # Stereoisomers with one text: rows of an official split stay as they are.
-    marks = (caption.id,) if caption.split else (caption.id, f"{key} {caption.text}")
-    for mark in marks:
-        if mark in seen:
-            raise RejectedRecord("duplicate", mark)
-    seen.update(marks)
-    return key
-
-
-def structure_keys(paths: Iterable[Path]) -> set[str]:
-    """Return the structure keys of the molecules in files that `read_captions` reads.
-
-    Molecules that RDKit cannot read have none; they are never kept in a set either.
-    """
-    keys = set()
-    for caption in chain.from_iterable(map(read_captions, paths)):
-        with suppress(ValueError):
-            keys.add(structure_key(caption.molecule))
-    return keys
+    if not cells["cid"].strip():
+        raise RejectedRecord("malformed line", "it has no CID")
+    row, key = _checked_row(record.id, molecule, text, "molecule_caption", "ChEBI-20")
+    return Example([row], (key,), content.split, (record.id,))
 
 
 def build(
     sources: Sequence[Path],
     output: Path,
-    exclude: Sequence[Path] = (),
-    seed: int = 0,
-    progress: bool = True,
+    *,
+    ontology_captions: str = "composed",
+    settings: BuildSettings = DEFAULTS,
 ) -> dict[str, Any]:
     """Build a caption set in `output`.
 
     A ChEBI-20 file named train, validation or test keeps that split. Everything else is split
-    8:1:1 by a hash of its structure key, so all captions of a molecule stay together; beside such
-    a file, captions without a split go to train, unless their molecule is in a validation or test
-    file. Terms found in several modules are kept once.
+    8:1:1 by structure key; beside such a file it goes to train, unless its molecule is in a
+    validation or test file. Terms found in several modules are kept once, and so are stereoisomers
+    with one text; rows of an official split stay as they are.
 
     Args:
-        sources: MolT5 files and OBO modules, plain or .gz.
+        sources: ChEBI-20 files and ontologies, plain or .gz.
         output: folder to make.
-        exclude: files of the same formats; no molecule with a structure key of theirs is kept.
-        seed: chooses another split by hash.
-        progress: show a progress bar.
+        ontology_captions: see `parse`.
+        settings: what every builder offers.
 
     Returns:
         The manifest.
 
     Raises:
-        OSError, ValueError: as `read_captions` and `DatasetWriter`.
+        OSError, ValueError: see `pipeline.build_set`; or `ontology_captions` is unknown.
     """
-    described = [{**describe_source(path), "role": "rows"} for path in sources]
-    described += [{**describe_source(path), "role": "exclusion"} for path in exclude]
-    excluded = structure_keys(exclude)
-    # Files with a split of their own first: the others have to respect their molecules.
-    ordered = sorted(sources, key=lambda path: _own_split(path) is None)
-    choose_split = _split_chooser(ordered, seed)
-    seen: set[str] = set()
-    with DatasetWriter(
+    if ontology_captions not in ONTOLOGY_CAPTIONS:
+        raise ValueError(f"ontology_captions is {ontology_captions!r}: choose one of {', '.join(ONTOLOGY_CAPTIONS)}.")
+    return build_set(
         output,
-        name="ChEBI captions",
-        description="Molecules and what ChEBI says about them, for molecule question answering.",
-        sources=described,
-        options={"seed": seed},
-        citation=CITATION,
-    ) as writer:
-        captions = chain.from_iterable(map(read_captions, ordered))
-        for caption in tqdm(captions, desc="captions", disable=None if progress else True):
-            writer.count_read()
-            try:
-                key = check_caption(caption, excluded, seen)
-                writer.write(choose_split(caption, key), caption_row(caption))
-            except RejectedRecord as rejected:
-                place = {"source": caption.file, "line": caption.line, "id": caption.id}
-                writer.reject(rejected.reason, **place, detail=rejected.detail)
-    return writer.manifest
+        about=ABOUT,
+        sources=sources,
+        read=lambda scratch: read_each(read_captions, sources),
+        parse=partial(parse, ontology_captions=ontology_captions),
+        settings=settings,
+        options={"ontology_captions": ontology_captions},
+    )
+
+
+def _is_table(columns: Sequence[str]) -> bool:
+    return set(COLUMNS) <= {column.strip().lower() for column in columns}
 
 
 def _own_split(path: Path) -> str | None:
-    return SPLIT_NAMES.get(Path(path).name.split(".")[0].lower())
+    """Return the split that a file's name begins with: "test.txt", "validation_rows1-500.csv"."""
+    return SPLIT_NAMES.get(re.split(r"[^a-z]", path.name.lower(), maxsplit=1)[0])
 
 
-def _split_chooser(sources: Sequence[Path], seed: int) -> Callable[[Caption, str], str]:
-    """Return the function (caption, structure key) → split; it rejects what has no place."""
-    official = any(map(_own_split, sources))
-    held_out: set[str] = set()
+def _read_tab_separated(path: Path) -> Iterator[Record]:
+    split = _own_split(path)
+    columns: list[str] = []
+    for number, line in read_lines(path):
+        cells = line.split("\t")
+        if not line.strip():
+            continue
+        if not columns:
+            columns = [column.strip().lower() for column in cells]
+        elif len(cells) != len(columns):
+            problem = RejectedRecord("malformed line", f"{len(cells)} columns instead of {len(columns)}")
+            yield Record(path.name, number, f"CID:{cells[0].strip()}", problem=problem)
+        else:
+            yield _table_record(path, number, dict(zip(columns, cells, strict=True)), split)
 
-    def choose(caption: Caption, key: str) -> str:
-        if caption.split is None and not official:
-            return split_of_hash(seed, key)
-        if caption.split is None and key in held_out:
-            raise RejectedRecord("in a validation or test file", key)
-        split = caption.split or "train"
-        if split != "train":
-            held_out.add(key)
-        return split
 
-    return choose
+def _read_csv(path: Path) -> Iterator[Record]:
+    split = _own_split(path)
+    named = {column.lower(): column for column in open_table(path, []).columns}
+    for row in open_table(path, [named[column] for column in COLUMNS]).rows:
+        if row.problem:
+            yield Record(path.name, row.line, problem=row.problem)
+        else:
+            yield _table_record(path, row.line, {name: row.cells[named[name]] for name in COLUMNS}, split)
+
+
+def _table_record(path: Path, line: int, cells: dict[str, str], split: str | None) -> Record:
+    content = TableRow({name: cells[name] for name in COLUMNS}, split)
+    return Record(path.name, line, f"CID:{cells['cid'].strip()}", content)
+
+
+def _term_example(identifier: str, content: TermRecord, ontology_captions: str) -> Example:
+    term = obo.parse_term(content.lines)
+    structure = term.structure()
+    if term.obsolete:
+        raise UnwantedRecord("obsolete")
+    if not identifier.startswith("CHEBI:"):
+        raise UnwantedRecord("not a term of ChEBI")
+    if not structure:
+        raise UnwantedRecord("no structure", f"{term.name or identifier} is a class, a role, or drawn nowhere")
+    text, task, notes = definition_as_caption(term.definition), "molecule_definition", list[str]()
+    if ontology_captions == "composed":
+        text, nameless = compose_caption(term, content.names)
+        task = "molecule_caption"
+        notes = ["relation left out: its target is obsolete or has no name"] * len(nameless)
+    if not term.definition and len(text.split()) < FEWEST_WORDS:
+        raise UnwantedRecord("no definition", text)
+    row, key = _checked_row(identifier, structure, text, task, "ChEBI")
+    return Example([row], (key,), None, (identifier, f"{key} {text}"), tuple(notes))
+
+
+def _checked_row(id: str, molecule: str, text: str, task: str, source: str) -> tuple[dict[str, Any], str]:
+    """Return a row and its molecule's structure key.
+
+    Raises:
+        RejectedRecord: RDKit or the featuriser cannot read the molecule.
+    """
+    require_utf8(molecule)
+    try:
+        smiles_to_graph(molecule)
+        key = structure_key(molecule)
+    except ValueError as error:
+        raise RejectedRecord("unreadable molecule", str(error)) from error
+    row = question_row(
+        QUESTIONS[task], text, molecules=[molecule], task=task, source=source, id=id, license=LICENSE
+    )  # fmt: skip
+    return row, key

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
+from biomedgpt_hf.data.lengths import row_lengths
 from biomedgpt_hf.data.schema import to_conversation
 
 IGNORE_INDEX = -100
@@ -51,20 +53,15 @@ class BioMedGPTDataCollator:
 
         Raises:
             ValueError: a row has no assistant message, breaks the row's rules (`InvalidRowError`),
-                is longer than `max_length`, or gets no label from the template; names its id.
+                cannot be processed, is longer than `max_length`, or gets no label from the
+                template; names its id.
         """
         conversations = [self._conversation(row) for row in rows]
-        batch = dict(
-            self.processor.apply_chat_template(
-                conversations,
-                tokenize=True,
-                return_dict=True,
-                return_tensors="pt",
-                return_assistant_tokens_mask=True,
-                processor_kwargs=dict(self.processor_kwargs),
-                **self.template_arguments,
-            )
-        )
+        try:
+            batch = self._process(conversations)
+        except ValueError:
+            self._name_culprit(rows, conversations)
+            raise
         self._check_lengths(rows, batch)
         input_ids = batch["input_ids"]
         answered = torch.as_tensor(batch.pop("assistant_masks")).bool()
@@ -79,6 +76,31 @@ class BioMedGPTDataCollator:
                 )
         batch["labels"] = input_ids.masked_fill(~answered, IGNORE_INDEX)
         return batch
+
+    def row_lengths(self, rows: Iterable[Mapping[str, Any]]) -> np.ndarray:
+        """Return the number of tokens that each row will have here; see `lengths.row_lengths`."""
+        return row_lengths(rows, self.processor, self.processor_kwargs, **self.template_arguments)
+
+    def _process(self, conversations: list[list[dict[str, Any]]]) -> dict[str, Any]:
+        return dict(
+            self.processor.apply_chat_template(
+                conversations,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                return_assistant_tokens_mask=True,
+                processor_kwargs=dict(self.processor_kwargs),
+                **self.template_arguments,
+            )
+        )
+
+    def _name_culprit(self, rows: Sequence[Mapping[str, Any]], conversations: Sequence[list[dict[str, Any]]]) -> None:
+        """Raise the error of the row that cannot be processed: the processor knows places in a batch, not ids."""
+        for row, conversation in zip(rows, conversations, strict=True):
+            try:
+                self._process([conversation])
+            except ValueError as error:
+                raise ValueError(f"Row {row.get('id')!r}: {error}") from error
 
     def _conversation(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
         conversation = to_conversation(row)
@@ -96,5 +118,5 @@ class BioMedGPTDataCollator:
             if length > self.max_length:
                 raise ValueError(
                     f"Row {row.get('id')!r} has {length} tokens, more than max_length="
-                    f"{self.max_length}. Filter such rows out first, or raise max_length."
+                    f"{self.max_length}. Filter such rows out first (row_lengths tells which), or raise max_length."
                 )

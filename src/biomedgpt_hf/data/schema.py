@@ -26,6 +26,8 @@ ROLES = ("system", "user", "assistant")
 ITEM_COLUMNS = {"molecule": "molecules", "protein": "proteins"}
 STRING_FIELDS = ("task", "source", "id", "license")
 FIELDS = ("messages", *ITEM_COLUMNS.values(), *STRING_FIELDS)
+# What the processor refuses in a text, since it would take it for an item's place or a segment's end of its own.
+RESERVED = ("<moleculeHere>", "<proteinHere>", "\ufdd0")
 MISSING_EXTRA = "Building data sets needs one more package: pip install 'biomedgpt-hf[data]'"
 
 
@@ -45,7 +47,10 @@ class InvalidRowError(ValueError):
 
 def features() -> datasets.Features:
     """Return the columns of a row as `datasets` stores them (absent keys of a block are None)."""
-    from datasets import Features, List, Value
+    try:
+        from datasets import Features, List, Value
+    except ImportError as error:
+        raise ImportError(MISSING_EXTRA) from error
 
     text = Value("string")
     block = {"type": text, "text": text, **{item: text for item in ITEM_COLUMNS}}
@@ -94,7 +99,7 @@ def validate_row(row: Mapping[str, Any]) -> None:
 
     Raises:
         InvalidRowError: a field is missing, unknown or of the wrong type, a role or block type is
-            unknown, there is no answer, or blocks and item columns do not agree.
+            unknown, a text is reserved, there is no answer, or blocks and item columns do not agree.
     """
     row_id = row.get("id")
     for field in FIELDS:
@@ -110,6 +115,10 @@ def validate_row(row: Mapping[str, Any]) -> None:
         if isinstance(message, Mapping) and isinstance(message.get("content"), str):
             raise InvalidRowError(row_id, "messages", "content must be a list of typed blocks")
     messages = to_conversation(row)
+    for block in (block for message in messages for block in message["content"]):
+        for reserved in RESERVED:
+            if reserved in block.get("text", ""):
+                raise InvalidRowError(row_id, "messages", f"{reserved!r} is reserved: {block['text'][:200]!r}")
     if not any(message["role"] == "assistant" for message in messages):
         raise InvalidRowError(row_id, "messages", "there is no assistant message to learn from")
 

@@ -2,35 +2,36 @@
 
     biomedgpt data uniprotqa uniprot_sprot.dat.gz --reviewed-only --output DIR
 
-Reads UniProtKB flat files (text format), plain or .gz: https://www.uniprot.org/help/downloads,
-CC BY 4.0. Four questions with the original's wording (paper, §3.2); a protein has a row for each
-question that its entry answers.
+Reads UniProtKB entries as text (flat file), XML, REST JSON or table (TSV), plain or .gz; the format is
+recognised by its content: https://www.uniprot.org/help/downloads, CC BY 4.0. Four questions with the
+original's wording (paper, §3.2); a protein has a row for each question that its entry answers. The same
+entry gives the same rows in each format, as far as the format holds it.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm.auto import tqdm
-
 from biomedgpt_hf.data import schema
-from biomedgpt_hf.data.sources import describe_source, read_lines, split_of_hash
-from biomedgpt_hf.data.writer import DatasetWriter, RejectedRecord
+from biomedgpt_hf.data.building.pipeline import DEFAULTS, About, BuildSettings, build_set, read_each
+from biomedgpt_hf.data.building.records import Example, Record, RejectedRecord, UnwantedRecord
+from biomedgpt_hf.data.building.sources import require_utf8
+from biomedgpt_hf.data.uniprot import answers
+from biomedgpt_hf.data.uniprot.entry import ProteinEntry
+from biomedgpt_hf.data.uniprot.formats import parse_entry, read_entries
 
-try:
-    from Bio import SwissProt
-
-    from biomedgpt_hf.data import uniprot_text
-except ImportError as error:
-    raise ImportError(schema.MISSING_EXTRA) from error
+__all__ = ["ABOUT", "QUESTIONS", "Question", "build", "parse", "read_entries"]
 
 LICENSE = "CC-BY-4.0"
-CITATION = "The UniProt Consortium: UniProt (Nucleic Acids Research, https://www.uniprot.org)."
-REVIEWED = ("Reviewed", "STANDARD")  # "STANDARD" before 2006
+ABOUT = About(
+    name="UniProtQA",
+    description="Questions about proteins: function, names, family and subcellular location.",
+    citation="The UniProt Consortium: UniProt (Nucleic Acids Research, https://www.uniprot.org).",
+)
+SOURCES = {True: "UniProtKB/Swiss-Prot", False: "UniProtKB/TrEMBL", None: "UniProtKB"}
 
 
 class Question(NamedTuple):
@@ -38,180 +39,124 @@ class Question(NamedTuple):
 
     task: str
     text: str
-    answer: Callable[[SwissProt.Record], str]
+    answer: Callable[[ProteinEntry], str]
 
 
 QUESTIONS = (
     Question(
         "protein_function",
         "What is the function of this protein?",
-        uniprot_text.function_answer,
+        answers.function_answer,
     ),
     Question(
         "protein_names",
         "What are the official names of this protein?",
-        uniprot_text.names_answer,
+        answers.names_answer,
     ),
     Question(
         "protein_family",
         "What is the protein family that this protein belongs to?",
-        uniprot_text.family_answer,
+        answers.family_answer,
     ),
     Question(
         "protein_location",
         "What are the subcellular locations of this protein?",
-        uniprot_text.location_answer,
+        answers.location_answer,
     ),
 )
 
 
-class Entry(NamedTuple):
-    """One entry of a flat file as text; `complete` is False without its closing `//`."""
+def parse(record: Record, reviewed_only: bool = False) -> Example:
+    """Return the rows of an entry, one for each question that it answers.
 
-    file: str
-    line: int
-    id: str
-    text: str
-    complete: bool
+    Entries are the same by their primary accession only: a secondary one may be shared by several
+    entries that an older one was split into.
 
-
-def read_entries(path: Path) -> Iterator[Entry]:
-    """Yield the entries of a UniProtKB flat file, one at a time.
+    Args:
+        record: from `read_entries`.
+        reviewed_only: keep Swiss-Prot entries only.
 
     Raises:
-        OSError: see `sources.read_lines`.
-        ValueError: the file does not begin like an entry, is empty, or is not UTF-8.
+        RejectedRecord: the entry is cut, unreadable, or without accession or whole sequence.
+        UnwantedRecord: it answers no question, or is not reviewed.
     """
-    path = Path(path)
-    lines: list[str] = []
-    begin = 0
-    for number, line in read_lines(path):
-        starts = line.startswith("ID   ")
-        if begin == 0 and line.strip() and not starts:
-            raise ValueError(
-                f"{path}, line {number}: {line[:60]!r} does not begin a UniProtKB flat file "
-                "(ID   NAME_SPECIES …). Download the entries in the text format."
-            )
-        if starts and lines:
-            yield _entry(path, begin, lines, complete=False)
-            lines = []
-        if not lines:
-            if not line.strip():
-                continue
-            begin = number
-        lines.append(line)
-        if line.startswith("//"):
-            yield _entry(path, begin, lines, complete=True)
-            lines = []
-    if lines:
-        yield _entry(path, begin, lines, complete=False)
-    elif begin == 0:
-        raise ValueError(f"{path} is empty.")
-
-
-def _entry(path: Path, begin: int, lines: list[str], complete: bool) -> Entry:
-    accessions = next((line[5:] for line in lines if line.startswith("AC   ")), "")
-    return Entry(path.name, begin, accessions.split(";")[0].strip(), uniprot_text.unwrap(lines), complete)
-
-
-def parse_entry(entry: Entry, reviewed_only: bool = False) -> SwissProt.Record:
-    """Return Biopython's record of an entry.
-
-    Raises:
-        RejectedRecord: the entry is cut, unreadable, without whole sequence or accession, or unwanted.
-    """
-    if not entry.complete:
-        raise RejectedRecord("entry cut in the middle", "there is no // before the next entry or the end")
-    try:
-        record = SwissProt.read(io.StringIO(entry.text))
-    except Exception as error:  # Biopython's parser trips in many ways over a broken entry
-        raise RejectedRecord("unreadable entry", f"{type(error).__name__}: {error}") from error
-    if not record.accessions:
-        raise RejectedRecord("no accession")
-    if not record.sequence:
-        raise RejectedRecord("no sequence")
-    if record.seqinfo and record.seqinfo[0] != len(record.sequence):
-        detail = f"SQ line: {record.seqinfo[0]}, residues: {len(record.sequence)}"
-        raise RejectedRecord("sequence length differs from the SQ line", detail)
-    if reviewed_only and record.data_class not in REVIEWED:
-        raise RejectedRecord("not reviewed")
-    return record
-
-
-def protein_rows(record: SwissProt.Record) -> list[dict[str, Any]]:
-    """Return the rows of a protein, one for each question that its entry answers.
-
-    Raises:
-        RejectedRecord: the entry answers none.
-    """
-    answers = ((question, question.answer(record)) for question in QUESTIONS)
-    reviewed = record.data_class in REVIEWED
+    if record.problem:
+        raise record.problem
+    entry = parse_entry(record.content)
+    sequence = _checked_sequence(entry)
+    if reviewed_only and entry.reviewed is None:
+        detail = "the file does not say; export the table with the column Reviewed"
+        raise RejectedRecord("not known whether reviewed", detail)
+    if reviewed_only and not entry.reviewed:
+        raise UnwantedRecord("not reviewed")
     rows = [
         schema.question_row(
             question.text,
             answer,
-            proteins=[record.sequence],
+            proteins=[sequence],
             task=question.task,
-            source="UniProtKB/Swiss-Prot" if reviewed else "UniProtKB/TrEMBL",
-            id=f"{record.accessions[0]}:{question.task.removeprefix('protein_')}",
+            source=SOURCES[entry.reviewed],
+            id=f"{entry.accession}:{question.task.removeprefix('protein_')}",
             license=LICENSE,
         )
-        for question, answer in answers
-        if answer
+        for question in QUESTIONS
+        if (answer := require_utf8(question.answer(entry)))
     ]
     if not rows:
-        raise RejectedRecord("answers no question")
-    return rows
+        raise UnwantedRecord("answers no question")
+    return Example(rows, keys=(sequence,), marks=(entry.accession,))
+
+
+def _checked_sequence(entry: ProteinEntry) -> str:
+    """Return an entry's sequence in upper case.
+
+    Raises:
+        RejectedRecord: there is none, it is not whole, it is no sequence, or the entry has no accession.
+    """
+    if not entry.accession:
+        raise RejectedRecord("no accession")
+    sequence = entry.sequence.upper()
+    if not sequence:
+        raise RejectedRecord("no sequence")
+    if entry.length is not None and entry.length != len(sequence):
+        detail = f"stated: {entry.length}, residues: {len(sequence)}"
+        raise RejectedRecord("sequence length differs from the stated one", detail)
+    if not (sequence.isascii() and sequence.isalpha()):
+        position, letter = next((at, letter) for at, letter in enumerate(sequence, 1) if not "A" <= letter <= "Z")
+        raise RejectedRecord("not a protein sequence", f"residue {position} is {letter!r}")
+    return sequence
 
 
 def build(
     sources: Sequence[Path],
     output: Path,
+    *,
     reviewed_only: bool = False,
-    seed: int = 0,
-    progress: bool = True,
+    settings: BuildSettings = DEFAULTS,
 ) -> dict[str, Any]:
     """Build a protein question-answering set in `output`.
 
-    Split 8:1:1 by a hash of the sequence: all questions of a protein, and all entries with the
-    same sequence, are on one side. An accession met again is left out.
+    All questions of a protein, and all entries with the same sequence, are on one side of the split.
+    An accession met again is left out: the first file that has it wins.
 
     Args:
-        sources: UniProtKB flat files, plain or .gz.
+        sources: files of UniProtKB entries, in order of preference.
         output: folder to make.
         reviewed_only: keep Swiss-Prot entries only.
-        seed: chooses another split.
-        progress: show a progress bar.
+        settings: what every builder lets its user choose.
 
     Returns:
         The manifest.
 
     Raises:
-        OSError, ValueError: as `read_entries` and `DatasetWriter`.
+        OSError, ValueError: see `pipeline.build_set`.
     """
-    seen: set[str] = set()
-    with DatasetWriter(
+    return build_set(
         output,
-        name="UniProtQA",
-        description="Questions about proteins: function, names, family and subcellular location.",
-        sources=[{**describe_source(path), "role": "rows"} for path in sources],
-        options={"reviewed_only": reviewed_only, "seed": seed},
-        citation=CITATION,
-    ) as writer:
-        entries = chain.from_iterable(map(read_entries, sources))
-        for entry in tqdm(entries, desc="proteins", disable=None if progress else True):
-            writer.count_read()
-            try:
-                if entry.id in seen:
-                    raise RejectedRecord("duplicate", entry.id)
-                record = parse_entry(entry, reviewed_only)
-                rows = protein_rows(record)
-            except RejectedRecord as rejected:
-                place = {"source": entry.file, "line": entry.line, "id": entry.id}
-                writer.reject(rejected.reason, **place, detail=rejected.detail)
-                continue
-            seen.add(entry.id)
-            split = split_of_hash(seed, record.sequence)
-            for row in rows:
-                writer.write(split, row)
-    return writer.manifest
+        about=ABOUT,
+        sources=sources,
+        read=lambda scratch: read_each(read_entries, sources),
+        parse=partial(parse, reviewed_only=reviewed_only),
+        settings=settings,
+        options={"reviewed_only": reviewed_only},
+    )

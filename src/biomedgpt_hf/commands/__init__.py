@@ -1,0 +1,1 @@
+"""The commands of `biomedgpt`, one module for each thing people do; `cli` puts them together."""

@@ -1,0 +1,295 @@
+"""`biomedgpt data`: raw public files, and tables of one's own, become training sets."""
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from biomedgpt_hf.console import command, group, many
+
+commands = group("Data.")
+data = group("Turn public files, or a table of your own, into rows to train on.")
+commands.add_typer(data, name="data")
+
+Build = Callable[..., dict[str, Any]]  # (sources, output, settings, its own options) → manifest
+
+# What all sets have in common, and what those with public sources have besides.
+Sources = Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Files, plain or .gz.")]
+Output = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")]
+Exclude = Annotated[list[Path] | None, many("FILE", "Leave out the molecules and proteins found there")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Another seed gives another split.")]
+MaxRejected = Annotated[
+    str | None, typer.Option(metavar="N|P%", help="Fail if more records than this are faulty; no limit if none.")
+]
+Processes = Annotated[int | None, typer.Option(metavar="N", min=1, help="Worker processes; one per core if none.")]
+OptionalSources = Annotated[
+    list[Path] | None, typer.Argument(metavar="SOURCE", help="Files, plain or .gz; none with --download.")
+]
+Download = Annotated[bool, typer.Option("--download", help="Fetch the public sources first, or the rest of them.")]
+DownloadFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where downloads are kept; OUTPUT-sources if none.")
+]
+# What sets with proteins have.
+Clusters = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="MMseqs2's cluster table, or UniRef's or UniProt's mapping.")
+]
+ClusterLevel = Annotated[
+    str, typer.Option(metavar="LEVEL", help="UniRef100, UniRef90 or UniRef50, for UniProt's mapping.")
+]
+# What sets of captions have.
+OntologyCaptions = Annotated[
+    str, typer.Option(metavar="composed|definition", help="What an ontology term says: all, or its definition.")
+]
+
+
+def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Build], Build]:
+    """Register a function as `biomedgpt data NAME`, with its own options and those that all sets have in common."""
+
+    def register(build: Build) -> Build:
+        own = [_parameter(p.name, p.annotation, p.default) for p in inspect.signature(build).parameters.values()][3:]
+
+        def run(
+            output: Path,
+            sources: list[Path] | None = None,
+            exclude: list[Path] | None = None,
+            seed: int = 0,
+            max_rejected: str | None = None,
+            processes: int | None = None,
+            download: bool = False,
+            download_folder: Path | None = None,
+            **chosen: Any,
+        ) -> None:
+            from biomedgpt_hf.data.building.pipeline import BuildSettings
+
+            settings = BuildSettings(
+                seed=seed,
+                exclude=tuple(exclude or ()),
+                max_rejected=max_rejected,
+                processes=processes or cores(),
+            )
+            if downloads:
+                sources = find(name, sources, download, download_folder, output)
+            show_counts(build(sources, output, settings, **chosen), output)
+
+        # Typer reads options off the signature.
+        parameters = [_parameter("sources", OptionalSources, None) if downloads else _parameter("sources", Sources)]
+        parameters += [_parameter("output", Output), *own]
+        parameters += [_parameter("exclude", Exclude, None), _parameter("seed", Seed, 0)]
+        parameters += [_parameter("max_rejected", MaxRejected, None), _parameter("processes", Processes, None)]
+        if downloads:
+            parameters += [_parameter("download", Download, False)]
+            parameters += [_parameter("download_folder", DownloadFolder, None)]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        run.__doc__ = build.__doc__
+        command(data, name, *examples)(run)
+        return build
+
+    return register
+
+
+def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+@builder(
+    "table",
+    'data table toxicity.csv --molecule-column smiles --question "Is it toxic?" --answer-column toxic --output rows',
+    "data table rows.jsonl --protein-column sequence --question-column q --answer-column a --output rows",
+)
+def table(
+    sources: list[Path],
+    output: Path,
+    settings: Any,
+    answer_column: Annotated[str, typer.Option(metavar="C", help="Column of the answers.")],
+    molecule_column: Annotated[list[str] | None, many("C", "Column of SMILES or InChI")] = None,
+    protein_column: Annotated[list[str] | None, many("C", "Column of sequences")] = None,
+    question: Annotated[str | None, typer.Option(metavar="TEXT", help="One question for all rows.")] = None,
+    question_column: Annotated[str | None, typer.Option(metavar="C", help="Column of the questions.")] = None,
+    optional_items: Annotated[bool, typer.Option("--optional-items", help="Item cells may be empty.")] = False,
+    id_column: Annotated[str | None, typer.Option(metavar="C", help="File and row number if none.")] = None,
+    split_column: Annotated[str | None, typer.Option(metavar="C", help="Holds train, validation or test.")] = None,
+    split_by: Annotated[
+        str | None, typer.Option(metavar="molecule|protein|row|cluster", help="What a split keeps together.")
+    ] = None,
+    clusters: Clusters = None,
+    cluster_level: ClusterLevel = "UniRef50",
+    task: Annotated[str, typer.Option(metavar="NAME", help="What the questions are about.")] = "question",
+    source: Annotated[str | None, typer.Option(metavar="NAME", help="Where the answers come from.")] = None,
+    license: Annotated[str, typer.Option(metavar="ID", help="The table's licence, as SPDX names it.")] = "unknown",
+) -> dict[str, Any]:
+    """Build rows from CSV, TSV, JSON Lines or Parquet files of your own."""
+    from biomedgpt_hf.data import table
+
+    return table.build(
+        sources,
+        output,
+        answer_column=answer_column,
+        molecule_columns=molecule_column or [],
+        protein_columns=protein_column or [],
+        question=question,
+        question_column=question_column,
+        optional_items=optional_items,
+        id_column=id_column,
+        split_column=split_column,
+        split_by=split_by,
+        task=task,
+        source=source,
+        license=license,
+        settings=clustered(settings, split_by, clusters, cluster_level),
+    )
+
+
+@builder(
+    "pubchemqa",
+    "data pubchemqa annotations/*.json CID-SMILES.gz --output pubchemqa",
+    "data pubchemqa --download --exclude chebi20/test.txt --output pubchemqa",
+    downloads=True,
+)
+def pubchemqa(sources: list[Path], output: Path, settings: Any) -> dict[str, Any]:
+    """Build rows from PubChem's descriptions (PUG-View pages or records) and structures."""
+    from biomedgpt_hf.data import pubchemqa
+
+    return pubchemqa.build(sources, output, settings=settings)
+
+
+@builder(
+    "uniprotqa",
+    "data uniprotqa uniprot_sprot.dat.gz --output uniprotqa",
+    "data uniprotqa --download --split-by cluster --clusters idmapping_selected.tab.gz --output uniprotqa",
+    downloads=True,
+)
+def uniprotqa(
+    sources: list[Path],
+    output: Path,
+    settings: Any,
+    reviewed_only: Annotated[bool, typer.Option("--reviewed-only", help="Keep Swiss-Prot entries only.")] = False,
+    split_by: Annotated[str, typer.Option(metavar="protein|cluster", help="What a split keeps together.")] = "protein",
+    clusters: Clusters = None,
+    cluster_level: ClusterLevel = "UniRef50",
+) -> dict[str, Any]:
+    """Build rows from UniProtKB entries: flat file, XML, TSV or JSON."""
+    from biomedgpt_hf.data import uniprotqa
+
+    if split_by not in ("protein", "cluster"):
+        raise ValueError(f"--split-by {split_by}: a protein set is split by protein or by cluster.")
+    settings = clustered(settings, split_by, clusters, cluster_level)
+    return uniprotqa.build(sources, output, reviewed_only=reviewed_only, settings=settings)
+
+
+@builder(
+    "chebi20",
+    "data chebi20 train.txt validation.txt test.txt --output chebi20",
+    "data chebi20 train.txt chebi.obo.gz --exclude validation.txt --exclude test.txt --output captions",
+    downloads=True,
+)
+def chebi20(
+    sources: list[Path], output: Path, settings: Any, ontology_captions: OntologyCaptions = "composed"
+) -> dict[str, Any]:
+    """Build rows from ChEBI-20 files, and ChEBI's ontology beside them."""
+    from biomedgpt_hf.data import chebi20
+
+    return chebi20.build(sources, output, ontology_captions=ontology_captions, settings=settings)
+
+
+@builder(
+    "chebi",
+    "data chebi chebi.obo.gz --exclude chebi20/test.txt --output chebi",
+    "data chebi --download --exclude chebi20/test.txt --output chebi",
+    downloads=True,
+)
+def chebi(
+    sources: list[Path], output: Path, settings: Any, ontology_captions: OntologyCaptions = "composed"
+) -> dict[str, Any]:
+    """Build captions from ChEBI's ontology or modules of it."""
+    return chebi20(sources, output, settings, ontology_captions)
+
+
+@builder(
+    "biomedical-qa",
+    "data biomedical-qa ori_pqaa.json ori_pqal.json train.json dev.json --output biomedical-qa",
+    "data biomedical-qa ori_pqal.json test_ground_truth.json --roles official --output pubmedqa",
+    downloads=True,
+)
+def biomedical_qa(
+    sources: list[Path],
+    output: Path,
+    settings: Any,
+    roles: Annotated[
+        str, typer.Option(metavar="paper|official", help="Whose choice of what trains and what tests.")
+    ] = "paper",
+    long_answers: Annotated[
+        bool, typer.Option("--long-answers", help="In training rows of PubMedQA, the conclusion too.")
+    ] = False,
+) -> dict[str, Any]:
+    """Build rows from PubMedQA, MedMCQA, MedQA (USMLE) and medical MMLU."""
+    from biomedgpt_hf.data import biomedical_qa
+
+    return biomedical_qa.build(sources, output, roles=roles, long_answers=long_answers, settings=settings)
+
+
+@builder(
+    "molecule-facts",
+    "data molecule-facts molecules.smi --output facts",
+    "data molecule-facts library.sdf.gz --facts formula,charge --output facts",
+)
+def molecule_facts(
+    sources: list[Path],
+    output: Path,
+    settings: Any,
+    facts: Annotated[str | None, typer.Option(metavar="A,B,…", help="Which facts; all if none.")] = None,
+    questions_per_molecule: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="So many of the facts, chosen by chance.")
+    ] = None,
+) -> dict[str, Any]:
+    """Build rows that RDKit answers exactly, from any list of molecules."""
+    from biomedgpt_hf.data import molecule_facts
+
+    return molecule_facts.build(
+        sources,
+        output,
+        facts=[fact.strip() for fact in facts.split(",")] if facts else molecule_facts.FACT_NAMES,
+        questions_per_molecule=questions_per_molecule,
+        settings=settings,
+    )
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def clustered(settings: Any, split_by: str | None, clusters: Path | None, level: str) -> Any:
+    """Return the `BuildSettings` with the clusters that a split should keep together."""
+    if (split_by == "cluster") != (clusters is not None):
+        raise ValueError("--split-by cluster and --clusters FILE go together: name both, or neither.")
+    return settings._replace(clusters=clusters, cluster_level=level)
+
+
+def find(name: str, sources: list[Path] | None, download: bool, folder: Path | None, output: Path) -> list[Path]:
+    """Return the files to build from: those named, or the public ones when they have been fetched."""
+    if bool(sources) == download:
+        raise ValueError(f"Name the SOURCE files of {name}, or let --download fetch the public ones.")
+    if sources:
+        return sources
+    from biomedgpt_hf.data.download.catalogue import fetch_sources
+
+    folder = folder or output.with_name(f"{output.name}-sources")
+    typer.echo(f"Downloads are kept in {folder}.", err=True)
+    return fetch_sources(name, folder)
+
+
+def show_counts(manifest: dict[str, Any], output: Path) -> None:
+    """Print what a builder made."""
+    counts = manifest["counts"]
+    splits = ", ".join(f"{split} {rows:,}" for split, rows in counts["rows_by_split"].items())
+    typer.echo(f"Wrote {counts['rows']:,} rows to {output} ({splits}).")
+    if counts["rejected"]:
+        reasons = ", ".join(f"{number:,} {reason}" for reason, number in counts["rejected"].items())
+        typer.echo(f"Left out {counts['records_rejected']:,} of {counts['records_read']:,} records: {reasons}.")
+        typer.echo(f"Each is listed, with its reason, in {output / 'rejected.jsonl'}.")
+    for note, number in counts["notes"].items():
+        typer.echo(f"Kept, but {note}: {number:,}.")

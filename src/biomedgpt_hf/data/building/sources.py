@@ -1,0 +1,136 @@
+"""Raw source files: plain or gzip, text line by line, checksums."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, cast
+
+from biomedgpt_hf.data.building.records import RejectedRecord
+from biomedgpt_hf.data.download.provenance import recorded_download
+
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+class SourceError(ValueError):
+    """A source file that cannot be read (on), as a whole: empty, cut, of an unknown format.
+
+    Attributes:
+        reason: a short category, counted in the manifest.
+        line: the last line that was read, from 1, or 0.
+    """
+
+    def __init__(self, path: Path, line: int, reason: str, detail: str) -> None:
+        place = f"{path}, line {line}" if line else str(path)
+        super().__init__(f"{place}: {detail}")
+        self.path, self.line, self.reason = path, line, reason
+
+
+def open_source(path: Path) -> IO[bytes]:
+    """Open a plain or gzip file for reading bytes; gzip is recognised by its first bytes.
+
+    Raises:
+        OSError: the file is missing, a folder, or unreadable.
+    """
+    path = existing_file(path)
+    with path.open("rb") as file:
+        compressed = file.read(2) == GZIP_MAGIC
+    return cast(IO[bytes], gzip.open(path, "rb")) if compressed else path.open("rb")
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line without its line break) of a text file, plain or .gz.
+
+    Memory is that of one line. Bytes that are not UTF-8 come through as lone surrogates
+    (PEP 383), so that one bad record costs no other; `require_utf8` finds them.
+
+    Raises:
+        OSError: see `open_source`.
+        SourceError: the file is empty, or a truncated or corrupt gzip (after what could be read).
+    """
+    number = 0
+    try:
+        with open_source(path) as lines:
+            for number, line in enumerate(lines, start=1):
+                encoding = "utf-8-sig" if number == 1 else "utf-8"
+                yield number, line.decode(encoding, "surrogateescape").rstrip("\r\n")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise truncated(path, number, error) from error
+    if number == 0:
+        raise SourceError(path, 0, "empty file", "is empty.")
+
+
+def truncated(path: Path, line: int, error: Exception) -> SourceError:
+    """Return the error of a gzip file that ends or breaks after `line`."""
+    detail = f"the gzip file is truncated or corrupt after this line ({error}). Download it again."
+    return SourceError(path, line, "truncated or corrupt gzip", detail)
+
+
+def require_utf8(text: str) -> str:
+    """Return `text` as it is.
+
+    Raises:
+        RejectedRecord: it holds bytes that are not UTF-8 (see `read_lines`).
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        byte = ord(text[error.start]) - 0xDC00
+        before = text[max(0, error.start - 20) : error.start]
+        raise RejectedRecord(
+            "not UTF-8 text", f"byte 0x{byte & 0xFF:02X} after {before!r}; save the file as UTF-8"
+        ) from error
+    return text
+
+
+def as_text(file: IO[bytes]) -> io.TextIOWrapper:
+    """Return an open source as text for readers of whole files; bad bytes as in `read_lines`."""
+    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def existing_file(path: Path) -> Path:
+    """Return `path` if it is a file.
+
+    Raises:
+        OSError: it is missing or a folder.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name the files in it.")
+    return path
+
+
+def describe_source(path: Path, role: str = "rows") -> dict[str, Any]:
+    """Return what the manifest tells of a source file, or of the folder of a set that was built here.
+
+    That is its name, role, size in bytes, sha256 (of a set: of its Parquet files' digests) and date
+    of last change (UTC); and, of a file that `download.catalogue` fetched, whence and when.
+
+    Raises:
+        OSError: the file is missing, or a folder without a set.
+    """
+    path = Path(path)
+    files = sorted(path.glob("data/*.parquet")) or [existing_file(path)]
+    digests = [_sha256(file) for file in files]
+    status = [file.stat() for file in files]
+    modified = datetime.fromtimestamp(max(entry.st_mtime for entry in status), UTC)
+    return {
+        "file": path.name,
+        "role": role,
+        "bytes": sum(entry.st_size for entry in status),
+        "sha256": digests[0] if path.is_file() else hashlib.sha256("".join(digests).encode()).hexdigest(),
+        "modified": modified.isoformat(timespec="seconds"),
+        **recorded_download(path, digests[0]),
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,99 @@
+"""A function over many items in worker processes, with the results in the items' order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import chain, islice
+from typing import Any, TypeVar
+
+IN_FLIGHT = 4  # items per process that are sent ahead of the result which is wanted; bounds the memory
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_worker: dict[str, Callable[[Any], Any]] = {}
+
+
+def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
+    """Yield `function(item)` for each item, in order; memory holds a few items for each process.
+
+    Args:
+        function: picklable; it travels once to each process, so it may carry large tables along.
+        items: read in this process, as fast as results are taken; each is worth some tenths of a second.
+        processes: how many; 1 works in this one, as do more where the items are too few to be worth starting them.
+
+    Raises:
+        OSError: a worker process died.
+    """
+    items = iter(items)
+    first = list(islice(items, IN_FLIGHT * processes)) if processes > 1 else []
+    if len(first) < IN_FLIGHT * processes:
+        yield from map(function, chain(first, items))
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(function,)) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in chain(first, items):
+                with _interrupts_held():
+                    waiting.append(pool.submit(_call, item))
+                if len(waiting) >= IN_FLIGHT * processes:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise OSError(
+                "A worker process was killed, perhaps for want of memory. "
+                "Run the same command again, with fewer --processes if memory was short."
+            ) from error
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while a process may be started, which then holds it back for good.
+
+    The terminal sends it to all processes at once. A new one would die of it, upon which the pool
+    waits for ever; so its mask is set here, where it inherits it. This process's other threads may
+    get the signal nevertheless, so it is noted, and heeded when the process has been started.
+    """
+    held: list[tuple[int, Any]] = []
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler = signal.signal(signal.SIGINT, lambda *signalled: held.append(signalled)) if in_main_thread else None
+    try:
+        yield
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if held and callable(handler):
+        handler(*held[0])
+
+
+def _start(function: Callable[[Any], Any]) -> None:
+    """Keep the function, and end when the main process has gone; see `_interrupts_held` for Ctrl-C."""
+    _worker["function"] = function
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _call(item: Any) -> Any:
+    return _worker["function"](item)
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)

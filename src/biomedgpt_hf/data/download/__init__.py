@@ -1,0 +1,1 @@
+"""Public sources over HTTP: which files a set needs, and their transfer, resumed and checked."""

@@ -1,0 +1,1 @@
+"""What the splits of a set share: the same items, and similar ones."""

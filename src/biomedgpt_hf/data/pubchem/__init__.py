@@ -1,0 +1,1 @@
+"""PubChem's public files: annotation pages, full records and structures, and how they are joined by CID."""

@@ -1,0 +1,1 @@
+"""Entries of UniProtKB in the four formats that it is published in."""
