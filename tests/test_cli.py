@@ -57,7 +57,7 @@ def asked(monkeypatch):
     calls = []
 
     class Chat:
-        def __init__(self, checkpoint=None, device=None):
+        def __init__(self, checkpoint=None, device=None, index=None, neighbours=0):
             calls.append(checkpoint)
 
         def ask(self, *arguments, **generation):
@@ -65,6 +65,14 @@ def asked(monkeypatch):
             if arguments[0] == "?":
                 raise ValueError("Ask something.")
             return chat.Answer(f"About {arguments[0]}", -1.0, ("Only a demonstration.",))
+
+        def stream(self, *arguments):
+            answer = self.ask(*arguments)
+            yield "About "
+            if arguments[0] == "stop":
+                raise KeyboardInterrupt
+            yield arguments[0]
+            return answer
 
     monkeypatch.setattr(chat, "Chat", Chat)
     return calls
@@ -90,6 +98,13 @@ def test_chat_goes_on_after_a_mistake_and_takes_items_before_a_question(asked):
     assert result.stderr.count("Only a demonstration.") == 1
     assert "Error: Ask something.\n" in result.stderr
     assert asked == [None, ("first", ["CCO"], [], {}), ("?", [], [], {}), ("second", [], ["MKT"], {})]
+
+
+def test_ctrl_c_ends_an_answer_and_not_the_conversation(asked):
+    result = CliRunner().invoke(app, ["chat"], input="stop\nsecond\n")
+    assert result.exit_code == 0
+    assert result.stdout == "About About second\n"
+    assert "\nStopped.\n" in result.stderr
 
 
 def test_env_prints_versions_what_is_missing_and_the_device(run, monkeypatch):

@@ -30,7 +30,11 @@ NAMES = [
     "InvalidMoleculeError",
     "InvalidProteinError",
     "ask",
+    "embed",
     "mini_checkpoint",
+    "predict",
+    "read_molecules",
+    "read_proteins",
     "smiles_to_graph",
 ]
 

@@ -24,6 +24,10 @@ _HOMES = {
     "smiles_to_graph": "processors.molecular_graph",
     "BioMedGPTDataCollator": "data.collator",
     "ask": "inference.chat",
+    "predict": "inference.prediction.in_memory",
+    "read_molecules": "data.item_files",
+    "read_proteins": "data.item_files",
+    "embed": "inference.embedding.in_memory",
     "mini_checkpoint": "mini",
 }
 __all__ = [*_HOMES]

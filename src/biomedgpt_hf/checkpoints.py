@@ -8,10 +8,15 @@ from transformers import AutoConfig
 from . import register_auto_classes
 
 
-def find_config(checkpoint: str) -> Any:
+def find_config(checkpoint: str, revision: str | None = None) -> Any:
     """Reads a checkpoint's configuration, so that a wrong name fails once, soon and in one line.
 
+    Args:
+        checkpoint: folder or Hub id.
+        revision: branch, tag or commit on the Hub.
+
     Raises:
+        ValueError: if it is of an unknown kind.
         OSError: if there is no such folder and no such repository, or it cannot be reached or read.
     """
     register_auto_classes()
@@ -22,7 +27,13 @@ def find_config(checkpoint: str) -> Any:
     elif path.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1:
         raise FileNotFoundError(f"There is no checkpoint folder {checkpoint!r}: check the path.")
     try:
-        return AutoConfig.from_pretrained(checkpoint)
+        return AutoConfig.from_pretrained(checkpoint, revision=revision)
     except OSError as error:
         reason = " ".join(str(error).split())
         raise OSError(f"Cannot load {checkpoint!r}, as a folder or from the Hub or its cache: {reason}") from error
+    except (KeyError, ValueError) as error:  # of an unknown model type transformers says much
+        reason = " ".join(str(error).split()).split(". ")[0][:200]
+        raise ValueError(
+            f"Cannot load {checkpoint!r}: {reason}. If one of its parts is of your own making, import the module that "
+            "registers it first."
+        ) from error

@@ -4,11 +4,12 @@ Commands import what they use when they run, so that `--help` answers without lo
 only reads its arguments, calls one function of the package and prints what that returns.
 """
 
+import logging
 from typing import Annotated
 
 import typer
 
-from biomedgpt_hf.commands import answer, convert, data
+from biomedgpt_hf.commands import answer, convert, data, embed, predict
 from biomedgpt_hf.console import Commands, command, group
 
 app = group("Ask about molecules and proteins in plain words.", cls=Commands)
@@ -23,7 +24,7 @@ def biomedgpt(
     """Ask about molecules and proteins in plain words."""
 
 
-for part in (answer.commands, convert.commands, data.commands):
+for part in (answer.commands, predict.commands, embed.commands, convert.commands, data.commands):
     app.add_typer(part)
 
 
@@ -38,6 +39,8 @@ def env() -> None:
 
 def main() -> None:
     """Run the command line."""
+    for name in ("torchao", "torch.utils._pytree"):  # where torchao is installed, each import of it warns four times
+        logging.getLogger(name).setLevel(logging.ERROR)
     app(prog_name="biomedgpt")
 
 

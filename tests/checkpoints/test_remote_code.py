@@ -109,3 +109,30 @@ def test_a_save_from_remote_code_leaves_the_same_folder(said, saved, out):
         maps = [json.loads((home / "config.json").read_text())["auto_map"] for home in (out / name, saved / folder)]
         assert maps[0] == maps[1]
     assert (out / "third" / "README.md").read_bytes() == (saved / "whole" / "README.md").read_bytes()
+
+
+QUANTIZED = """
+import json, sys
+import torch
+from transformers import AutoModelForMultimodalLM, BitsAndBytesConfig
+
+saved, out = sys.argv[1:]
+config = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=["o_proj"])
+loading = [(saved, {"quantization_config": config}), (out, {})]  # quantised, then as it was saved
+said = []
+for folder, options in loading:
+    model = AutoModelForMultimodalLM.from_pretrained(folder, trust_remote_code=True, **options)
+    layers = [(name, module) for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    said.append(sorted(name for name, module in layers if type(module) is not torch.nn.Linear))
+    model.save_pretrained(out)
+print("\\n" + json.dumps(said))
+"""
+
+
+def test_quantisation_reaches_the_language_model_alone(saved, tmp_path, run_python):
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    quantized, again = run_python(QUANTIZED, saved / "whole", tmp_path / "quantized", package=False)
+    names = {name.partition(".layers.")[0] for name in quantized}
+    assert names == {"model.language_model"}
+    assert len(quantized) == 2 * 6  # two layers; all projections but o_proj
+    assert again == quantized

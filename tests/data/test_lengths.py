@@ -131,10 +131,10 @@ def test_a_row_beyond_the_context_has_the_length_it_would_have(processor):
 
 
 def test_no_graph_is_made(processor, monkeypatch):
-    def refuse(*arguments):
+    def refuse(*arguments, **options):
         raise AssertionError("a graph was made")
 
-    monkeypatch.setattr(sys.modules[BioMedGPTProcessor.__module__], "molecules_to_graphs", refuse)
+    monkeypatch.setattr(sys.modules[BioMedGPTProcessor.__module__], "smiles_to_graph", refuse)
     with pytest.raises(AssertionError):
         BioMedGPTDataCollator(processor)([row(molecules=["CCO"])])
     monkeypatch.undo()

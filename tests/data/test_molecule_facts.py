@@ -14,10 +14,10 @@ from rdkit.Chem import Fragments
 from biomedgpt_hf.data import molecule_facts
 from biomedgpt_hf.data.building.pipeline import BuildSettings
 from biomedgpt_hf.data.building.records import Record, RejectedRecord, UnwantedRecord
+from biomedgpt_hf.data.item_files.molecule_lists import Structure, read_molecules
 from biomedgpt_hf.data.molecule_facts.facts import FACTS, GROUP_QUESTIONS, GROUPS_LISTED
 from biomedgpt_hf.data.molecule_facts.functional_groups import FUNCTIONAL_GROUPS, groups_in
 from biomedgpt_hf.data.molecule_facts.sampling import Dice
-from biomedgpt_hf.data.molecule_lists import Structure, read_molecules
 
 QUIET = BuildSettings(progress=False)
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from rdkit import Chem
+from typer.testing import CliRunner
 
 import biomedgpt_hf
-from biomedgpt_hf.inference import chat as chat_module
+from biomedgpt_hf.cli import app
+from biomedgpt_hf.data import table
+from biomedgpt_hf.data.neighbours import build_index
 from biomedgpt_hf.inference.chat import Answer, Chat
+from biomedgpt_hf.inference.loading import load
 from biomedgpt_hf.mini import DEMONSTRATION
 
 ASPIRIN = "CC(=O)OC1=CC=CC=C1C(=O)O"
@@ -40,7 +45,7 @@ def test_proteins_molecules_and_text_alone_can_be_asked_about():
 
 @pytest.mark.parametrize("num_beams", [1, 3])
 def test_the_log_probability_is_that_of_the_answers_tokens(num_beams):
-    model, processor = chat_module.load(str(biomedgpt_hf.mini_checkpoint()), "cpu")
+    model, processor = load(device="cpu")
     answer = biomedgpt_hf.ask(QUESTION, molecules=ASPIRIN, device="cpu", num_beams=num_beams, max_new_tokens=400)
     assert len(answer.warnings) == 1  # it ended by itself
     content = [{"type": "molecule", "molecule": ASPIRIN}, {"type": "text", "text": QUESTION}]
@@ -107,3 +112,53 @@ def test_a_conversation_beyond_the_models_context_is_refused_with_both_numbers()
 def test_what_cannot_be_asked_gets_one_clear_error(arguments, error, words):
     with pytest.raises(error, match=words):
         biomedgpt_hf.ask(**arguments)
+
+
+# Known items beside an answer.
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("known")
+    known = [("CCO", "", "It is ethanol."), ("CCN", "", "It is ethylamine."), ("", UBIQUITIN, "It is ubiquitin.")]
+    lines = [f"{molecule},{protein},What is it?,{answer},train" for molecule, protein, answer in known]
+    (folder / "known.csv").write_text("smiles,sequence,q,a,split\n" + "\n".join(lines))
+    table.build(
+        [folder / "known.csv"],
+        folder / "set",
+        molecule_columns=["smiles"],
+        protein_columns=["sequence"],
+        optional_items=True,
+        question_column="q",
+        answer_column="a",
+        split_column="split",
+    )
+    build_index([folder / "set"], folder / "index")
+    return folder / "index"
+
+
+def test_an_answer_comes_with_the_nearest_known_items(index):
+    items = {"molecules": ["CCO", "CCCO"], "proteins": UBIQUITIN[:60]}
+    answer = biomedgpt_hf.ask("What is it?", **items, index=index, neighbours=1, max_new_tokens=4)
+    assert [(one.modality, one.item, one.same) for one in answer.neighbours] == [
+        ("molecule", "CCO", True),
+        ("molecule", "CCO", False),
+        ("protein", UBIQUITIN, False),
+    ]
+    assert answer.neighbours[0].texts == (("What is it?", "It is ethanol."),)
+    assert biomedgpt_hf.ask("What is it?", **items, max_new_tokens=4).neighbours == ()
+
+
+def test_each_turn_of_a_chat_gets_the_neighbours_of_its_own_items(index):
+    chat = Chat(index=index, neighbours=2)
+    assert len(chat.ask("What is it?", molecules=Chem.MolFromSmiles("OCC"), max_new_tokens=4).neighbours) == 2
+    assert chat.ask("Why?", max_new_tokens=4).neighbours == ()
+
+
+def test_the_command_shows_what_is_known_of_the_nearest_item(index):
+    words = ["ask", "What is it?", "--molecule", "CCCO", "--index", str(index), "--neighbours", "1"]
+    result = CliRunner().invoke(app, [*words, "--max-new-tokens", "4"])
+    assert result.exit_code == 0, result.stderr
+    assert "Known molecule known.csv:1, similarity 0." in result.stdout
+    assert result.stdout.endswith("It is ethanol.\n")
+    assert "neighbours is 2 and index is None" in CliRunner().invoke(app, ["ask", "?", "--neighbours", "2"]).stderr

@@ -3,9 +3,7 @@
 import pytest
 import torch
 from tiny_models import GREEDY, MOLECULE, PROTEIN, Sample, collate, make_sample, new_tokens
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import DynamicCache, PreTrainedTokenizerFast, StaticCache, pipeline
-from transformers.generation import CompileConfig
+from transformers import DynamicCache, StaticCache
 
 WAYS = {
     "greedy": {},
@@ -240,21 +238,3 @@ def test_encoded_features_can_be_reused(shared_model, batch, expected):
         outputs = shared_model.encode_modalities(4, batch)
     for _ in range(2):
         assert new_tokens(shared_model, text, mm_encoder_outputs=outputs) == expected
-
-
-def test_a_text_pipeline_that_drops_the_items_is_caught(shared_model):
-    vocabulary = {"<moleculeHere>": MOLECULE, "?": 5, **{f"word{i}": i for i in range(6, MOLECULE)}}
-    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="?"))
-    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="?")
-    generator = pipeline("text-generation", model=shared_model, tokenizer=tokenizer)
-    assert generator("word7 word8", max_new_tokens=2)
-    with pytest.raises(ValueError, match="no molecule came with it"):
-        generator("word7 <moleculeHere> word8", max_new_tokens=2)
-
-
-def test_decoding_steps_compile_without_a_graph_break(shared_model, batch, expected):
-    compilation = CompileConfig(fullgraph=True, backend="aot_eager", dynamic=False)
-    compilation._compile_all_devices = True
-    answers = new_tokens(shared_model, batch, cache_implementation="static", compile_config=compilation)
-    assert answers == expected

@@ -1,6 +1,7 @@
 """`biomedgpt ask` and `biomedgpt chat`."""
 
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,30 +25,46 @@ Checkpoint = Annotated[
 def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to ask.")],
     molecule: Annotated[list[str] | None, many("SMILES|INCHI", "A molecule")] = None,
-    molecule_file: Annotated[list[Path] | None, many("FILE", "SDF, MOL or SMILES file")] = None,
+    molecule_file: Annotated[list[Path] | None, many("FILE", "SDF, MOL, MOL2, SMILES or table file")] = None,
     protein: Annotated[list[str] | None, many("SEQUENCE", "A protein, by its residues")] = None,
-    protein_file: Annotated[list[Path] | None, many("FILE", "FASTA file")] = None,
+    protein_file: Annotated[list[Path] | None, many("FILE", "FASTA, PDB, mmCIF or table file")] = None,
+    chain: Annotated[list[str] | None, many("NAME", "A chain of a PDB or mmCIF file")] = None,
     checkpoint: Checkpoint = None,
     max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Longest answer, in tokens.")] = 256,
     num_beams: Annotated[int, typer.Option(metavar="N", min=1, help="Beams; 1 is greedy.")] = 1,
+    index: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Known items, as `biomedgpt data index` makes them.")
+    ] = None,
+    neighbours: Annotated[
+        int, typer.Option(metavar="K", min=0, help="Show the K nearest known items of each molecule and protein.")
+    ] = 0,
 ) -> None:
     """Answer one question; the answer goes to stdout, warnings go to stderr."""
+    from biomedgpt_hf.data.item_files import read_distinct_chains, read_molecules
     from biomedgpt_hf.inference import chat
-    from biomedgpt_hf.inference.structure_files import read_molecules, read_proteins
 
     molecules: list[Any] = list(molecule or [])
     proteins = list(protein or [])
     for file in molecule_file or []:
         molecules += read_molecules(file)
+    if chain and not protein_file:
+        raise ValueError("--chain chooses from a PDB or mmCIF file: name it by --protein-file.")
     for file in protein_file or []:
-        proteins += read_proteins(file)
+        distinct = read_distinct_chains(file, chain or ())
+        proteins += distinct.proteins
+        for note in distinct.notes:
+            typer.echo(f"Warning: {note}", err=True)
     generation = {"max_new_tokens": max_new_tokens, "num_beams": num_beams}
-    show(chat.Chat(checkpoint).ask(question, molecules, proteins, **generation), set())
+    conversation = chat.Chat(checkpoint, index=index, neighbours=neighbours)
+    answer = conversation.ask(question, molecules, proteins, **generation)
+    show(answer, set())
+    for neighbour in answer.neighbours:
+        typer.echo(describe(neighbour))
 
 
 @command(commands, "chat", "chat", "chat --checkpoint biomedgpt-10b")
 def chat(checkpoint: Checkpoint = None) -> None:
-    """Ask in turns, until Ctrl-D; the model sees the turns before."""
+    """Ask in turns, until Ctrl-D; the model sees the turns before. Ctrl-C stops an answer."""
     from biomedgpt_hf.inference.chat import Chat
 
     conversation = Chat(checkpoint)
@@ -60,9 +77,12 @@ def chat(checkpoint: Checkpoint = None) -> None:
             items[word].append(item.strip())
         elif line:
             try:
-                show(conversation.ask(line, items["/molecule"], items["/protein"]), warned)
+                answer = say(conversation.stream(line, items["/molecule"], items["/protein"]))
+                warn(answer, warned)
             except ValueError as error:  # the conversation goes on without this turn
                 typer.echo(f"Error: {one_line(error)}", err=True)
+            except KeyboardInterrupt:  # likewise
+                typer.echo("\nStopped.", err=True)
             items = {name: [] for name in items}
 
 
@@ -74,10 +94,33 @@ def next_line() -> str | None:
         return None
 
 
+def say(pieces: Generator[str, None, Any]) -> Any:
+    """Print an answer while it is written, and return the `Answer`."""
+    while True:
+        try:
+            typer.echo(next(pieces), nl=False)
+        except StopIteration as end:
+            typer.echo()
+            return end.value
+
+
 def show(answer: Any, warned: set[str]) -> None:
-    """Print an `Answer`, each of its warnings once."""
+    """Print an `Answer` after its warnings."""
+    warn(answer, warned)
+    typer.echo(answer.text)
+
+
+def describe(neighbour: Any) -> str:
+    """Say how near a known item is, and what is known of it."""
+    name = neighbour.id or neighbour.item[:60]
+    known = " ".join(text.answer for text in neighbour.texts)
+    nearness = "the same" if neighbour.same else f"similarity {neighbour.similarity:.2f}"
+    return f"\nKnown {neighbour.modality} {name}, {nearness} ({neighbour.measure}; {neighbour.source}):\n{known}"
+
+
+def warn(answer: Any, warned: set[str]) -> None:
+    """Print an answer's warnings to stderr, each once."""
     for warning in answer.warnings:
         if warning not in warned:
             typer.echo(f"Warning: {warning}", err=True)
     warned.update(answer.warnings)
-    typer.echo(answer.text)

@@ -293,3 +293,40 @@ def show_counts(manifest: dict[str, Any], output: Path) -> None:
         typer.echo(f"Each is listed, with its reason, in {output / 'rejected.jsonl'}.")
     for note, number in counts["notes"].items():
         typer.echo(f"Kept, but {note}: {number:,}.")
+
+
+@command(
+    data,
+    "index",
+    "data index pubchemqa uniprotqa --output known",
+    "data index uniprotqa --protein-embeddings embeddings.parquet --output known",
+)
+def index(
+    sets: Annotated[list[Path], typer.Argument(metavar="SET", help="Folders of sets built here.")],
+    output: Output,
+    splits: Annotated[str, typer.Option(metavar="A,B,…", help="Of which splits.")] = "train",
+    protein_embeddings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Compare proteins by these, from biomedgpt embed.")
+    ] = None,
+    processes: Processes = None,
+) -> None:
+    """Index the molecules and proteins of sets, to find the nearest known ones."""
+    from biomedgpt_hf.data.neighbours import build_index
+
+    manifest = build_index(
+        sets,
+        output,
+        splits=[split.strip() for split in splits.split(",")],
+        protein_embeddings=protein_embeddings,
+        processes=processes or cores(),
+        progress=True,
+    )
+    counts = manifest["counts"]
+    found = f"{counts['molecules']:,} molecules and {counts['proteins']:,} proteins with {counts['texts']:,} texts"
+    left_out = {
+        "molecules that RDKit cannot read": counts["unreadable_molecules"],
+        "proteins without an embedding": counts["proteins_without_embedding"],
+        "rows without either": counts["rows_without_items"],
+    }
+    reasons = "".join(f"; left out {number:,} {what}" for what, number in left_out.items() if number)
+    typer.echo(f"Indexed {found} in {output}{reasons}.")

@@ -1,18 +1,21 @@
 """One question, or a conversation, about molecules and proteins."""
 
 import warnings
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Generator, Sequence
 from os import PathLike
 from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoModelForMultimodalLM, AutoProcessor
+from rdkit import Chem
 
-from ..checkpoints import find_config
-from ..device import best_device
+from ..data.neighbours import Neighbour
 from ..mini import DEMONSTRATION, is_mini, mini_checkpoint
+from .answering import DEFAULT_NEW_TOKENS, Generated, generate_answers, room_for_answer
+from .loading import load
+from .neighbours import open_finder
+from .streaming import words_of
 
+MODALITIES = ("molecule", "protein")
 Items = Any | Sequence[Any] | None
 
 
@@ -24,11 +27,29 @@ class Answer(NamedTuple):
         log_probability: sum of the natural log-probabilities that the model gave the answer's tokens, its end
             included. It tells how sure the model is of its words, not whether they are true.
         warnings: what a reader of the answer should know.
+        neighbours: the nearest known items of what was asked about, with what is known of them, if they were asked for.
     """
 
     text: str
     log_probability: float
     warnings: tuple[str, ...]
+    neighbours: tuple[Neighbour, ...] = ()
+
+
+class Turn(NamedTuple):
+    """A question, ready to be answered.
+
+    Args:
+        messages: the conversation, the question included.
+        inputs: the batch of it.
+        notes: what the processor warns of.
+        neighbours: the nearest known items of the question's.
+    """
+
+    messages: list[dict[str, Any]]
+    inputs: Any
+    notes: list[str]
+    neighbours: tuple[Neighbour, ...]
 
 
 class Chat:
@@ -37,6 +58,8 @@ class Chat:
     Args:
         checkpoint: folder or Hub id; None is the embedded demonstration.
         device: where to run; None is the first of cuda, mps, cpu.
+        index: folder of an index of known items, see `data.neighbours`.
+        neighbours: how many of the nearest known items each answer gets for each new molecule and protein.
 
     Example:
         >>> chat = Chat()
@@ -44,9 +67,17 @@ class Chat:
         >>> answer = chat.ask("Is it soluble in water?")
     """
 
-    def __init__(self, checkpoint: str | PathLike | None = None, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: str | PathLike | None = None,
+        device: str | torch.device | None = None,
+        *,
+        index: str | PathLike | None = None,
+        neighbours: int = 0,
+    ) -> None:
+        self._finder = open_finder(index, neighbours, device=device)
         checkpoint = str(checkpoint or mini_checkpoint())
-        self.model, self.processor = load(checkpoint, str(device or best_device()))
+        self.model, self.processor = load(checkpoint, device)
         self.notes = (DEMONSTRATION,) if is_mini(checkpoint) else ()
         self.messages: list[dict[str, Any]] = []
 
@@ -62,40 +93,72 @@ class Chat:
         Raises:
             ValueError: on an empty question, an unreadable molecule or protein, or a prompt that is too long.
         """
+        turn = self._read(question, molecules, proteins)
+        return self._remember(turn, self._generate(turn.inputs, generation))
+
+    def stream(
+        self, question: str, molecules: Items = None, proteins: Items = None, **generation: Any
+    ) -> Generator[str, None, Answer]:
+        """Answers as `ask` does, and hands the answer out while it is written.
+
+        The model works in a thread of its own. A stream that is left before its end stops it, and the conversation
+        stays as it was.
+
+        Args:
+            question, molecules, proteins, generation: as for `ask`; beams cannot be streamed.
+
+        Returns:
+            An iterator over pieces of text, which joined are the answer's; `yield from` it gives the `Answer`.
+
+        Raises:
+            ValueError: as `ask`; what goes wrong while the model writes is raised by the iterator.
+
+        Example:
+            >>> for piece in Chat().stream("What is this?", molecules="CCO"):
+            ...     print(piece, end="", flush=True)
+        """
+        turn = self._read(question, molecules, proteins)
+
+        def pieces() -> Generator[str, None, Answer]:
+            generated = yield from words_of(
+                lambda streamer: self._generate(turn.inputs, {**generation, "streamer": streamer}),
+                lambda tokens: self.processor.decode(tokens, skip_special_tokens=True),
+            )
+            return self._remember(turn, generated)
+
+        return pieces()
+
+    def _read(self, question: str, molecules: Items, proteins: Items) -> Turn:
+        """Returns the turn of a new question."""
         if not isinstance(question, str) or not question.strip():
             raise ValueError(f"The question is {question!r}: ask something, in text.")
         content = [*blocks("molecule", molecules), *blocks("protein", proteins)]
         content.append({"type": "text", "text": question.strip()})
         messages = [*self.messages, {"role": "user", "content": content}]
-
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             inputs = self.processor.apply_chat_template(
                 messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
             ).to(self.model.device)
-        text, log_probability, notes = self._generate(inputs, generation)
-        self.messages = [*messages, {"role": "assistant", "content": [{"type": "text", "text": text}]}]
-        said = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
-        return Answer(text, log_probability, (*self.notes, *said, *notes))
+        notes = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
+        nearest = self._finder.find(*_items_of(messages[-1])) if self._finder else ()
+        return Turn(messages, inputs, notes, nearest)
 
-    def _generate(self, inputs: Any, generation: dict[str, Any]) -> tuple[str, float, list[str]]:
-        length = inputs["input_ids"].shape[1]
-        limit = self.model.config.text_config.max_position_embeddings
-        if length >= limit:
-            raise ValueError(f"The conversation is {length} tokens long, but the model reads {limit}: start a new one.")
-        arguments = {"do_sample": False, "max_new_tokens": 256, **generation}
-        arguments["max_new_tokens"] = min(arguments["max_new_tokens"], limit - length)
-        output = self.model.generate(**inputs, **arguments, return_dict_in_generate=True, output_logits=True)
-        log_probabilities = self.model.compute_transition_scores(
-            output.sequences, output.logits, beam_indices=output.get("beam_indices"), normalize_logits=True
-        )[0]
-        tokens = output.sequences[0, length:]
-        ends = torch.tensor(self.model.generation_config.eos_token_id, device=tokens.device).view(-1)
-        end = torch.isin(tokens, ends).nonzero()[:1].flatten() + 1  # behind the first end token, if there is one
-        notes = [] if len(end) else [f"The answer was cut at {len(tokens)} tokens: raise max_new_tokens for all of it."]
-        size = int(end[0]) if len(end) else len(tokens)
-        text = self.processor.decode(tokens[:size], skip_special_tokens=True).strip()
-        return text, log_probabilities[:size].sum().item(), notes
+    def _generate(self, inputs: Any, generation: dict[str, Any]) -> Generated:
+        most = generation.get("max_new_tokens", DEFAULT_NEW_TOKENS)
+        try:
+            room = room_for_answer(self.model, inputs["input_ids"].shape[1], most)
+        except ValueError as error:
+            raise ValueError(f"{error} Start a new conversation.") from error
+        return generate_answers(self.model, self.processor, inputs, [room], **{**generation, "max_new_tokens": room})[0]
+
+    def _remember(self, turn: Turn, generated: Generated) -> Answer:
+        """Adds the turn to the conversation and returns the answer."""
+        self.messages = [*turn.messages, {"role": "assistant", "content": [{"type": "text", "text": generated.text}]}]
+        notes = [*self.notes, *turn.notes]
+        if generated.finish_reason == "length":
+            notes.append(f"The answer was cut at {generated.tokens} tokens: raise max_new_tokens for all of it.")
+        return Answer(generated.text, generated.log_probability, tuple(notes), turn.neighbours)
 
 
 def ask(
@@ -105,9 +168,11 @@ def ask(
     checkpoint: str | PathLike | None = None,
     *,
     device: str | torch.device | None = None,
+    index: str | PathLike | None = None,
+    neighbours: int = 0,
     **generation: Any,
 ) -> Answer:
-    """Asks one question about molecules or proteins; see [`Chat.ask`].
+    """Asks one question about molecules or proteins; see [`Chat`] and [`Chat.ask`].
 
     The checkpoint (None: the embedded demonstration) is loaded at the first question and kept for the next.
 
@@ -115,24 +180,15 @@ def ask(
         >>> ask("Describe this molecule.", molecules="CC(=O)Oc1ccccc1C(=O)O").text
         'The molecule is ...'
     """
-    return Chat(checkpoint, device).ask(question, molecules, proteins, **generation)
+    chat = Chat(checkpoint, device, index=index, neighbours=neighbours)
+    return chat.ask(question, molecules, proteins, **generation)
 
 
-@lru_cache(maxsize=1)
-def load(checkpoint: str, device: str) -> tuple[Any, Any]:
-    """Loads a checkpoint's model, in evaluation mode and its own precision, and its processor; checks that they fit.
-
-    Raises:
-        OSError: if there is no such checkpoint.
-        ValueError: if the model and the processor do not fit together.
-    """
-    find_config(checkpoint)
-    processor = AutoProcessor.from_pretrained(checkpoint)
-    model = AutoModelForMultimodalLM.from_pretrained(checkpoint, dtype="auto")
-    processor.check_model(model.config)
-    if device == "cpu" and model.dtype == torch.float16:
-        model = model.float()  # half precision is two orders of magnitude slower there
-    return model.to(device).eval(), processor
+def _items_of(message: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The molecules, as SMILES or InChI, and the proteins of a message."""
+    items = {modality: [b[modality] for b in message["content"] if b["type"] == modality] for modality in MODALITIES}
+    molecules = [Chem.MolToSmiles(one) if isinstance(one, Chem.Mol) else one for one in items["molecule"]]
+    return molecules, items["protein"]
 
 
 def blocks(modality: str, items: Items) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ class ModalitiesMixin:
         bond_features: torch.Tensor,
         bond_mask: torch.Tensor,
     ) -> BaseModelOutputWithPooling:
-        """Encodes and projects the molecules of a batch; padding is taken off before the encoder.
+        """Encodes and projects the molecules of a batch; padding, on either side, is taken off before the encoder.
 
         Args:
             atom_features: [B, A, F].
@@ -51,9 +51,8 @@ class ModalitiesMixin:
             `pooler_output`: B tensors [A_b, H] in placeholder order; `last_hidden_state`: the encoder's, [sum of A, D].
         """
         atoms, bonds = atom_mask.bool(), bond_mask.bool()
-        position = (atoms.flatten().cumsum(0) - 1).view_as(atoms)  # of each atom among the batch's real ones
-        sample = bonds.nonzero()[:, 0]
-        edge_index = position[sample, bond_index.transpose(1, 2)[bonds].T]
+        first = atoms.sum(1).cumsum(0) - atoms.sum(1)  # of each sample's atoms among all real ones
+        edge_index = (bond_index + first[:, None, None]).transpose(1, 2)[bonds].T
         hidden_states = self.molecule_encoder(atom_features[atoms], edge_index, bond_features[bonds])[0]
         features = self.molecule_projector(hidden_states)
         return BaseModelOutputWithPooling(

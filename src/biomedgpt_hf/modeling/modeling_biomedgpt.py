@@ -74,6 +74,12 @@ class BioMedGPTPreTrainedModel(SelfContainedCheckpointMixin, PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True  # decoding, that is; a prompt with items has data-dependent shapes
+    # As the model with a head names them, and the one without: either may load what the other has saved.
+    _exempt_from_quantization = (
+        "lm_head",
+        *("model.molecule_encoder", "model.protein_encoder", "model.molecule_projector", "model.protein_projector"),
+        *("molecule_encoder", "protein_encoder", "molecule_projector", "protein_projector"),
+    )
 
     def post_init(self) -> None:
         """Keeps of the children's unsplittable classes only those that are here: ESM names some of ESMFold."""

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from .model_card import is_untouched, is_untouched_template, model_card
+from .quantization_biomedgpt import exempt
 
 # Which class of which file each Auto class takes, by model type; `module.Class`, as in a config's `auto_map`.
 AUTO_MAPS = {
@@ -31,6 +32,8 @@ CARD = "README.md"
 
 class SelfContainedCheckpointMixin:
     """`save_pretrained` and `push_to_hub` with code and model card; `from_pretrained` that misses nothing."""
+
+    _exempt_from_quantization: tuple[str, ...] = ()
 
     @classmethod
     def is_remote_code(cls) -> bool:
@@ -149,11 +152,14 @@ class SelfContainedCheckpointMixin:
         """As transformers', but a checkpoint that lacks weights is an error, where transformers makes up random ones.
 
         With `output_loading_info=True` it loads all the same, and the list of what is missing is returned as well.
+        A `quantization_config` never reaches the modules of `_exempt_from_quantization`.
 
         Raises:
             ValueError: if tensors are missing; names them.
             OSError: if there is no such checkpoint, or its weights are damaged.
         """
+        if cls._exempt_from_quantization and kwargs.get("quantization_config") is not None:
+            kwargs["quantization_config"] = exempt(kwargs["quantization_config"], cls._exempt_from_quantization)
         try:
             model, info = super().from_pretrained(
                 pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs

@@ -42,12 +42,7 @@ class InvalidMoleculeError(ValueError):
     def __init__(self, value: object, position: int | None, reason: str, remedy: str = "Correct the SMILES") -> None:
         self.value, self.position, self.reason, self.remedy = value, position, reason, remedy
         which = "" if position is None else f" {position},"
-        skip = (
-            ""
-            if position is None
-            else ", or leave the row out: molecules_to_graphs(..., on_error='skip') gives a report"
-        )
-        super().__init__(f"Cannot read molecule{which} {shown(value)}: {reason}. {remedy}{skip}.")
+        super().__init__(f"Cannot read molecule{which} {shown(value)}: {reason}. {remedy}.")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.value, self.position, self.reason, self.remedy)
@@ -127,7 +122,8 @@ def molecules_to_graphs(
                 graphs.append(_graph(molecule, features, feature_set, position))
             except InvalidMoleculeError as error:
                 if on_error == "raise":
-                    raise
+                    remedy = f"{error.remedy}, or pass on_error='skip' to leave it out and get a report"
+                    raise InvalidMoleculeError(molecule, position, error.reason, remedy) from None
                 graphs.append(None)
                 skipped.append(SkippedMolecule(position, molecule, error.reason))
     return graphs, skipped

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, BatchFeature, PreTrainedTokenizerBase
 from transformers.processing_utils import ProcessorMixin
 
 from .chat_templates import InvalidConversationError, find_template, flatten_items, paper_template, reads_blocks
-from .molecular_graph import FEATURE_SETS, collate_graphs, molecules_to_graphs
+from .molecular_graph import FEATURE_SETS, collate_graphs, smiles_to_graph
 from .processor_agreement import disagreements
 from .processor_options import BioMedGPTProcessorKwargs, ProteinKwargs, read_options
 from .prompt_items import check_counts, deal_items, is_list, items_of, read_conversation, read_texts
@@ -227,9 +227,11 @@ class BioMedGPTProcessor(ProcessorMixin):
 
     def _read_molecules(self, samples: list[list[Any]]) -> list[list[Any]]:
         """Return the graphs of each sample's molecules; positions in errors count through the batch."""
-        graphs, _ = molecules_to_graphs([item for sample in samples for item in sample], self.molecule_features)
-        following = iter(graphs)
-        return [[next(following) for _ in sample] for sample in samples]
+        positions = count()
+        return [
+            [smiles_to_graph(item, self.molecule_features, position=next(positions)) for item in sample]
+            for sample in samples
+        ]
 
     def _read_proteins(self, samples: list[list[Any]], truncation: bool) -> list[list[np.ndarray]]:
         """Return the token ids of each sample's proteins; positions in errors count through the batch."""

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from biomedgpt_hf.data.building import sources
 from biomedgpt_hf.data.building.records import RejectedRecord
 from biomedgpt_hf.data.building.sources import SourceError, describe_source, read_lines, require_utf8
 from biomedgpt_hf.data.building.splits import split_of_hash
@@ -79,3 +80,46 @@ def test_hashing_splits_8_1_1_and_depends_on_seed_and_key_alone():
     assert splits != [split_of_hash(1, key) for key in keys]
     shares = [splits.count(split) / len(keys) for split in ("train", "validation", "test")]
     assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.02)
+
+
+def test_a_gzip_in_a_gzip_is_to_be_unpacked_once(tmp_path):
+    (tmp_path / "twice.gz").write_bytes(gzip.compress(gzip.compress(b"CCO\n")))
+    with pytest.raises(SourceError, match="Unpack it once"):
+        list(read_lines(tmp_path / "twice.gz"))
+
+
+def test_a_gzip_that_unpacks_without_an_end_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "LARGEST_GZIP", 40_000)
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"CCO\n" * 50_000))
+    with pytest.raises(SourceError, match="looks endless"):
+        list(read_lines(tmp_path / "bomb.gz"))
+    (tmp_path / "large.gz").write_bytes(gzip.compress(random.Random(0).randbytes(50_000).hex("\n").encode()))
+    assert len(list(read_lines(tmp_path / "large.gz"))) == 50_000
+
+
+def test_a_line_without_an_end_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "LONGEST_LINE", 1000)
+    (tmp_path / "file").write_bytes(b"C" * 999 + b"\nCC\n" + b"C" * 1001)
+    with pytest.raises(SourceError, match="line 3: the line goes on for more than 1,000 bytes"):
+        list(read_lines(tmp_path / "file"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\x03\x04rest", "zip archive"),
+        (b"BZh91AY&SY", "bzip2"),
+        (b"\xfd7zXZ\x00\x00", "xz"),
+        (b"\x28\xb5\x2f\xfd\x00", "zstd"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"\x89PNG\r\n", "an image"),
+        (b"\xff\xd8\xff\xe0", "an image"),
+        ("CCO\n".encode("utf-16"), "UTF-16"),
+        ("CCO\n".encode("utf-16-le"), "binary"),
+    ],
+)
+@pytest.mark.parametrize("pack", [bytes, lambda content: gzip.compress(content, mtime=0)], ids=["plain", "gzip"])
+def test_what_is_no_text_is_named(tmp_path, content, words, pack):
+    (tmp_path / "file").write_bytes(pack(content))
+    with pytest.raises(SourceError, match=words):
+        list(read_lines(tmp_path / "file"))

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.data import obo
 from biomedgpt_hf.data.building.records import Record, RejectedRecord
 from biomedgpt_hf.data.building.sources import SourceError, existing_file, open_source, read_lines
+from biomedgpt_hf.data.item_files.molecule_lists import read_molecules
 from biomedgpt_hf.data.leakage.row_items import holds_rows, read_items, split_files
-from biomedgpt_hf.data.molecule_lists import read_molecules
 from biomedgpt_hf.data.table.files import open_table
 from biomedgpt_hf.data.uniprot.formats import read_entries
 

@@ -16,8 +16,8 @@ from biomedgpt_hf.data.building.records import RejectedRecord
 from biomedgpt_hf.data.building.sources import SourceError
 from biomedgpt_hf.data.building.structure_key import structure_key
 from biomedgpt_hf.data.building.workers import map_in_order
+from biomedgpt_hf.data.item_files.molecule_lists import Structure, molecule_text
 from biomedgpt_hf.data.leakage.similarity import digest
-from biomedgpt_hf.data.molecule_lists import Structure, molecule_text
 from biomedgpt_hf.data.uniprot.formats import parse_entry
 
 CHUNK = 500  # candidates read together

@@ -6,8 +6,8 @@
 From any list of molecules: SMILES lines, tables with a SMILES column, SDF, or a set built here.
 """
 
+from biomedgpt_hf.data.item_files.molecule_lists import read_molecules
 from biomedgpt_hf.data.molecule_facts.builder import build, parse
 from biomedgpt_hf.data.molecule_facts.facts import FACT_NAMES
-from biomedgpt_hf.data.molecule_lists import read_molecules
 
 __all__ = ["FACT_NAMES", "build", "parse", "read_molecules"]

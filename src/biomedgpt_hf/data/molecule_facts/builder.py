@@ -13,10 +13,10 @@ from rdkit import Chem
 from biomedgpt_hf.data.building.pipeline import DEFAULTS, About, BuildSettings, build_set, read_each
 from biomedgpt_hf.data.building.records import Example, Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.data.building.structure_key import read_molecule, structure_key
+from biomedgpt_hf.data.item_files.molecule_lists import molecule_text, read_molecules
 from biomedgpt_hf.data.molecule_facts.facts import FACT_NAMES, GROUP_QUESTIONS, NEUTRAL_ASKED, ask
 from biomedgpt_hf.data.molecule_facts.functional_groups import groups_in
 from biomedgpt_hf.data.molecule_facts.sampling import Dice
-from biomedgpt_hf.data.molecule_lists import molecule_text, read_molecules
 from biomedgpt_hf.data.schema import question_row
 from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
 

@@ -10,7 +10,7 @@ from rdkit import Chem
 
 from biomedgpt_hf.data.building.records import RejectedRecord
 from biomedgpt_hf.data.building.sources import SourceError
-from biomedgpt_hf.data.molecule_lists import Structure, molecule_text, read_molecules
+from biomedgpt_hf.data.item_files.molecule_lists import Structure, molecule_text, read_molecules
 
 
 def listed(tmp_path, content, name="list"):

@@ -1,0 +1,92 @@
+"""`biomedgpt embed`: vectors of the molecules or proteins of files."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from biomedgpt_hf.console import command, group, many
+
+commands = group("Embeddings.")
+
+
+@command(
+    commands,
+    "embed",
+    "embed molecules.sdf --output molecules.parquet",
+    "embed proteins.fasta.gz --features projected --output proteins.safetensors",
+    "embed pairs.csv --modality protein --protein-column target --id-column name --output targets.parquet",
+    "embed proteins.fasta --level tokens --output residues.safetensors",
+)
+def embed(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT", help="SMILES, SDF, MOL, FASTA, PDB, mmCIF, CSV, TSV, JSON Lines or Parquet."),
+    ],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="File to write: .parquet or .safetensors.")],
+    level: Annotated[
+        str, typer.Option(metavar="pooled|tokens", help="One vector an item, or one an atom or residue.")
+    ] = "pooled",
+    features: Annotated[
+        str, typer.Option(metavar="encoder|projected", help="Before, or after the projector to the language model.")
+    ] = "encoder",
+    modality: Annotated[
+        str | None, typer.Option(metavar="molecule|protein", help="Which one to embed where rows have both.")
+    ] = None,
+    molecule_column: Annotated[list[str] | None, many("C", "Column of SMILES or InChI")] = None,
+    protein_column: Annotated[list[str] | None, many("C", "Column of sequences")] = None,
+    id_column: Annotated[str | None, typer.Option(metavar="C", help="Column of the rows' names.")] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="C", help="Folder or Hub id; without it, the embedded demonstration.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(metavar="R", help="Branch, tag or commit on the Hub.")] = None,
+    batch_tokens: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Most atoms or residues of a batch, padding included.")
+    ] = 8192,
+    dtype: Annotated[
+        str, typer.Option(metavar="auto|float32|bfloat16|float16", help="Precision of the encoder.")
+    ] = "auto",
+    device: Annotated[
+        str | None, typer.Option(metavar="D", help="cuda, mps or cpu; the first there is if none.")
+    ] = None,
+    long_proteins: Annotated[
+        str,
+        typer.Option(metavar="report|crop", help="Proteins beyond the encoder's limit: refuse, or cut them."),
+    ] = "report",
+) -> None:
+    """Turn every molecule or protein of files into float16 vectors; a killed run goes on when it is started again.
+
+    A vector is the mean over an item's atoms or residues. Several processes share the work under torchrun.
+    """
+    from biomedgpt_hf.data.item_files import Columns
+    from biomedgpt_hf.inference.embedding.files import embed_files
+
+    manifest = embed_files(
+        inputs,
+        output,
+        columns=Columns(tuple(molecule_column or ()), tuple(protein_column or ()), None, id_column),
+        modality=modality,
+        level=level,
+        features=features,
+        checkpoint=checkpoint,
+        revision=revision,
+        batch_tokens=batch_tokens,
+        dtype=dtype,
+        device=device,
+        long_proteins=long_proteins,
+    )
+    if "embedded" in manifest:  # only one process tells
+        show_counts(manifest, output)
+
+
+def show_counts(manifest: dict[str, Any], output: Path) -> None:
+    """Print how many embeddings there are, and warn of those that are missing."""
+    if manifest["failed"]:
+        first = manifest["failures"][0]
+        where = f"the first in row {first['row']:,}: {first['error']}"
+        typer.echo(f"Warning: {manifest['failed']:,} of {manifest['items']:,} have no embedding, {where}", err=True)
+    if manifest["truncated"]:
+        typer.echo(f"Warning: {manifest['truncated']:,} of {manifest['items']:,} were cut at their end.", err=True)
+    vectors = f", {manifest['vectors']:,} vectors" if manifest["level"] == "tokens" else ""
+    of_what = f"{manifest['embedded']:,} of {manifest['items']:,} {manifest['modality']}s"
+    typer.echo(f"{output}: {of_what}{vectors}.")

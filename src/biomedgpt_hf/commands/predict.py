@@ -1,0 +1,89 @@
+"""`biomedgpt predict`: questions about every row of files."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from biomedgpt_hf.console import command, group, many
+
+commands = group("Many questions.")
+
+
+@command(
+    commands,
+    "predict",
+    'predict molecules.sdf --question "Describe this molecule." --output answers.jsonl',
+    'predict proteins.fasta.gz --question "What is its function?" --question "Where is it?" --output answers.parquet',
+    "predict table.csv --molecule-column smiles --question-column q --output answers.jsonl",
+)
+def predict(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT", help="SMILES, SDF, MOL, FASTA, PDB, mmCIF, CSV, TSV, JSON Lines or Parquet."),
+    ],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="File to write: .jsonl or .parquet.")],
+    question: Annotated[list[str] | None, many("TEXT", "Asked about each row")] = None,
+    question_column: Annotated[str | None, typer.Option(metavar="C", help="Column of each row's own question.")] = None,
+    molecule_column: Annotated[list[str] | None, many("C", "Column of SMILES or InChI")] = None,
+    protein_column: Annotated[list[str] | None, many("C", "Column of sequences")] = None,
+    id_column: Annotated[str | None, typer.Option(metavar="C", help="Column of the rows' names.")] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="C", help="Folder or Hub id; without it, the embedded demonstration.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(metavar="R", help="Branch, tag or commit on the Hub.")] = None,
+    batch_tokens: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Most tokens of a batch, padding and new ones included.")
+    ] = 8192,
+    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Longest answer, in tokens.")] = 256,
+    num_beams: Annotated[int, typer.Option(metavar="N", min=1, help="Beams; 1 is greedy.")] = 1,
+    dtype: Annotated[str, typer.Option(metavar="auto|float32|bfloat16|float16", help="Precision.")] = "auto",
+    device: Annotated[str | None, typer.Option(metavar="D", help="cuda, mps or cpu; the first there if none.")] = None,
+    long_proteins: Annotated[
+        str,
+        typer.Option(metavar="report|crop", help="Proteins beyond the encoder's limit: refuse, or cut."),
+    ] = "report",
+    index: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Known items, as `biomedgpt data index` makes them.")
+    ] = None,
+    neighbours: Annotated[
+        int, typer.Option(metavar="K", min=0, help="Give the K nearest known items of each molecule and protein.")
+    ] = 0,
+) -> None:
+    """Ask about every row of files; a killed run goes on when the same command is given again.
+
+    Several processes share the work under torchrun: torchrun --nproc-per-node 8 -m biomedgpt_hf.cli predict …
+    """
+    from biomedgpt_hf.data.item_files import Columns
+    from biomedgpt_hf.inference.prediction.files import predict_files
+
+    manifest = predict_files(
+        inputs,
+        output,
+        question or (),
+        columns=Columns(tuple(molecule_column or ()), tuple(protein_column or ()), question_column, id_column),
+        checkpoint=checkpoint,
+        revision=revision,
+        batch_tokens=batch_tokens,
+        max_new_tokens=max_new_tokens,
+        num_beams=num_beams,
+        dtype=dtype,
+        device=device,
+        long_proteins=long_proteins,
+        index=index,
+        neighbours=neighbours,
+    )
+    if "predictions" in manifest:  # only one process tells
+        show_counts(manifest, output)
+
+
+def show_counts(manifest: dict[str, Any], output: Path) -> None:
+    """Print how many answers there are, and warn of those that are missing."""
+    if manifest["errors"]:
+        typer.echo(
+            f"Warning: {manifest['errors']:,} have status error, the first in {manifest['first_error']}", err=True
+        )
+    if agreement := manifest.get("agreement"):
+        compared = f"{agreement['same']} of {agreement['compared']} answers are the same when asked alone"
+        typer.echo(f"In {manifest['dtype']}, {compared}.", err=True)
+    typer.echo(f"{output}: {manifest['answered']:,} answers about {manifest['rows']:,} rows.")

@@ -1,0 +1,49 @@
+"""Which columns of a table hold molecules, proteins and ids, by their usual names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+# Names without case, blanks, underscores and hyphens; the first that a table has is taken. Between the first two of
+# structures stands any other name with SMILES in it, such as "Ligand SMILES" and "compound_iso_smiles".
+SMILES_COLUMNS = ("smiles", "canonicalsmiles", "isomericsmiles")
+STRUCTURE_COLUMNS = ("molecules", "molecule", "structure", "mol", "inchi")
+PROTEIN_COLUMNS = (
+    *("sequence", "proteinsequence", "aasequence", "aminoacidsequence", "targetsequence"),
+    *("bindingdbtargetchainsequence", "aaseq", "seq", "fasta", "proteins", "protein"),
+)
+ID_COLUMNS = ("cid", "pubchemcid", "chemblid", "chebiid", "moleculechemblid", "drugbankid", "zincid", "id", "name")
+PROTEIN_ID_COLUMNS = (
+    *("accession", "entry", "uniprot", "uniprotid", "uniprotaccession", "uniprotkb", "primaryaccession", "proteinid"),
+    *("targetid", "sequenceid", "pdbid", "compoundid", "identifier", "entryname", "header"),
+)
+CID_COLUMNS = ("cid", "pubchemcid")
+
+
+def structure_column(columns: Sequence[str]) -> str | None:
+    """Return the column of molecules, or None."""
+    others = [column for column in columns if "smiles" in column.lower()]
+    best, last = first_named(columns, SMILES_COLUMNS), first_named(columns, STRUCTURE_COLUMNS)
+    return best or (others[0] if others else last)
+
+
+def protein_column(columns: Sequence[str]) -> str | None:
+    """Return the column of sequences, or None."""
+    return first_named(columns, PROTEIN_COLUMNS)
+
+
+def id_column(columns: Sequence[str]) -> str | None:
+    """Return the column of ids, or None."""
+    return first_named(columns, (*ID_COLUMNS, *PROTEIN_ID_COLUMNS))
+
+
+def id_prefix(column: str | None) -> str:
+    """Return what goes before the numbers of a column of ids: "CID:" before PubChem's, else ""."""
+    return "CID:" if column and first_named([column], CID_COLUMNS) else ""
+
+
+def first_named(columns: Sequence[str], names: Iterable[str]) -> str | None:
+    """Return the column that has the first of some names that any column has, or None."""
+    known = {re.sub(r"[\s_-]", "", column).lower(): column for column in reversed(columns)}
+    return next((known[name] for name in names if name in known), None)

@@ -1,0 +1,47 @@
+"""Which of the known items come first."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+SAME, IDENTICAL = 2.0, 3.0  # scores of what comes before all that is only alike
+
+
+class Hit(NamedTuple):
+    """A known item that was found.
+
+    Attributes:
+        position: its number among the known items of its modality, from 0.
+        similarity: above 0, at most 1.
+        same: whether it is the item that was looked for.
+    """
+
+    position: int
+    similarity: float
+    same: bool
+
+
+def best(scores: np.ndarray, k: int, tie_break: np.ndarray | None = None) -> np.ndarray:
+    """Return the places of the k highest scores above 0, the highest first.
+
+    Args:
+        scores: float [C].
+        k: at most so many.
+        tie_break: of equal scores, the higher one here comes first, then the first place; float [C].
+    """
+    found = np.flatnonzero(scores > 0)
+    if len(found) > k:
+        found = found[scores[found] >= np.partition(scores[found], -k)[-k]]
+    ties = np.zeros(len(scores)) if tie_break is None else tie_break
+    return found[np.lexsort([found, -ties[found], -scores[found]])][:k]
+
+
+def to_hits(places: np.ndarray, scores: np.ndarray, positions: np.ndarray | None = None) -> list[Hit]:
+    """Return the hits at `places` of `scores`, whose positions are the places themselves if not given."""
+    chosen = places if positions is None else positions[places]
+    return [
+        Hit(position, min(score, 1.0), score >= SAME)
+        for position, score in zip(chosen.tolist(), scores[places].tolist(), strict=True)
+    ]

@@ -1,0 +1,133 @@
+"""A batch of prompts, and what the model says to each: for a question in a chat and for a million in a file.
+
+Shape letters:  B prompts   T their tokens   N new tokens   V vocabulary
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from transformers import LogitsProcessor, LogitsProcessorList
+
+DEFAULT_NEW_TOKENS = 256
+
+
+class Generated(NamedTuple):
+    """What the model said to one prompt.
+
+    Args:
+        text: the answer.
+        log_probability: sum of the natural log-probabilities that the model gave the answer's tokens, its end included.
+        finish_reason: "stop" where the answer ended by itself, "length" where it was cut.
+        tokens: number of tokens, the end included.
+    """
+
+    text: str
+    log_probability: float
+    finish_reason: str
+    tokens: int
+
+
+def room_for_answer(model: Any, length: int, max_new_tokens: int) -> int:
+    """Returns how many new tokens a prompt of `length` tokens may get, at most `max_new_tokens`.
+
+    Raises:
+        ValueError: if the prompt alone fills the model's context.
+    """
+    context = getattr(model.config.text_config, "max_position_embeddings", None)
+    if context is None:
+        return max_new_tokens
+    if length >= context:
+        raise ValueError(f"The prompt is {length:,} tokens long, but the model reads {context:,}.")
+    return min(max_new_tokens, context - length)
+
+
+@torch.inference_mode()
+def generate_answers(
+    model: Any, processor: Any, inputs: Any, limits: Sequence[int], **generation: Any
+) -> list[Generated]:
+    """Generates the answers to a batch of prompts; greedy unless `generation` says otherwise.
+
+    Greedy answers are those of each prompt by itself, since each is cut at its own limit; beams see the longest limit,
+    so a batch of them should have one.
+
+    Args:
+        model: a `BioMedGPTForConditionalGeneration`.
+        processor: its processor.
+        inputs: `input_ids` and `attention_mask` [B, T], padded on the left, with the items' tensors, or with their
+            features as `mm_encoder_outputs`.
+        limits: most new tokens of each prompt, B numbers.
+        generation: further arguments of `generate`.
+    """
+    length = inputs["input_ids"].shape[1]
+    arguments = {"do_sample": False, **generation, "max_new_tokens": max(limits), "return_dict_in_generate": True}
+    one_token_a_step = {"num_beams", "assistant_model", "prompt_lookup_num_tokens"}.isdisjoint(
+        name for name, value in generation.items() if value not in (None, 1)
+    )
+    if one_token_a_step:
+        with _recorded(model) as recorder:
+            arguments["logits_processor"] = LogitsProcessorList([*generation.get("logits_processor", ()), recorder])
+            output = model.generate(**inputs, **arguments)
+        log_probabilities = recorder.log_probabilities(output.sequences)
+    else:
+        output = model.generate(**inputs, **arguments, output_logits=True)
+        log_probabilities = model.compute_transition_scores(
+            output.sequences, output.logits, beam_indices=output.get("beam_indices"), normalize_logits=True
+        )
+    tokens = output.sequences[:, length:]
+    ends = torch.tensor(model.generation_config.eos_token_id, device=tokens.device).view(-1)
+    is_end = torch.isin(tokens, ends).cpu()
+    answers = []
+    for row, limit in enumerate(limits):
+        end = is_end[row, :limit].nonzero()[:1].flatten() + 1  # behind the first end token, if there is one
+        size = int(end[0]) if len(end) else min(limit, tokens.shape[1])
+        answers.append(
+            Generated(
+                text=processor.decode(tokens[row, :size], skip_special_tokens=True).strip(),
+                log_probability=log_probabilities[row, :size].sum().item(),
+                finish_reason="stop" if len(end) else "length",
+                tokens=size,
+            )
+        )
+    return answers
+
+
+class _Recorder(LogitsProcessor):
+    """Keeps the log-probability of each chosen token; keeping all logits would take V times the memory."""
+
+    def __init__(self) -> None:
+        self.latest: torch.Tensor | None = None  # of the next token, before anything changes them [B, V]
+        self._previous: torch.Tensor | None = None
+        self._chosen: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self._take(input_ids)
+        self._previous = self.latest
+        return scores
+
+    def _take(self, input_ids: torch.Tensor) -> None:
+        """Notes the log-probability of each row's last token, once it is known."""
+        if self._previous is not None:
+            logits = self._previous.float()
+            chosen = logits.gather(1, input_ids[:, -1:].to(logits.device))
+            self._chosen.append(chosen - logits.logsumexp(1, keepdim=True))
+
+    def log_probabilities(self, sequences: torch.Tensor) -> torch.Tensor:
+        """Returns those of all new tokens, fp32 [B, N]; behind a row's end they mean nothing."""
+        self._take(sequences)
+        return torch.cat(self._chosen, 1).cpu()
+
+
+@contextmanager
+def _recorded(model: Any) -> Iterator[_Recorder]:
+    recorder = _Recorder()
+
+    def note(_module: Any, _arguments: Any, output: Any) -> None:
+        recorder.latest = output.logits[:, -1]
+
+    hook = model.register_forward_hook(note)
+    try:
+        yield recorder
+    finally:
+        hook.remove()

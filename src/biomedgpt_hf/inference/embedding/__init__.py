@@ -1,0 +1,1 @@
+"""Vectors of many items: in memory, or from files of any size."""

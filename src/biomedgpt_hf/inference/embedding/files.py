@@ -1,0 +1,96 @@
+"""Embeddings of all molecules or proteins of files; `long_run` says how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ...data.building.writer import require_free
+from ...data.item_files import Columns, Item
+from ..loading import check_choice, identify
+from ..long_runs.journal import Result
+from ..long_runs.processes import own_device, rank
+from ..long_runs.run import Done, check_suffix, run_over_files, running_folder
+from .embedder import MODALITIES
+from .in_memory import EmbeddingSettings
+from .parts import embed_parts, first_modality, parts_of
+from .size import Survey, take_survey
+from .writing import SUFFIXES, write_parquet, write_safetensors
+
+
+def embed_files(
+    inputs: str | PathLike | Sequence[str | PathLike],
+    output: str | PathLike,
+    *,
+    columns: Columns | None = None,
+    modality: str | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Embeds the molecules or the proteins of files, and writes a file of them in the order of the rows.
+
+    The work is kept batch by batch: after a kill, the same call goes on where it was. Under torchrun the processes
+    share it.
+
+    Args:
+        inputs: one file or several, as `data.item_files.read_items` takes them.
+        output: file to write, .parquet or .safetensors; `embedding_files` tells what is in it.
+        columns: which columns of tables to read; empty ones are guessed by their usual names.
+        modality: "molecule" or "protein"; None is what the first row has, if it has only one of them.
+        settings: see `EmbeddingSettings`.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        FileExistsError: the output is there already.
+        ValueError: the arguments do not fit together, the first row has both modalities, the ids and items are too
+            long for a safetensors file, or not one item could be embedded.
+        OSError: a file cannot be read or written, or the disk has not enough space. What was finished is kept.
+    """
+    output = Path(output)
+    check_suffix(output, SUFFIXES)
+    chosen = EmbeddingSettings(**settings)
+    columns = columns or Columns()
+    paths = [inputs] if isinstance(inputs, str | PathLike) else list(inputs)
+    if not running_folder(output).exists():
+        require_free(output)
+    if modality is None:
+        modality = first_modality(paths, columns)
+    check_choice("modality", modality, MODALITIES)
+    model, processor = chosen.load(own_device(chosen.device))
+    embedder = chosen.embedder(model, processor, modality)
+    survey = take_survey(paths, columns, embedder, output) if rank() == 0 else Survey()
+    facts = {
+        **identify(chosen.checkpoint, model),
+        "modality": modality,
+        "level": chosen.level,
+        "features": chosen.features,
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }
+
+    def work(window: Sequence[Item], done: Done) -> Iterator[list[Result]]:
+        yield from embed_parts([part for item in window for part in parts_of(item, modality)], embedder, done)
+
+    def write(path: Path, results: Iterator[Result]) -> dict[str, Any]:
+        about: dict[str, Any] = {"width": embedder.width, "level": chosen.level, "about": facts}
+        if output.suffix == ".parquet":
+            return write_parquet(path, results, **about)
+        return write_safetensors(path, results, header_size=survey.header, **about)
+
+    manifest = run_over_files(
+        paths,
+        output,
+        columns,
+        facts={**facts, "long_proteins": chosen.long_proteins},
+        results_per_row=1,
+        work=work,
+        write=write,
+        notes={"device": str(model.device), "batch_tokens": chosen.batch_tokens},
+        progress=chosen.progress,
+    )
+    if rank() == 0 and not manifest["embedded"]:
+        first = manifest["failures"][0]["error"]
+        raise ValueError(f"{output} is written, but not one {modality} could be embedded. {first}")
+    return manifest

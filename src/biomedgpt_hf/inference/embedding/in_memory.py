@@ -1,0 +1,151 @@
+"""Embeddings of molecules or proteins as arrays, by one of a checkpoint's encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from ...data.lengths import SMILES
+from ...processors.molecule_input import arrays_of
+from ...processors.protein_tokenizer import InvalidProteinError, encode_protein, read_residue_table
+from ..loading import LONG_PROTEINS, check_choice, load
+from .embedder import FEATURES, LEVELS, MODALITIES, Embedder, EmbeddingError
+
+
+@dataclass(frozen=True)
+class EmbeddingSettings:
+    """How items are embedded.
+
+    Args:
+        level: "pooled" for one vector an item, the mean over its atoms or residues; "tokens" for one vector an atom or
+            residue.
+        features: "encoder" for the encoder's output, "projected" for what the language model reads.
+        checkpoint: folder or Hub id; None is the embedded demonstration.
+        revision: branch, tag or commit of a checkpoint on the Hub.
+        device: where to run; None is the first of cuda, mps, cpu.
+        dtype: in which the encoder computes: "float32", "bfloat16", "float16", or "auto" for the checkpoint's own.
+            Means are taken in float32, and embeddings are float16.
+        batch_tokens: most atoms or residues of a batch, padding included; a longer item goes alone.
+        long_proteins: "report" refuses proteins beyond the encoder's limit; "crop" cuts their ends off.
+        progress: show a progress bar; None shows it on a terminal.
+
+    Raises:
+        ValueError: a value makes no sense.
+    """
+
+    level: str = "pooled"
+    features: str = "encoder"
+    checkpoint: str | PathLike | None = None
+    revision: str | None = None
+    device: str | torch.device | None = None
+    dtype: str = "auto"
+    batch_tokens: int = 8192
+    long_proteins: str = "report"
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("level", self.level, LEVELS)
+        check_choice("features", self.features, FEATURES)
+        check_choice("long_proteins", self.long_proteins, LONG_PROTEINS)
+        if self.batch_tokens < 1:
+            raise ValueError(f"batch_tokens is {self.batch_tokens}: it should be at least 1.")
+
+    def load(self, device: torch.device | None = None) -> tuple[Any, Any]:
+        """Loads the checkpoint's model and processor."""
+        return load(self.checkpoint, device or self.device, self.dtype, self.revision)
+
+    def embedder(self, model: Any, processor: Any, modality: str) -> Embedder:
+        """Returns what embeds items of one modality."""
+        return Embedder(
+            model,
+            processor,
+            modality,
+            level=self.level,
+            features=self.features,
+            batch_tokens=self.batch_tokens,
+            crop=self.long_proteins == "crop",
+        )
+
+
+def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any) -> np.ndarray | list[np.ndarray]:
+    """Embeds molecules, or proteins, by the encoder of a checkpoint; batches do not change the result.
+
+    The tokens that a tokenizer puts around a protein's residues do not count. All fragments of a molecule do.
+
+    Args:
+        items: molecules (SMILES, InChI, RDKit `Mol`, PyG `Data`), or proteins (amino-acid sequences).
+        modality: "molecule" or "protein"; None is told by the items where it can be: "CCO" could be either.
+        settings: see `EmbeddingSettings`; `level`, `features`, `checkpoint`, `long_proteins`, …
+
+    Returns:
+        With the level "pooled" float16 [N, D]; with "tokens" N arrays, float16 [atoms or residues, D]. D is the width
+        of the encoder, or of the language model where `features` is "projected".
+
+    Raises:
+        InvalidMoleculeError, InvalidProteinError: an item cannot be read, or is too long; tells which.
+        EmbeddingError: an embedding is beyond the range of float16, or an item too large for the memory.
+        ValueError: a setting makes no sense, or the modality is not told by the items.
+        OSError: there is no such checkpoint.
+
+    Example:
+        >>> embed(["CC(=O)O", "c1ccccc1"]).shape
+        (2, 128)
+    """
+    chosen = EmbeddingSettings(**settings)
+    if isinstance(items, str | bytes) or not isinstance(items, Iterable) or arrays_of(items):
+        raise ValueError(f"items is a value of type {type(items).__name__}: pass a list, [item] for a single one.")
+    items = list(items)
+    if modality is not None:
+        check_choice("modality", modality, MODALITIES)
+    model, processor = chosen.load()
+    embedder = chosen.embedder(model, processor, modality or modality_of(items, processor))
+    prepared = [embedder.prepare(item, position) for position, item in enumerate(items)]
+    embeddings: list[Any] = [None] * len(prepared)
+    hidden = None if chosen.progress is None else not chosen.progress
+    with tqdm(desc="embeddings", total=len(prepared), unit="", disable=hidden) as bar:
+        for batch in embedder.batches([one.length for one in prepared]):
+            for place, embedding in zip(batch, embedder.embed([prepared[place] for place in batch]), strict=True):
+                if isinstance(embedding, EmbeddingError):
+                    raise EmbeddingError(embedding.reason, f"Cannot embed {embedder.modality} {place}. {embedding}")
+                embeddings[place] = embedding
+            bar.update(len(batch))
+    if chosen.level == "tokens":
+        return embeddings
+    return np.stack(embeddings) if embeddings else np.zeros((0, embedder.width), np.float16)
+
+
+def modality_of(items: Sequence[Any], processor: Any) -> str:
+    """Returns the modality of items, if at least one of them can be nothing else.
+
+    What is no text is a molecule. Text that is written like a SMILES, or is an InChI, can be one; text of which every
+    letter is a residue can be a protein.
+
+    Raises:
+        ValueError: all items could be either, or some are molecules and others proteins.
+    """
+    table = read_residue_table(processor.protein_tokenizer)
+    first: dict[str, int] = {}
+    for position, item in enumerate(items):
+        molecule = (
+            not isinstance(item, str) or item.strip().startswith("InChI=") or bool(SMILES.fullmatch(item.strip()))
+        )
+        try:
+            encode_protein(item, table)
+            protein = True
+        except InvalidProteinError:
+            protein = False
+        if molecule != protein:
+            first.setdefault("molecule" if molecule else "protein", position)
+    if len(first) == 1:
+        return next(iter(first))
+    if first:
+        told = f"item {first['molecule']} is a molecule, item {first['protein']} a protein: embed them apart"
+    else:
+        told = "the items do not tell what they are"
+    raise ValueError(f"Pass modality='molecule' or modality='protein': {told}.")

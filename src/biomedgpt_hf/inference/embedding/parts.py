@@ -1,0 +1,113 @@
+"""The molecules or proteins of rows, each embedded or with the reason why it is not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ...data.item_files import Columns, Item, read_items
+from ..long_runs.journal import Result
+from ..long_runs.run import Done
+from .embedder import MODALITIES, Embedder, EmbeddingError, Prepared
+from .writing import Embedded
+
+
+class Part(NamedTuple):
+    """One molecule or protein of a row, or why the row has none."""
+
+    row: int
+    number: int
+    id: str
+    item: str | None
+    problem: EmbeddingError | None = None
+
+
+def first_modality(paths: Sequence[str | PathLike], columns: Columns) -> str:
+    """Returns the modality of the first row that has one.
+
+    Raises:
+        ValueError: it has both, or no row has any.
+    """
+    why = ""
+    for item in read_items([Path(path) for path in paths], columns):
+        found = [modality for modality in MODALITIES if items_of(item, modality)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(f"{item.source} has a molecule and a protein: choose one of them by --modality.")
+        if item.problem and not why:
+            why = f" {item.source}: {': '.join(filter(None, item.problem.args))}"
+    raise ValueError(f"{', '.join(map(str, paths))}: no row has a molecule or a protein that can be read.{why}")
+
+
+def items_of(item: Item, modality: str) -> tuple[str, ...]:
+    """Returns the molecules, or the proteins, of a row."""
+    return item.molecules if modality == "molecule" else item.proteins
+
+
+def parts_of(item: Item, modality: str) -> list[Part]:
+    """Returns what there is to embed of a row: at least one part, be it a problem."""
+    texts = () if item.problem else items_of(item, modality)
+    if texts:
+        return [Part(item.row, number, item.id, text) for number, text in enumerate(texts, start=1)]
+    if item.problem:
+        problem = EmbeddingError(item.problem.reason, ": ".join(filter(None, item.problem.args)))
+    else:
+        problem = EmbeddingError(f"no {modality}", f"The row has no {modality}.")
+    return [Part(item.row, 1, item.id, None, problem)]
+
+
+def embed_parts(parts: Sequence[Part], embedder: Embedder, done: Done) -> Iterator[list[Result]]:
+    """Yields the results of parts that are not done, batch by batch.
+
+    The batches are made of all parts: after a pause they, and so the results, are what they would have been.
+    """
+    if all((part.row, part.number) in done for part in parts):
+        return
+    ready: list[tuple[Part, Prepared]] = []
+    failed: list[Result] = []
+    for part in parts:
+        try:
+            ready.append((part, prepare(part, embedder)))
+        except EmbeddingError as error:
+            failed.append(result_of(part, error))
+    if left := [result for result in failed if result[:2] not in done]:
+        yield left
+    for batch in embedder.batches([prepared.length for _, prepared in ready]):
+        chosen = [ready[place] for place in batch]
+        if all((part.row, part.number) in done for part, _ in chosen):
+            continue
+        embeddings = embedder.embed([prepared for _, prepared in chosen])
+        results = [
+            result_of(part, embedding, prepared.truncated)
+            for (part, prepared), embedding in zip(chosen, embeddings, strict=True)
+        ]
+        yield [result for result in results if result[:2] not in done]
+
+
+def prepare(part: Part, embedder: Embedder) -> Prepared:
+    """Returns a part as the encoder reads it.
+
+    Raises:
+        EmbeddingError: there is nothing to read, or it cannot be read, or is too long.
+    """
+    if part.problem:
+        raise part.problem
+    try:
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of what is cut: a column tells
+            return embedder.prepare(part.item)
+    except ValueError as error:
+        raise EmbeddingError(f"refused {embedder.modality}", " ".join(str(error).split())) from error
+
+
+def result_of(part: Part, embedding: np.ndarray | EmbeddingError, truncated: bool = False) -> Result:
+    """Returns a part's embedding, or the reason why there is none, for the journal."""
+    if isinstance(embedding, EmbeddingError):
+        failed = Embedded(*part[:4], error=str(embedding), reason=embedding.reason, truncated=truncated)
+        return failed.to_result()
+    return Embedded(*part[:4], values=embedding.tobytes(), truncated=truncated).to_result()

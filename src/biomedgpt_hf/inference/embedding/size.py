@@ -1,0 +1,101 @@
+"""How much embeddings take on the disk, before the encoder runs."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+
+from ...data.item_files import Columns, count_items, read_items
+from ...data.lengths import count_atoms
+from ..long_runs.run import running_folder
+from .embedder import Embedder
+from .parts import parts_of
+from .writing import BYTES, HEADER_FRAME, LARGEST_HEADER, header_bytes
+
+logger = logging.getLogger(__name__)
+
+TEXT_BYTES = 512  # of an item on the disk, beside its vectors
+PAGE_BYTES = 4_096  # that a larger one may waste in the journal
+
+
+class Survey(NamedTuple):
+    """How much there will be: items, vectors, and bytes of the header of a safetensors file; each at most."""
+
+    items: int = 0
+    vectors: int = 0
+    header: int = 0
+
+    def bytes_needed(self, width: int) -> int:
+        """Returns how much the journal and the output take together."""
+        of_vectors = BYTES * width * self.vectors
+        wasted = PAGE_BYTES if of_vectors > TEXT_BYTES * self.items else 0
+        return 2 * (of_vectors + TEXT_BYTES * self.items) + wasted * self.items + self.header
+
+
+def take_survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Embedder, output: Path) -> Survey:
+    """Returns how much there will be, before the encoder runs.
+
+    Raises:
+        ValueError: the ids and items are too long for a safetensors file.
+        OSError: the disk has not enough space.
+    """
+    if embedder.level == "pooled" and output.suffix == ".parquet":
+        rows = count_items([Path(path) for path in paths], columns)
+        survey = Survey(rows, rows)
+    else:
+        survey = _survey(paths, columns, embedder)
+    if output.suffix == ".safetensors" and survey.header + HEADER_FRAME > LARGEST_HEADER:
+        raise ValueError(
+            f"The ids and items would take {survey.header:,} bytes of the header of {output}, and readers of "
+            f"safetensors accept {LARGEST_HEADER:,}: write a .parquet file, or split the input."
+        )
+    needed, parent = survey.bytes_needed(embedder.width), next(one for one in output.absolute().parents if one.exists())
+    there = sum(file.stat().st_size for file in running_folder(output).glob("*"))  # of an unfinished run
+    free = shutil.disk_usage(parent).free
+    size = _size(BYTES * embedder.width * survey.vectors)
+    told = f"{survey.vectors:,} vectors of {embedder.width:,} numbers take {size}"
+    if needed - there > free:
+        raise OSError(
+            f"{told}, and {_size(needed - there)} are needed while they are made, but {parent} has {_size(free)} free. "
+            "Make space, choose an --output on another disk, or split the input."
+        )
+    if embedder.level == "tokens":
+        logger.warning("%s; %s are needed while they are made, and %s are free.", told, _size(needed), _size(free))
+    return survey
+
+
+def _survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Embedder) -> Survey:
+    items = vectors = header = 0
+    for item in read_items([Path(path) for path in paths], columns):
+        for part in parts_of(item, embedder.modality):
+            items += 1
+            header += header_bytes(part.id, part.item or "")
+            if part.item is not None:
+                vectors += _vectors_of(part.item, embedder)
+    return Survey(items, vectors, header)
+
+
+def _vectors_of(item: str, embedder: Embedder) -> int:
+    """Returns how many vectors an item has, at most; 0 for what is refused."""
+    if embedder.level == "pooled":
+        return 1
+    if embedder.modality == "molecule":
+        try:
+            return count_atoms(item)
+        except ValueError:
+            return 0
+    residues = len("".join(item.split()).removesuffix("*"))
+    most = embedder.processor.max_protein_length - len(embedder.residues.start) - len(embedder.residues.end)
+    return residues if residues <= most else most if embedder.crop else 0
+
+
+def _size(number: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1_000:
+            return f"{number:.3g} {unit}"
+        number /= 1_000
+    return f"{number:,.1f} GB"

@@ -1,0 +1,78 @@
+"""A checkpoint's model and processor, ready to answer, and what tells one checkpoint from another."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForMultimodalLM, AutoProcessor
+
+from ..checkpoints import find_config
+from ..device import best_device
+from ..mini import mini_checkpoint
+
+LONG_PROTEINS = ("report", "crop")  # what becomes of proteins beyond the encoder's limit
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+def load(
+    checkpoint: str | PathLike | None = None,
+    device: str | torch.device | None = None,
+    dtype: str = "auto",
+    revision: str | None = None,
+) -> tuple[Any, Any]:
+    """Loads a checkpoint's model, in evaluation mode, and its processor; checks that they fit. The last one is kept.
+
+    Args:
+        checkpoint: folder or Hub id; None is the embedded demonstration.
+        device: where to run; None is the first of cuda, mps, cpu.
+        dtype: "float32", "bfloat16", "float16", or "auto" for the precision that the checkpoint was saved in.
+        revision: branch, tag or commit of a checkpoint on the Hub.
+
+    Raises:
+        OSError: if there is no such checkpoint.
+        ValueError: if the model and the processor do not fit together, or there is no such dtype.
+    """
+    check_choice("dtype", dtype, DTYPES)
+    return _load(str(checkpoint or mini_checkpoint()), str(device or best_device()), dtype, revision)
+
+
+@lru_cache(maxsize=1)
+def _load(checkpoint: str, device: str, dtype: str, revision: str | None) -> tuple[Any, Any]:
+    find_config(checkpoint, revision)
+    processor = AutoProcessor.from_pretrained(checkpoint, revision=revision)
+    model = AutoModelForMultimodalLM.from_pretrained(checkpoint, dtype=dtype, revision=revision)
+    processor.check_model(model.config)
+    if dtype == "auto" and device == "cpu" and model.dtype == torch.float16:
+        model = model.float()  # half precision is two orders of magnitude slower there
+    return model.to(device).eval(), processor
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raises a ValueError unless a value is one of some choices."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}: choose one of {', '.join(choices)}.")
+
+
+def identify(checkpoint: str | PathLike | None, model: Any) -> dict[str, str]:
+    """Tells one checkpoint from another without reading its weights: name, and commit (Hub) or digest (folder).
+
+    Args:
+        checkpoint: as for `load`.
+        model: what `load` returned for it.
+    """
+    folder = Path(checkpoint or mini_checkpoint())
+    name = str(checkpoint or "mini")
+    if not folder.is_dir():
+        return {"checkpoint": name, "commit": str(getattr(model.config, "_commit_hash", None))}
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in (".json", ".jinja", ".model", ".txt"):
+            digest.update(file.name.encode() + file.read_bytes())
+        elif file.suffix == ".safetensors":
+            status = file.stat()
+            digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}".encode())
+    return {"checkpoint": name, "digest": digest.hexdigest()}

@@ -1,0 +1,170 @@
+"""What a long run has finished, kept through kills, full disks and changes of the number of processes.
+
+    .NAME.predicting/            beside the output, until that is whole
+        run.json                 what the run was asked for
+        rank-0.sqlite, …         the results of each process; one transaction a batch
+        rank-0.lock, …           held while a process is at work
+
+A result belongs to a row of the input and to a number within it, such as that of a question.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+PAGE = 1_000  # results that are read at once
+WAIT = 60  # seconds that a process waits for another one's transaction
+
+Result = tuple[int, int, bytes]  # row, number, payload
+
+
+class Journal:
+    """The finished results of one run, of all its processes.
+
+    Args:
+        folder: where they are kept; made if need be.
+        facts: what the run was asked for, as JSON has it. Whatever changes a result belongs there.
+        rank: number of this process.
+
+    Raises:
+        ValueError: the folder holds the results of a run that was asked for something else.
+        OSError: the folder cannot be written, or the same run is at work already.
+    """
+
+    def __init__(self, folder: Path, facts: Mapping[str, Any], rank: int = 0) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.folder / f"rank-{rank}.lock", timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise BlockingIOError(f"{self.folder}: the same command is running already.") from error
+        try:
+            self._check(json.loads(json.dumps(facts)))
+            self.path = self.folder / f"rank-{rank}.sqlite"
+            self._base = sqlite3.connect(self.path, isolation_level=None, timeout=WAIT)
+            with _errors(self.path):
+                self._base.execute(
+                    "CREATE TABLE IF NOT EXISTS results "
+                    "(row INTEGER, number INTEGER, payload BLOB, PRIMARY KEY (row, number)) WITHOUT ROWID"
+                )
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _check(self, facts: dict[str, Any]) -> None:
+        """Compare the facts with those of the results that are there, or write them down."""
+        path = self.folder / "run.json"
+        if not path.exists():
+            partial = path.with_name(f"run.json.{os.getpid()}")
+            partial.write_text(json.dumps(facts, indent=1), "utf-8")
+            partial.replace(path)
+            return
+        found = json.loads(path.read_text("utf-8"))
+        differing = sorted(name for name in facts.keys() | found.keys() if facts.get(name) != found.get(name))
+        if differing:
+            name = differing[0]
+            raise ValueError(
+                f"{self.folder} holds an unfinished run that was asked for something else: {name} was "
+                f"{_short(found.get(name))} and is {_short(facts.get(name))}. Repeat that command to finish it, choose "
+                "another --output, or remove the folder."
+            )
+
+    def done(self, first_row: int, last_row: int) -> set[tuple[int, int]]:
+        """Return (row, number) of the results that any process has for these rows."""
+        query = "SELECT row, number FROM results WHERE row BETWEEN ? AND ?"
+        with self._all() as bases:
+            return {found for base in bases for found in base.execute(query, (first_row, last_row))}
+
+    def add(self, results: Iterable[Result]) -> None:
+        """Keep results: all of them, or none if that fails.
+
+        Raises:
+            OSError: the disk is full, or cannot be written.
+        """
+        with _errors(self.path):
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                self._base.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", results)
+                self._base.execute("COMMIT")
+            except BaseException:
+                if self._base.in_transaction:
+                    self._base.execute("ROLLBACK")
+                raise
+
+    def __len__(self) -> int:
+        """Number of results of all processes."""
+        with self._all() as bases:
+            return sum(base.execute("SELECT COUNT(*) FROM results").fetchone()[0] for base in bases)
+
+    def results(self) -> Iterator[Result]:
+        """Yield the results of all processes in the order of rows and numbers; memory holds one of each."""
+        with self._all() as bases:
+            merged = heapq.merge(*map(_pages, bases), key=itemgetter(0, 1))
+            for _, same in groupby(merged, key=itemgetter(0, 1)):
+                yield next(same)
+
+    @contextmanager
+    def _all(self) -> Iterator[list[sqlite3.Connection]]:
+        """Open the files of all processes; this one's own is open."""
+        with ExitStack() as stack:
+            bases = [self._base]
+            for path in sorted(self.folder.glob("rank-*.sqlite")):
+                if path != self.path:
+                    stack.enter_context(_errors(path))
+                    # For writing, too: what a killed process left half has to be rolled back.
+                    address = f"{path.absolute().as_uri()}?mode=rw"
+                    other = sqlite3.connect(address, uri=True, timeout=WAIT)
+                    stack.callback(other.close)
+                    if other.execute("SELECT 1 FROM sqlite_master WHERE name = 'results'").fetchone():
+                        bases.append(other)
+            yield bases
+
+    def close(self) -> None:
+        """Let go of the folder; nothing is lost."""
+        self._base.close()
+        self._lock.release()
+
+    def remove(self) -> None:
+        """Remove the folder: the results are in the output."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _pages(base: sqlite3.Connection) -> Iterator[Result]:
+    query = "SELECT row, number, payload FROM results WHERE (row, number) > (?, ?) ORDER BY row, number LIMIT ?"
+    last, before = (-1, -1), None
+    while last != before:
+        before = last
+        for result in base.execute(query, (*last, PAGE)):  # one by one: a payload may be of megabytes
+            yield result
+            last = result[:2]
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors of the disk into what they mean."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise OSError(
+            f"{path}: {error}. What was finished before is kept: with space on the disk, the same command goes on "
+            "from there."
+        ) from error
+
+
+def _short(fact: Any) -> str:
+    text = json.dumps(fact)
+    return text if len(text) <= 80 else f"{text[:80]}…"

@@ -1,0 +1,36 @@
+"""Several processes on one task, as torchrun starts them; each works by itself until the end."""
+
+import os
+from datetime import timedelta
+
+import torch
+from torch import distributed
+
+from ...device import best_device
+
+
+def rank() -> int:
+    """Number of this process among all, from 0."""
+    return int(os.environ.get("RANK", 0))
+
+
+def world_size() -> int:
+    """Number of processes."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def own_device(device: str | torch.device | None = None) -> torch.device:
+    """The device of this process: the given one, or the first kind that is there, and of several the process's own."""
+    chosen = torch.device(device) if device else best_device()
+    if chosen.type == "cuda" and chosen.index is None and world_size() > 1:
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    return chosen
+
+
+def wait_for_all() -> None:
+    """Return when every process has come here, be it days later."""
+    if world_size() > 1:
+        # No sooner than here: the model takes care of other processes where there is a group.
+        distributed.init_process_group("gloo", timeout=timedelta(days=365))
+        distributed.barrier()
+        distributed.destroy_process_group()

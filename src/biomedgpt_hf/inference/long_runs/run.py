@@ -1,0 +1,179 @@
+"""A long run over the rows of files: in constant memory, on several processes, resumed after a kill.
+
+OUTPUT                the results in the order of the rows; it appears when all are there
+OUTPUT.manifest.json  beside it: what was asked for, and how it went
+.OUTPUT.running/      the results so far, until then (see `journal`)
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from ...data.building.sources import describe_source
+from ...data.building.writer import require_free
+from ...data.item_files import Columns, Item, count_items, read_items
+from .journal import Journal, Result
+from .processes import rank, wait_for_all, world_size
+
+logger = logging.getLogger(__name__)
+
+LARGEST_WINDOW, SMALLEST_WINDOW = 1024, 32  # rows that are sorted by length together
+TOOLS = ("biomedgpt-hf", "torch", "transformers", "rdkit")
+
+Done = set[tuple[int, int]]  # (row, number)
+Work = Callable[[Sequence[Item], Done], Iterator[list[Result]]]
+Write = Callable[[Path, Iterator[Result]], dict[str, Any]]
+
+
+def run_over_files(
+    inputs: Sequence[str | PathLike],
+    output: str | PathLike,
+    columns: Columns,
+    *,
+    facts: Mapping[str, Any],
+    results_per_row: int,
+    work: Work,
+    write: Write,
+    notes: Mapping[str, Any],
+    progress: bool | None = None,
+) -> dict[str, Any]:
+    """Does some work for each row of files, and writes the results in the order of the rows.
+
+    Args:
+        inputs: files, as `data.item_files.read_items` takes them.
+        output: file to write.
+        columns: which columns of tables to read.
+        facts: what else the results depend on, as JSON has it; an unfinished run with others is not gone on with.
+        results_per_row: how many each row gets, numbered from 0.
+        work: gets some rows and those of their results that are there, and yields the others, batch by batch.
+        write: writes all results to a file, and returns what the manifest should tell of them.
+        notes: what else the manifest tells.
+        progress: show a progress bar; None shows it on a terminal.
+
+    Returns:
+        The manifest, on every process.
+
+    Raises:
+        FileExistsError: the output is there already.
+        ValueError: the input holds no rows, or an unfinished run of something else is in the way.
+        OSError: a file cannot be read, or the disk is full. What was finished is kept.
+    """
+    started = time.monotonic()
+    paths, output = [Path(path) for path in inputs], Path(output)
+    folder = running_folder(output)
+    manifest_path = output.with_name(f"{output.name}.manifest.json")
+    if not folder.exists():
+        require_free(output)
+    rows = count_items(paths, columns)
+    if not rows:
+        raise ValueError(f"{', '.join(map(str, paths))}: there is no row to work on.")
+    facts = {"inputs": [_describe(path) for path in paths], "columns": columns._asdict(), **facts}
+    journal = Journal(folder, facts, rank())
+    try:
+        if output.exists():  # written before a kill kept the folder from being removed
+            return _finished(output, manifest_path, journal, facts)
+        _work_off(journal, paths, columns, rows, results_per_row, work, progress)
+        wait_for_all()
+        manifest = {
+            **facts,
+            **notes,
+            "rows": rows,
+            "processes": world_size(),
+            "versions": {tool: metadata.version(tool) for tool in TOOLS},
+        }
+        if rank() == 0:
+            manifest |= _write(journal, output, manifest_path, write, manifest, started)
+        return manifest
+    except KeyboardInterrupt:
+        logger.warning("Interrupted; what was finished is kept, and the same command goes on from there.")
+        raise
+    finally:
+        journal.close()
+
+
+def check_suffix(output: Path, suffixes: Sequence[str]) -> None:
+    """Raise a ValueError unless a file's name ends in one of some suffixes."""
+    if output.suffix not in suffixes:
+        raise ValueError(f"{output} should end in {' or '.join(suffixes)}, which says how it is written.")
+
+
+def running_folder(output: Path) -> Path:
+    """Returns where the results of an unfinished run are kept."""
+    return output.with_name(f".{output.name}.running")
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    described = describe_source(path)
+    return {name: described[name] for name in ("file", "bytes", "sha256")}
+
+
+def _finished(output: Path, manifest_path: Path, journal: Journal, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the manifest of an output that was whole when its run was killed, and tidies up."""
+    manifest = json.loads(manifest_path.read_text("utf-8")) if manifest_path.exists() else {}
+    if any(manifest.get(name) != fact for name, fact in json.loads(json.dumps(facts)).items()):
+        require_free(output)
+    journal.remove()
+    return manifest
+
+
+def _work_off(
+    journal: Journal,
+    paths: Sequence[Path],
+    columns: Columns,
+    rows: int,
+    results_per_row: int,
+    work: Work,
+    progress: bool | None,
+) -> None:
+    """Does what is left of this process's windows; they are dealt out in turn."""
+    finished = len(journal)
+    if finished and rank() == 0:
+        logger.warning("Going on after %d of %d results.", finished, rows * results_per_row)
+    size = min(LARGEST_WINDOW, max(SMALLEST_WINDOW, -(-rows // (2 * world_size()))))
+    own = sum(min(size, rows - start) for start in range(size * rank(), rows, size * world_size()))
+    hidden = rank() > 0 or (None if progress is None else not progress)
+    items = read_items(paths, columns)
+    before = finished // world_size()  # the results of earlier runs do not count for the rate
+    with tqdm(desc="results", total=own * results_per_row, initial=before, unit="", disable=hidden) as bar:
+        for number in range(-(-rows // size)):
+            window = list(islice(items, size))
+            if number % world_size() != rank():
+                continue
+            for batch in work(window, journal.done(window[0].row, window[-1].row)):
+                journal.add(batch)
+                bar.update(len(batch))
+
+
+def _write(
+    journal: Journal,
+    output: Path,
+    manifest_path: Path,
+    write: Write,
+    manifest: Mapping[str, Any],
+    started: float,
+) -> dict[str, Any]:
+    """Writes the output and its manifest, and removes the journal; returns what is new in the manifest."""
+    partial = journal.folder / output.name
+    counts = write(partial, journal.results())
+    told = {
+        **counts,
+        "seconds": round(time.monotonic() - started, 1),  # of this run, not of those that were killed
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    text = json.dumps({**manifest, **told}, indent=1, ensure_ascii=False) + "\n"
+    (journal.folder / manifest_path.name).write_text(text, "utf-8")
+    (journal.folder / manifest_path.name).replace(manifest_path)
+    partial.replace(output)
+    journal.remove()
+    return told

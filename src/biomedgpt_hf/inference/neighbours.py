@@ -1,0 +1,107 @@
+"""The nearest known items of what is asked about, with embeddings where an index compares them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data.neighbours import Neighbour, NeighbourIndex
+from .embedding.embedder import Embedder, EmbeddingError
+from .loading import identify, load
+
+
+def check_neighbours(index: str | PathLike | None, neighbours: int) -> None:
+    """Raises a ValueError unless both an index and a number of neighbours are given, or neither."""
+    if neighbours < 0 or (neighbours > 0) != (index is not None):
+        raise ValueError(
+            f"neighbours is {neighbours} and index is {index}: give both, how many and among what, or neither. "
+            "`biomedgpt data index` makes an index of a training set."
+        )
+
+
+def open_finder(index: str | PathLike | None, neighbours: int, **options: Any) -> NeighbourFinder | None:
+    """Opens an index, if there is one to look in.
+
+    Args:
+        index: its folder.
+        neighbours: how many known items to find for each molecule and protein.
+        options: see `NeighbourFinder`.
+
+    Raises:
+        ValueError: only one of both is given.
+        OSError: there is no such index.
+    """
+    check_neighbours(index, neighbours)
+    return None if index is None else NeighbourFinder(NeighbourIndex.open(Path(index)), neighbours, **options)
+
+
+class NeighbourFinder:
+    """Finds the nearest known items of molecules and proteins.
+
+    Where the index compares proteins by embeddings, these are made by the checkpoint that made its own,
+    which is loaded for the first protein.
+
+    Args:
+        index: of known items.
+        k: how many of them to find for each molecule and protein.
+        device: where to embed proteins; None is the first of cuda, mps, cpu.
+        crop: cut too long proteins to embed them instead of refusing them.
+    """
+
+    def __init__(
+        self, index: NeighbourIndex, k: int, *, device: str | torch.device | None = None, crop: bool = False
+    ) -> None:
+        self.index, self.k = index, k
+        self._device, self._crop = device, crop
+
+    def find(self, molecules: Sequence[str] = (), proteins: Sequence[str] = ()) -> tuple[Neighbour, ...]:
+        """Returns the nearest known items of each molecule, then of each protein, in order; see `NeighbourIndex`.
+
+        Raises:
+            ValueError: RDKit cannot read a molecule, a sequence is blank, too long or no protein, or the index
+                does not tell what made its embeddings.
+            OSError: the checkpoint that made the embeddings of the index is missing.
+        """
+        found = self.index.molecules(molecules, self.k)
+        if proteins:
+            embeddings = None if self.index.embeddings is None else self.embed(proteins)
+            found += self.index.proteins(proteins, self.k, embeddings=embeddings)
+        return tuple(neighbour for of_one in found for neighbour in of_one)
+
+    def embed(self, proteins: Sequence[str]) -> np.ndarray:
+        """Returns embeddings of proteins by the checkpoint of the index, float16 [number of proteins, D]."""
+        prepared = [self._embedder.prepare(protein, position) for position, protein in enumerate(proteins)]
+        embeddings = np.empty((len(prepared), self._embedder.width), np.float16)
+        for batch in self._embedder.batches([one.length for one in prepared]):
+            for place, embedding in zip(batch, self._embedder.embed([prepared[one] for one in batch]), strict=True):
+                if isinstance(embedding, EmbeddingError):
+                    raise EmbeddingError(embedding.reason, f"Cannot embed protein {place}. {embedding}")
+                embeddings[place] = embedding
+        return embeddings
+
+    @cached_property
+    def _embedder(self) -> Embedder:
+        made_by = self.index.embeddings or {}
+        if "checkpoint" not in made_by:
+            raise ValueError(
+                f"{self.index.folder} does not tell which checkpoint made its embeddings: build it again from a file "
+                "of `biomedgpt embed`, or pass embeddings to NeighbourIndex.proteins."
+            )
+        name = None if made_by["checkpoint"] == "mini" else made_by["checkpoint"]
+        commit = made_by.get("commit")
+        revision = None if commit == "None" else commit
+        model, processor = load(name, self._device, made_by.get("dtype", "auto"), revision)
+        if "digest" in made_by and identify(name, model).get("digest") != made_by["digest"]:
+            warnings.warn(
+                f"The checkpoint {made_by['checkpoint']} has changed, or was copied, since {self.index.folder} was "
+                "made from its embeddings: where its weights are others, similarities mean nothing.",
+                stacklevel=2,
+            )
+        return Embedder(model, processor, "protein", features=made_by.get("features", "encoder"), crop=self._crop)

@@ -1,0 +1,1 @@
+"""Many questions about many items: in memory, or from files of any size."""

@@ -1,0 +1,135 @@
+"""Questions about every row of files; `long_run` says how."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...data.item_files import Columns, Item, read_items
+from ..loading import identify
+from ..long_runs.journal import Result
+from ..long_runs.processes import own_device, rank
+from ..long_runs.run import Done, check_suffix, run_over_files
+from .in_memory import PredictionSettings, check_questions, requests_of
+from .predictor import Predictor
+from .writing import SUFFIXES, to_bytes, write_predictions
+
+GUESSED = Columns()
+COMPARED = 16  # answers that are compared with those of the same questions asked alone
+
+
+def predict_files(
+    inputs: str | PathLike | Sequence[str | PathLike],
+    output: str | PathLike,
+    questions: str | Sequence[str] = (),
+    *,
+    columns: Columns = GUESSED,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Asks each question about each row of files, and writes a table of the answers in the order of the rows.
+
+    The work is kept batch by batch: after a kill, the same call goes on where it was. Under torchrun the processes
+    share it. In another precision than float32 the manifest tells how many of some answers stay the same when their
+    questions are asked alone.
+
+    Args:
+        inputs: one file or several, as `data.item_files.read_items` takes them.
+        output: file to write, .jsonl or .parquet, with the fields of `Prediction` in each row.
+        questions: asked about all rows; none, if `columns.question` names the column that holds each row's own.
+        columns: which columns of tables to read; empty ones are guessed by their usual names.
+        settings: see `PredictionSettings`.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        FileExistsError: the output is there already.
+        ValueError: the arguments do not fit together, the input holds no rows, or not one row could be answered.
+        OSError: a file cannot be read or written. What was finished is kept.
+    """
+    output = Path(output)
+    check_suffix(output, SUFFIXES)
+    paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
+    asked = [questions] if isinstance(questions, str) else list(questions)
+    if bool(asked) == (columns.question is not None):
+        raise ValueError("Pass either questions that are asked about all rows, or the column of each row's own.")
+    chosen = PredictionSettings(**settings)
+    predictor = chosen.predictor(own_device(chosen.device))
+    if asked:
+        check_questions(predictor, asked)
+    dtype = str(predictor.model.dtype).removeprefix("torch.")
+
+    def work(window: Sequence[Item], done: Done) -> Iterator[list[Result]]:
+        requests = [one for one in requests_of(window, asked) if (one.item.row, one.number) not in done]
+        for batch in predictor.answer(requests):
+            yield [(request.item.row, request.number, to_bytes(prediction)) for request, prediction in batch]
+
+    def write(path: Path, results: Iterator[Result]) -> dict[str, Any]:
+        sample = Sample()
+        rows = (sample.see(result) for result in results)
+        counts = write_predictions(path, output.suffix, rows, predictor.finder is not None)
+        if predictor.model.dtype != torch.float32:
+            counts["agreement"] = sample.agreement(predictor, paths, columns, asked)
+        return counts
+
+    manifest = run_over_files(
+        paths,
+        output,
+        columns,
+        facts={
+            **identify(chosen.checkpoint, predictor.model),
+            "questions": asked,
+            "dtype": dtype,
+            "max_new_tokens": chosen.max_new_tokens,
+            "num_beams": chosen.num_beams,
+            "long_proteins": chosen.long_proteins,
+            "index": predictor.finder.index.facts if predictor.finder else None,
+            "neighbours": chosen.neighbours,
+        },
+        results_per_row=len(asked) or 1,
+        work=work,
+        write=write,
+        notes={"device": str(predictor.model.device), "batch_tokens": chosen.batch_tokens},
+        progress=chosen.progress,
+    )
+    if rank() == 0 and not manifest["answered"]:
+        raise ValueError(f"{output} is written, but not one row could be answered. {manifest['first_error']}")
+    return manifest
+
+
+class Sample:
+    """A few answers, chosen by a hash of their places, to be compared with those of the questions asked alone."""
+
+    def __init__(self) -> None:
+        self.chosen: list[tuple[bytes, tuple[int, int], str]] = []
+
+    def see(self, result: Result) -> bytes:
+        """Considers a result, and returns its payload."""
+        row, number, payload = result
+        digest = hashlib.blake2b(f"{row} {number}".encode(), digest_size=8).digest()
+        if len(self.chosen) < COMPARED or digest < self.chosen[-1][0]:
+            answer = json.loads(payload)["answer"]
+            if answer is not None:
+                self.chosen = sorted([*self.chosen, (digest, (row, number), answer)])[:COMPARED]
+        return payload
+
+    def agreement(
+        self, predictor: Predictor, paths: Sequence[Path], columns: Columns, questions: Sequence[str]
+    ) -> dict[str, int]:
+        """Returns how many of the answers stay the same, word for word, when their questions are asked alone."""
+        answers = {place: answer for _, place, answer in self.chosen}
+        last = max((row for row, _ in answers), default=0)
+        same = 0
+        for item in read_items(paths, columns, last=last):
+            for request in requests_of([item], questions):
+                answer = answers.get((item.row, request.number))
+                if answer is not None:
+                    ((_, alone),) = next(predictor.answer([request]))
+                    same += alone.answer == answer
+        return {"compared": len(answers), "same": same}

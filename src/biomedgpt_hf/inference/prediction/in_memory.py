@@ -1,0 +1,175 @@
+"""Questions about many molecules and proteins: lists of them, or files of any size.
+
+predict("Describe this molecule.", molecules=["CCO", "CCN"])
+predict_files(["molecules.sdf"], "answers.jsonl", ["Describe this molecule."])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from ...data.item_files import Item
+from ..answering import DEFAULT_NEW_TOKENS
+from ..loading import LONG_PROTEINS, check_choice, load
+from ..neighbours import check_neighbours, open_finder
+from .predictor import Prediction, Predictor
+from .requests import Request
+
+WINDOW = 1024  # rows that are sorted by length together
+Items = Sequence[Any] | None
+
+
+@dataclass(frozen=True)
+class PredictionSettings:
+    """How many questions are answered.
+
+    Args:
+        checkpoint: folder or Hub id; None is the embedded demonstration.
+        revision: branch, tag or commit of a checkpoint on the Hub.
+        device: where to run; None is the first of cuda, mps, cpu.
+        dtype: "float32", "bfloat16", "float16", or "auto" for the checkpoint's own. Only float32 gives the same
+            answers whatever the batch.
+        batch_tokens: most tokens of a batch, padding, new tokens and beams included; a longer prompt goes alone.
+        max_new_tokens: most new tokens of an answer.
+        num_beams: beams; 1 is greedy.
+        long_proteins: "report" refuses proteins beyond the encoder's limit, row by row; "crop" cuts their ends off.
+        index: folder of an index of known items, see `data.neighbours`.
+        neighbours: how many of the nearest known items to give for each molecule and protein.
+        progress: show a progress bar; None shows it on a terminal.
+
+    Raises:
+        ValueError: a value makes no sense, or two do not fit together.
+    """
+
+    checkpoint: str | PathLike | None = None
+    revision: str | None = None
+    device: str | torch.device | None = None
+    dtype: str = "auto"
+    batch_tokens: int = 8192
+    max_new_tokens: int = DEFAULT_NEW_TOKENS
+    num_beams: int = 1
+    long_proteins: str = "report"
+    index: str | PathLike | None = None
+    neighbours: int = 0
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch_tokens", "max_new_tokens", "num_beams"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: it should be at least 1.")
+        check_choice("long_proteins", self.long_proteins, LONG_PROTEINS)
+        check_neighbours(self.index, self.neighbours)
+
+    def predictor(self, device: str | torch.device | None = None) -> Predictor:
+        """Loads the checkpoint and the index."""
+        device, crop = device or self.device, self.long_proteins == "crop"
+        finder = open_finder(self.index, self.neighbours, device=device, crop=crop)
+        model, processor = load(self.checkpoint, device, self.dtype, self.revision)
+        return Predictor(
+            model,
+            processor,
+            batch_tokens=self.batch_tokens,
+            max_new_tokens=self.max_new_tokens,
+            num_beams=self.num_beams,
+            crop=crop,
+            finder=finder,
+        )
+
+
+def predict(
+    questions: str | Sequence[str],
+    molecules: Items = None,
+    proteins: Items = None,
+    *,
+    ids: Sequence[str] | None = None,
+    **settings: Any,
+) -> list[Prediction]:
+    """Asks each question about each row, in batches; an item is encoded once for all questions.
+
+    Args:
+        questions: one, or several.
+        molecules: of each row a SMILES or InChI, several of them, or None.
+        proteins: of each row a sequence, several of them, or None.
+        ids: names of the rows.
+        settings: see `PredictionSettings`.
+
+    Returns:
+        The prediction for each row and question, in that order. A row that cannot be read has the status "error".
+
+    Raises:
+        ValueError: the arguments do not fit together, or a question cannot be asked.
+        OSError: there is no such checkpoint or index.
+
+    Example:
+        >>> predict("Describe this molecule.", molecules=["CCO", "CCN"])[1].answer
+        'The molecule is ...'
+    """
+    chosen = PredictionSettings(**settings)
+    items = rows_of(molecules, proteins, ids)
+    predictor = chosen.predictor()
+    asked = check_questions(predictor, questions)
+    found: dict[tuple[int, int], Prediction] = {}
+    hidden = None if chosen.progress is None else not chosen.progress
+    with tqdm(total=len(items) * len(asked), desc="answers", unit="", disable=hidden) as bar:
+        for start in range(0, len(items), WINDOW):
+            for batch in predictor.answer(list(requests_of(items[start : start + WINDOW], asked))):
+                found |= {(request.item.row, request.number): prediction for request, prediction in batch}
+                bar.update(len(batch))
+    return [found[place] for place in sorted(found)]
+
+
+def rows_of(molecules: Items, proteins: Items, ids: Sequence[str] | None) -> list[Item]:
+    """Returns lists of the same length as rows.
+
+    Raises:
+        ValueError: they have not the same length, or one of them is a single string.
+    """
+    columns = {"molecules": molecules, "proteins": proteins, "ids": ids}
+    given = {name: list(column) for name, column in columns.items() if column is not None}
+    for name, column in columns.items():
+        if isinstance(column, str):
+            raise ValueError(f"{name} is the text {column[:60]!r}: pass a list with an entry for each row.")
+    lengths = {name: len(column) for name, column in given.items()}
+    if len(set(lengths.values())) != 1 or not given.keys() - {"ids"}:
+        raise ValueError(f"Pass molecules, proteins or both, with as many entries each (and ids), but got {lengths}.")
+    (size,) = set(lengths.values())
+    empty = [None] * size
+    rows = zip(given.get("ids", [""] * size), given.get("molecules", empty), given.get("proteins", empty), strict=True)
+    return [
+        Item(row, str(name), several(of_molecules), several(of_proteins))
+        for row, (name, of_molecules, of_proteins) in enumerate(rows, start=1)
+    ]
+
+
+def several(cell: Any) -> tuple[Any, ...]:
+    """Returns one item, several or none as a tuple."""
+    if cell is None:
+        return ()
+    return tuple(cell) if isinstance(cell, list | tuple) and not hasattr(cell, "_fields") else (cell,)
+
+
+def check_questions(predictor: Predictor, questions: str | Sequence[str]) -> list[str]:
+    """Returns questions as a list.
+
+    Raises:
+        ValueError: there is none, or one cannot be asked at all.
+    """
+    asked = [questions] if isinstance(questions, str) else list(questions)
+    if not asked:
+        raise ValueError("There is no question: pass one, or several.")
+    for question in asked:
+        predictor.prepare(Request(Item(0, "", (), ()), 0, question))
+    return asked
+
+
+def requests_of(items: Sequence[Item], questions: Sequence[str]) -> Iterator[Request]:
+    """Yields the questions about some rows: those that are asked about all, or, if there are none, each row's own."""
+    for item in items:
+        for number, question in enumerate(questions or [item.question]):
+            yield Request(item, number, question)

@@ -1,0 +1,172 @@
+"""Many questions about many items: each item is encoded once, and similar lengths share a batch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from ...data.neighbours import Neighbour
+from ..answering import generate_answers
+from ..neighbours import NeighbourFinder
+from .requests import Group, Preparer, Prompt, Request, RequestError, cut_group, group_prompts
+
+logger = logging.getLogger(__name__)
+OUT_OF_MEMORY = "It does not fit into the device's memory by itself, not even with a smaller batch."
+
+
+class Prediction(NamedTuple):
+    """What the model says to one question about one row.
+
+    Args:
+        row: number of the row in the input, from 1.
+        id: the row's own name, which others may share.
+        status: "ok", or "error" where there is no answer.
+        error: why there is none.
+        question: what was asked.
+        answer: what the model said.
+        log_probability: sum of the natural log-probabilities that the model gave the answer's tokens, its end included.
+        finish_reason: "stop" where the answer ended by itself, "length" where it was cut.
+        truncated: whether a protein was cut at its end.
+        neighbours: the nearest known items, if they were asked for.
+    """
+
+    row: int
+    id: str
+    status: str
+    error: str | None
+    question: str | None
+    answer: str | None = None
+    log_probability: float | None = None
+    finish_reason: str | None = None
+    truncated: bool = False
+    neighbours: tuple[Neighbour, ...] | None = None
+
+
+Answered = tuple[Request, Prediction]
+
+
+class Predictor:
+    """Answers requests in batches.
+
+    Args:
+        model: a `BioMedGPTForConditionalGeneration` in evaluation mode.
+        processor: its processor.
+        batch_tokens: most tokens of a batch, padding, new tokens and beams included; a longer prompt goes alone.
+        max_new_tokens: most new tokens of an answer.
+        num_beams: beams; 1 is greedy.
+        crop: cut too long proteins instead of refusing them.
+        finder: finds the nearest known items; None for none.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        *,
+        batch_tokens: int,
+        max_new_tokens: int,
+        num_beams: int = 1,
+        crop: bool = False,
+        finder: NeighbourFinder | None = None,
+    ) -> None:
+        self.model, self.processor = model, processor
+        self.prepare = Preparer(model, processor, max_new_tokens, crop)
+        self.batch_tokens, self.num_beams = batch_tokens, num_beams
+        self.finder = finder
+
+    def answer(self, requests: Sequence[Request]) -> Iterator[list[Answered]]:
+        """Yields requests with their predictions batch by batch: those that cannot be answered, then long to short.
+
+        Answers and their order depend on the requests alone, so that a run which lacks some last batches goes on with
+        the same ones.
+        """
+        prompts: list[Prompt] = []
+        failed: list[Answered] = []
+        for request in requests:
+            try:
+                prompts.append(self.prepare(request))
+            except RequestError as error:
+                failed.append((request, _failure(request, str(error))))
+        if failed:
+            yield failed
+        for group in group_prompts(prompts, self.batch_tokens, self.num_beams):
+            yield from self._answer_group(group)
+
+    def _answer_group(self, group: Group) -> Iterator[list[Answered]]:
+        try:
+            features = self._encode(group)
+        except torch.OutOfMemoryError:
+            if len(group) == 1:
+                yield [(prompt.request, _failure(prompt.request, OUT_OF_MEMORY)) for prompt in group[0]]
+                return
+            features = None
+        if features is None:  # outside the handler, which holds on to the tensors
+            yield from self._answer_group(group[: len(group) // 2])
+            yield from self._answer_group(group[len(group) // 2 :])
+            return
+        nearest = [self._nearest(prompts[0].request) for prompts in group]
+        for batch in cut_group(group, self.batch_tokens, self.num_beams):
+            yield [
+                (prompt.request, prediction._replace(neighbours=nearest[place]))
+                for (place, prompt), prediction in zip(batch, self._answer_batch(batch, features), strict=True)
+            ]
+
+    @torch.inference_mode()
+    def _encode(self, group: Group) -> dict[str, list[torch.Tensor]]:
+        """Returns the features of a group's items, by modality a tensor [rows, H] for each item."""
+        tensors = {name: tensor.to(self.model.device) for name, tensor in self.prepare.items(group).items()}
+        outputs = self.model.encode_modalities(len(group), tensors)
+        return {modality: list(output.pooler_output) for modality, output in outputs.items()}
+
+    def _answer_batch(
+        self, batch: list[tuple[int, Prompt]], features: dict[str, list[torch.Tensor]]
+    ) -> list[Prediction]:
+        prompts = [prompt for _, prompt in batch]
+        inputs = {name: tensor.to(self.model.device) for name, tensor in self.prepare.batch(prompts).items()}
+        chosen = {
+            modality: BaseModelOutputWithPooling(pooler_output=[of_items[place] for place, _ in batch])
+            for modality, of_items in features.items()
+        }
+        if chosen:
+            inputs["mm_encoder_outputs"] = chosen
+        limits = [prompt.limit for prompt in prompts]
+        try:
+            answers = generate_answers(self.model, self.processor, inputs, limits, num_beams=self.num_beams)
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                return [_failure(prompts[0].request, OUT_OF_MEMORY)]
+            answers = None
+        if answers is None:
+            middle = len(batch) // 2
+            return self._answer_batch(batch[:middle], features) + self._answer_batch(batch[middle:], features)
+        return [
+            _named(prompt.request)._replace(
+                answer=answer.text,
+                log_probability=answer.log_probability,
+                finish_reason=answer.finish_reason,
+                truncated=prompt.truncated,
+            )
+            for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+
+    def _nearest(self, request: Request) -> tuple[Neighbour, ...] | None:
+        """Returns the nearest known items, if they were asked for."""
+        if self.finder is None:
+            return None
+        try:
+            return self.finder.find(request.item.molecules, request.item.proteins)
+        except ValueError as error:  # the answer stands, what it could be compared with does not
+            logger.warning("Row %d gets no neighbours: %s", request.item.row, error)
+            return ()
+
+
+def _named(request: Request) -> Prediction:
+    return Prediction(request.item.row, request.item.id, "ok", None, request.question)
+
+
+def _failure(request: Request, reason: str) -> Prediction:
+    return _named(request)._replace(status="error", error=reason)

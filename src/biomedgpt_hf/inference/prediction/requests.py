@@ -1,0 +1,174 @@
+"""Questions about items, made ready: each one's length and errors are known before a batch is made of them.
+
+Item, question → Request → prepare → Prompt → group → Group: items that are encoded once, and their prompts
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ...data.item_files import Item
+from ...processors.protein_tokenizer import InvalidProteinError
+from ..answering import room_for_answer
+
+
+class Request(NamedTuple):
+    """A question about an item.
+
+    Args:
+        item: the row of the input.
+        number: of the question among those about this item, from 0.
+        question: text; None where the row has none.
+    """
+
+    item: Item
+    number: int
+    question: str | None
+
+
+class Prompt(NamedTuple):
+    """A request that the model can answer.
+
+    Args:
+        request: the question and the item.
+        length: tokens, atoms and residues included.
+        limit: most new tokens.
+        truncated: whether a protein has to be cut.
+    """
+
+    request: Request
+    length: int
+    limit: int
+    truncated: bool
+
+
+Group = list[list[Prompt]]  # for each of several different items, its prompts
+
+
+class RequestError(ValueError):
+    """A request that cannot be answered."""
+
+
+class Preparer:
+    """Makes prompts of requests, as one model reads them.
+
+    Args:
+        model: a `BioMedGPTForConditionalGeneration`.
+        processor: its processor.
+        max_new_tokens: most new tokens of an answer.
+        crop: cut too long proteins at their end instead of refusing them.
+    """
+
+    def __init__(self, model: Any, processor: Any, max_new_tokens: int, crop: bool) -> None:
+        self.model, self.processor = model, processor
+        self.max_new_tokens, self.crop = max_new_tokens, crop
+
+    def __call__(self, request: Request) -> Prompt:
+        """Returns the prompt.
+
+        Raises:
+            RequestError: the item, the question or both together cannot be read, or are too long.
+        """
+        item, question = request.item, request.question
+        if item.problem is not None:
+            raise RequestError(": ".join(filter(None, (item.problem.reason, item.problem.detail))))
+        if question is None or not question.strip():
+            raise RequestError("The question is empty.")
+        try:
+            length, truncated = self._length(conversation(request))
+            return Prompt(request, length, room_for_answer(self.model, length, self.max_new_tokens), truncated)
+        except ValueError as error:
+            raise RequestError(" ".join(str(error).split())) from error
+
+    def _length(self, messages: list[dict[str, Any]]) -> tuple[int, bool]:
+        """Returns the number of tokens, and whether a protein has to be cut for it."""
+        try:
+            return len(self._process([messages], truncation=False)["input_ids"][0]), False
+        except InvalidProteinError:
+            if not self.crop:
+                raise
+            return len(self._process([messages], truncation=True)["input_ids"][0]), True
+
+    def batch(self, prompts: Sequence[Prompt]) -> Any:
+        """Returns `input_ids` and `attention_mask` [B, T] of prompts, padded on the left, without their items."""
+        conversations = [conversation(prompt.request) for prompt in prompts]
+        padding = {"padding": True, "padding_side": "left", "return_tensors": "pt"}
+        inputs = self._process(conversations, truncation=self.crop, **padding)
+        return {name: inputs[name] for name in ("input_ids", "attention_mask")}
+
+    def items(self, group: Group) -> dict[str, Any]:
+        """Returns the molecules' and proteins' tensors of a group, one sample for each of its items."""
+        items = [prompts[0].request.item for prompts in group]
+        columns = {"molecules": [list(item.molecules) for item in items], "proteins": [list(i.proteins) for i in items]}
+        columns = {name: samples for name, samples in columns.items() if any(samples)}
+        if not columns:
+            return {}
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            return dict(self.processor(**columns, truncation=self.crop, return_tensors="pt"))
+
+    def _process(self, conversations: list[list[dict[str, Any]]], **options: Any) -> Any:
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            return self.processor.apply_chat_template(
+                conversations, add_generation_prompt=True, tokenize=True, return_dict=True, processor_kwargs=options
+            )
+
+
+def conversation(request: Request) -> list[dict[str, Any]]:
+    """Returns a request as messages."""
+    content = [{"type": "molecule", "molecule": molecule} for molecule in request.item.molecules]
+    content += [{"type": "protein", "protein": protein} for protein in request.item.proteins]
+    return [{"role": "user", "content": [*content, {"type": "text", "text": (request.question or "").strip()}]}]
+
+
+def group_prompts(prompts: Sequence[Prompt], batch_tokens: int, num_beams: int = 1) -> Iterator[Group]:
+    """Yields groups whose prompts fit into one batch, the longest first; an item is in one group only.
+
+    An item whose prompts do not fit, not even alone, is a group of its own; `cut_group` makes batches of it.
+
+    Args:
+        prompts: in the order in which those of the same length stay.
+        batch_tokens: most tokens of a batch, padding, new tokens and beams included.
+        num_beams: beams of each prompt.
+    """
+    units: dict[tuple[Any, ...], list[Prompt]] = {}
+    for prompt in prompts:
+        units.setdefault(_known_by(prompt), []).append(prompt)
+    group: Group = []
+    for unit in sorted(units.values(), key=lambda unit: -max(map(_size, unit))):
+        if group and _tokens([*group, unit], num_beams) > batch_tokens:
+            yield group
+            group = []
+        group.append(unit)
+    if group:
+        yield group
+
+
+def cut_group(group: Group, batch_tokens: int, num_beams: int = 1) -> Iterator[list[tuple[int, Prompt]]]:
+    """Yields batches of (item's place in the group, prompt); in a batch of beams all limits are the same."""
+    placed = [(place, prompt) for place, unit in enumerate(group) for prompt in unit]
+    placed.sort(key=lambda pair: (-pair[1].limit if num_beams > 1 else 0, -_size(pair[1])))
+    batch: list[tuple[int, Prompt]] = []
+    for place, prompt in placed:
+        one_limit = num_beams == 1 or not batch or batch[0][1].limit == prompt.limit
+        longest = max(_size(prompt), *(_size(other) for _, other in batch), 0)
+        if batch and not (one_limit and longest * (len(batch) + 1) * num_beams <= batch_tokens):
+            yield batch
+            batch = []
+        batch.append((place, prompt))
+    if batch:
+        yield batch
+
+
+def _known_by(prompt: Prompt) -> tuple[Any, ...]:
+    """What an item is encoded once for; questions about nothing have nothing in common."""
+    item = prompt.request.item
+    return item.molecules, item.proteins, () if item.molecules or item.proteins else (item.row, prompt.request.number)
+
+
+def _size(prompt: Prompt) -> int:
+    return prompt.length + prompt.limit
+
+
+def _tokens(group: Group, num_beams: int) -> int:
+    prompts = [prompt for unit in group for prompt in unit]
+    return max(map(_size, prompts)) * len(prompts) * num_beams
