@@ -1,13 +1,13 @@
 """Batch inference of BioMedGPT: `predict` against what people do without it.
 
-    python benchmarks/batch_inference.py [--items 48] [--repeats 3] [--rows 2000]
+    python benchmarks/batch_inference.py [--items 32] [--repeats 3] [--rows 2000]
 
 Measures  one call for all rows against a question at a time; batches of similar lengths against batches of as many rows
           in the input's order; items encoded once for three questions against once for each question; a run that was
           killed half way and resumed against one that was not; peak memory at ten times the input
-Input     molecules of 3 to 60 atoms and proteins of 20 to 900 residues in random order, 32 new tokens, greedy; a random
-          Llama of 110M parameters with a GIN of GraphMVP's size and an ESM-2 of 8M parameters' size. For the last two
-          lines --rows molecules and `mini`
+Input     molecules of 3 to 100 atoms and proteins of 20 to 400 residues in random order, 32 new tokens, greedy; a random
+          Llama of 20M parameters with a GIN of GraphMVP's size and an ESM-2 of 8M parameters' size: the proportion of
+          the paper's 7B and 3B. For the last two lines --rows molecules and `mini`
 Asserts   first, that both ways give the same answers
 Excludes  loading; but the last two lines are of whole commands
 Writes    a table of medians of paired ratios, on one thread, with versions and commit
@@ -42,13 +42,14 @@ QUESTIONS = ["What is it?", "What is its function?", "Where is it found?"]
 def main() -> None:
     """Asserts parity, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", type=int, default=48)
+    parser.add_argument("--items", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--rows", type=int, default=2000)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model, processor = load(None)
+    sizes = {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 11, "num_attention_heads": 6}
+    model, processor = load(None, **sizes)
     predictor = Predictor(model, processor, batch_tokens=BATCH_TOKENS, max_new_tokens=NEW_TOKENS)
     print(f"{describe_software(torch, transformers)}\n\n| path | against | ratio |\n|---|---|---|")
     for name, items in (("molecules", molecules(arguments.items)), ("proteins", proteins(arguments.items))):
@@ -64,7 +65,7 @@ def molecules(count: int) -> list[str]:
 
 def proteins(count: int) -> list[str]:
     dice = random.Random(0)
-    return ["".join(dice.choices("ACDEFGHIKLMNPQRSTVWY", k=dice.randint(20, 900))) for _ in range(count)]
+    return ["".join(dice.choices("ACDEFGHIKLMNPQRSTVWY", k=dice.randint(20, 400))) for _ in range(count)]
 
 
 def compare(name: str, predictor: Predictor, items: Sequence[Any], arguments: argparse.Namespace) -> None:

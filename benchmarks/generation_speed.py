@@ -34,6 +34,7 @@ MOLECULES = [
 ]
 PROTEIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"  # ubiquitin
 NEW_TOKENS = 64
+LARGE = {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 15, "num_attention_heads": 12}
 
 
 def main() -> None:
@@ -78,18 +79,15 @@ def main() -> None:
         print(f"{value if isinstance(value, str) else format(value, '.3f'):>8}  {name}")
 
 
-def load(checkpoint: str | None) -> tuple[Any, Any]:
-    """A checkpoint, or a random model large enough that the language model dominates."""
+def load(checkpoint: str | None, **sizes: int) -> tuple[Any, Any]:
+    """A checkpoint, or a random model: large enough that the language model dominates, or of other sizes."""
     processor = AutoProcessor.from_pretrained(checkpoint or mini_checkpoint())
     if checkpoint:
         return AutoModelForMultimodalLM.from_pretrained(checkpoint, dtype=torch.float32).eval(), processor
     processor = BioMedGPTProcessor.from_parts(processor.tokenizer, processor.protein_tokenizer)
     text = LlamaConfig(
         vocab_size=len(processor.tokenizer),
-        hidden_size=768,
-        intermediate_size=2048,
-        num_hidden_layers=15,
-        num_attention_heads=12,
+        **(sizes or LARGE),
     )
     protein = EsmConfig(
         vocab_size=len(processor.protein_tokenizer),

@@ -17,3 +17,8 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the reference data (a folder named shared beside the repository) is absent")
     return folder
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names no test by bytes: gzip writes the time into them, and parallel workers need the same names."""
+    return argname if isinstance(val, bytes) else None
