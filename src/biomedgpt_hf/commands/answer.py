@@ -7,13 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from biomedgpt_hf.commands import options
 from biomedgpt_hf.console import command, group, many, one_line
 
 commands = group("Questions and answers.")
-
-Checkpoint = Annotated[
-    str | None, typer.Option(metavar="C", help="Folder or Hub id; without it, the embedded demonstration.")
-]
 
 
 @command(
@@ -29,15 +26,11 @@ def ask(
     protein: Annotated[list[str] | None, many("SEQUENCE", "A protein, by its residues")] = None,
     protein_file: Annotated[list[Path] | None, many("FILE", "FASTA, PDB, mmCIF or table file")] = None,
     chain: Annotated[list[str] | None, many("NAME", "A chain of a PDB or mmCIF file")] = None,
-    checkpoint: Checkpoint = None,
-    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Longest answer, in tokens.")] = 256,
-    num_beams: Annotated[int, typer.Option(metavar="N", min=1, help="Beams; 1 is greedy.")] = 1,
-    index: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Known items, as `biomedgpt data index` makes them.")
-    ] = None,
-    neighbours: Annotated[
-        int, typer.Option(metavar="K", min=0, help="Show the K nearest known items of each molecule and protein.")
-    ] = 0,
+    checkpoint: options.Checkpoint = None,
+    max_new_tokens: options.MaxNewTokens = 256,
+    num_beams: options.NumBeams = 1,
+    index: options.Index = None,
+    neighbours: options.Neighbours = 0,
 ) -> None:
     """Answer one question; the answer goes to stdout, warnings go to stderr."""
     from biomedgpt_hf.data.item_files import read_distinct_chains, read_molecules
@@ -63,7 +56,7 @@ def ask(
 
 
 @command(commands, "chat", "chat", "chat --checkpoint biomedgpt-10b")
-def chat(checkpoint: Checkpoint = None) -> None:
+def chat(checkpoint: options.Checkpoint = None) -> None:
     """Ask in turns, until Ctrl-D; the model sees the turns before. Ctrl-C stops an answer."""
     from biomedgpt_hf.inference.chat import Chat
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from biomedgpt_hf.commands import options
 from biomedgpt_hf.console import command, group, many
 
 commands = group("Data.")
@@ -105,8 +106,8 @@ def table(
     output: Path,
     settings: Any,
     answer_column: Annotated[str, typer.Option(metavar="C", help="Column of the answers.")],
-    molecule_column: Annotated[list[str] | None, many("C", "Column of SMILES or InChI")] = None,
-    protein_column: Annotated[list[str] | None, many("C", "Column of sequences")] = None,
+    molecule_column: options.MoleculeColumn = None,
+    protein_column: options.ProteinColumn = None,
     question: Annotated[str | None, typer.Option(metavar="TEXT", help="One question for all rows.")] = None,
     question_column: Annotated[str | None, typer.Option(metavar="C", help="Column of the questions.")] = None,
     optional_items: Annotated[bool, typer.Option("--optional-items", help="Item cells may be empty.")] = False,

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from biomedgpt_hf.console import command, group, many
+from biomedgpt_hf.commands import options
+from biomedgpt_hf.console import command, group
 
 commands = group("Embeddings.")
 
@@ -19,10 +20,7 @@ commands = group("Embeddings.")
     "embed proteins.fasta --level tokens --output residues.safetensors",
 )
 def embed(
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(metavar="INPUT", help="SMILES, SDF, MOL, FASTA, PDB, mmCIF, CSV, TSV, JSON Lines or Parquet."),
-    ],
+    inputs: options.Inputs,
     output: Annotated[Path, typer.Option(metavar="FILE", help="File to write: .parquet or .safetensors.")],
     level: Annotated[
         str, typer.Option(metavar="pooled|tokens", help="One vector an item, or one an atom or residue.")
@@ -33,26 +31,17 @@ def embed(
     modality: Annotated[
         str | None, typer.Option(metavar="molecule|protein", help="Which one to embed where rows have both.")
     ] = None,
-    molecule_column: Annotated[list[str] | None, many("C", "Column of SMILES or InChI")] = None,
-    protein_column: Annotated[list[str] | None, many("C", "Column of sequences")] = None,
-    id_column: Annotated[str | None, typer.Option(metavar="C", help="Column of the rows' names.")] = None,
-    checkpoint: Annotated[
-        str | None, typer.Option(metavar="C", help="Folder or Hub id; without it, the embedded demonstration.")
-    ] = None,
-    revision: Annotated[str | None, typer.Option(metavar="R", help="Branch, tag or commit on the Hub.")] = None,
+    molecule_column: options.MoleculeColumn = None,
+    protein_column: options.ProteinColumn = None,
+    id_column: options.IdColumn = None,
+    checkpoint: options.Checkpoint = None,
+    revision: options.Revision = None,
     batch_tokens: Annotated[
         int, typer.Option(metavar="N", min=1, help="Most atoms or residues of a batch, padding included.")
     ] = 8192,
-    dtype: Annotated[
-        str, typer.Option(metavar="auto|float32|bfloat16|float16", help="Precision of the encoder.")
-    ] = "auto",
-    device: Annotated[
-        str | None, typer.Option(metavar="D", help="cuda, mps or cpu; the first there is if none.")
-    ] = None,
-    long_proteins: Annotated[
-        str,
-        typer.Option(metavar="report|crop", help="Proteins beyond the encoder's limit: refuse, or cut them."),
-    ] = "report",
+    dtype: options.Dtype = "auto",
+    device: options.Device = None,
+    long_proteins: options.LongProteins = "report",
 ) -> None:
     """Turn every molecule or protein of files into float16 vectors; a killed run goes on when it is started again.
 

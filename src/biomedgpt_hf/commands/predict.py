@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from biomedgpt_hf.commands import options
 from biomedgpt_hf.console import command, group, many
 
 commands = group("Many questions.")
@@ -18,37 +19,25 @@ commands = group("Many questions.")
     "predict table.csv --molecule-column smiles --question-column q --output answers.jsonl",
 )
 def predict(
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(metavar="INPUT", help="SMILES, SDF, MOL, FASTA, PDB, mmCIF, CSV, TSV, JSON Lines or Parquet."),
-    ],
+    inputs: options.Inputs,
     output: Annotated[Path, typer.Option(metavar="FILE", help="File to write: .jsonl or .parquet.")],
     question: Annotated[list[str] | None, many("TEXT", "Asked about each row")] = None,
     question_column: Annotated[str | None, typer.Option(metavar="C", help="Column of each row's own question.")] = None,
-    molecule_column: Annotated[list[str] | None, many("C", "Column of SMILES or InChI")] = None,
-    protein_column: Annotated[list[str] | None, many("C", "Column of sequences")] = None,
-    id_column: Annotated[str | None, typer.Option(metavar="C", help="Column of the rows' names.")] = None,
-    checkpoint: Annotated[
-        str | None, typer.Option(metavar="C", help="Folder or Hub id; without it, the embedded demonstration.")
-    ] = None,
-    revision: Annotated[str | None, typer.Option(metavar="R", help="Branch, tag or commit on the Hub.")] = None,
+    molecule_column: options.MoleculeColumn = None,
+    protein_column: options.ProteinColumn = None,
+    id_column: options.IdColumn = None,
+    checkpoint: options.Checkpoint = None,
+    revision: options.Revision = None,
     batch_tokens: Annotated[
         int, typer.Option(metavar="N", min=1, help="Most tokens of a batch, padding and new ones included.")
     ] = 8192,
-    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Longest answer, in tokens.")] = 256,
-    num_beams: Annotated[int, typer.Option(metavar="N", min=1, help="Beams; 1 is greedy.")] = 1,
-    dtype: Annotated[str, typer.Option(metavar="auto|float32|bfloat16|float16", help="Precision.")] = "auto",
-    device: Annotated[str | None, typer.Option(metavar="D", help="cuda, mps or cpu; the first there if none.")] = None,
-    long_proteins: Annotated[
-        str,
-        typer.Option(metavar="report|crop", help="Proteins beyond the encoder's limit: refuse, or cut."),
-    ] = "report",
-    index: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Known items, as `biomedgpt data index` makes them.")
-    ] = None,
-    neighbours: Annotated[
-        int, typer.Option(metavar="K", min=0, help="Give the K nearest known items of each molecule and protein.")
-    ] = 0,
+    max_new_tokens: options.MaxNewTokens = 256,
+    num_beams: options.NumBeams = 1,
+    dtype: options.Dtype = "auto",
+    device: options.Device = None,
+    long_proteins: options.LongProteins = "report",
+    index: options.Index = None,
+    neighbours: options.Neighbours = 0,
 ) -> None:
     """Ask about every row of files; a killed run goes on when the same command is given again.
 

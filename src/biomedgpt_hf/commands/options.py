@@ -1,0 +1,33 @@
+"""Arguments and options that several commands have, each described once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from biomedgpt_hf.console import many
+
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(metavar="INPUT", help="SMILES, SDF, MOL, FASTA, PDB, mmCIF, CSV, TSV, JSON Lines or Parquet."),
+]
+MoleculeColumn = Annotated[list[str] | None, many("C", "Column of SMILES or InChI")]
+ProteinColumn = Annotated[list[str] | None, many("C", "Column of sequences")]
+IdColumn = Annotated[str | None, typer.Option(metavar="C", help="Column of the rows' names.")]
+
+Checkpoint = Annotated[
+    str | None, typer.Option(metavar="C", help="Folder or Hub id; without it, the embedded demonstration.")
+]
+Revision = Annotated[str | None, typer.Option(metavar="R", help="Branch, tag or commit on the Hub.")]
+Dtype = Annotated[str, typer.Option(metavar="auto|float32|bfloat16|float16", help="Precision of the model.")]
+Device = Annotated[str | None, typer.Option(metavar="D", help="cuda, mps or cpu; the first there is if none.")]
+LongProteins = Annotated[
+    str, typer.Option(metavar="report|crop", help="Proteins beyond the encoder's limit: refuse, or cut.")
+]
+
+MaxNewTokens = Annotated[int, typer.Option(metavar="N", min=1, help="Longest answer, in tokens.")]
+NumBeams = Annotated[int, typer.Option(metavar="N", min=1, help="Beams; 1 is greedy.")]
+Index = Annotated[Path | None, typer.Option(metavar="DIR", help="Known items, as `biomedgpt data index` makes them.")]
+Neighbours = Annotated[
+    int, typer.Option(metavar="K", min=0, help="Give the K nearest known items of each molecule and protein.")
+]
