@@ -5,9 +5,9 @@
 Measures  one call for all rows against a question at a time; batches of similar lengths against batches of as many rows
           in the input's order; items encoded once for three questions against once for each question; a run that was
           killed half way and resumed against one that was not; peak memory at ten times the input
-Input     molecules of 3 to 100 atoms and proteins of 20 to 400 residues in random order, 32 new tokens, greedy; a random
-          Llama of 20M parameters with a GIN of GraphMVP's size and an ESM-2 of 8M parameters' size: the proportion of
-          the paper's 7B and 3B. For the last two lines --rows molecules and `mini`
+Input     molecules of 3 to 100 atoms and proteins of 20 to 400 residues in random order, 32 new tokens, greedy; a
+          random Llama of 20M parameters with a GIN of GraphMVP's size and an ESM-2 of 8M parameters' size, in the
+          proportion of the paper's 7B and 3B. For the last two lines --rows molecules and `mini`
 Asserts   first, that both ways give the same answers
 Excludes  loading; but the last two lines are of whole commands
 Writes    a table of medians of paired ratios, on one thread, with versions and commit

@@ -39,4 +39,4 @@ def test_a_file_with_a_bad_record_is_one_line_that_names_both(tmp_path):
     (tmp_path / "x.fasta").write_text(">good\nMKT\n>bad\nMK-T\n")
     result = ask("--protein-file", tmp_path / "x.fasta")
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
-    assert "x.fasta, record 2 (bad): unreadable protein: '-' at position 3 is a gap" in result.stderr
+    assert "x.fasta, record 2 (bad): unreadable protein: '-' at index 2 is a gap" in result.stderr

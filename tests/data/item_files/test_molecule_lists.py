@@ -12,6 +12,8 @@ from biomedgpt_hf.data.building.records import RejectedRecord
 from biomedgpt_hf.data.building.sources import SourceError
 from biomedgpt_hf.data.item_files.molecule_lists import Structure, molecule_text, read_molecules
 
+ETHANOL = "InChI=1S/C2H6O/c1-2-3/h3H,2H2,1H3"
+
 
 def listed(tmp_path, content, name="list"):
     """(id, text, line) of each molecule in a file with this content, and the reasons for those without."""
@@ -42,6 +44,9 @@ def sdf(*molecules):
         ("ethanol CCO extra words\nmethanol CO\n", [("ethanol", "CCO", 1), ("methanol", "CO", 2)]),
         ("CCO,ethanol\nC,methane\n", [("ethanol", "CCO", 1), ("methane", "C", 2)]),
         ("InChI=1S/CH4/h1H4\tmethane\n", [("methane", "InChI=1S/CH4/h1H4", 1)]),
+        (f"{ETHANOL} ethanol\nC methane\n", [("ethanol", ETHANOL, 1), ("methane", "C", 2)]),
+        (f"702\t{ETHANOL}\n297\tC\n", [("CID:702", ETHANOL, 1), ("CID:297", "C", 2)]),
+        ("CCO ethanol\nC methane\n\x1a", [("ethanol", "CCO", 1), ("methane", "C", 2)]),
         ("\ufeffCC\\\\C=C one\n", [("one", "CC\\C=C", 1)]),
     ],
 )
@@ -57,6 +62,7 @@ def test_lines_of_smiles_may_have_names_on_either_side_and_a_header(tmp_path, co
         ('name,Canonical SMILES,x\n"a, b",CCO,1\n', [("a, b", "CCO", 2)]),
         ('"ChEMBL ID";"Smiles"\n"CHEMBL545";"CCO"\n', [("CHEMBL545", "CCO", 2)]),
         ("SMILES\nCCO\n", [("", "CCO", 2)]),
+        ('"SMILES"\n"CCO"\n', [("", "CCO", 2)]),
         ("mol,CID,pIC50\nCCO,BACE_1,9.1\n", [("BACE_1", "CCO", 2)]),
         ("Reactant Set ID\tLigand SMILES\tLigand InChI\n5\tCCO\tx\n", [("", "CCO", 2)]),
         ("compound_iso_smiles,target_sequence,affinity\nCCO,MKV,5.0\n", [("", "CCO", 2)]),

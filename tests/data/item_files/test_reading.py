@@ -122,7 +122,11 @@ def test_a_file_that_breaks_off_gives_what_stands_before_the_break(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["$RXN\n\n", "$RDFILE 1\n", "ID   P12345\nAC   P12345;\n", "$$$$\n", "hello world\n", "\n<!DOCTYPE html>"]
+    "text",
+    [
+        *("$RXN\n\n", "$RDFILE 1\n", "ID   P12345\nAC   P12345;\n", "$$$$\n", "hello world\n", "\n<!DOCTYPE html>"),
+        "To do\n* one thing\n* another thing\n********\n",
+    ],
 )
 def test_files_of_other_kinds_are_refused_by_name(tmp_path, text):
     (tmp_path / "other").write_text(text)

@@ -72,6 +72,13 @@ def test_modified_residues_have_their_parents_letter_and_unknown_ones_x(tmp_path
     assert list(sequences(path).values()) == ["MSTXAUGP"]
 
 
+@pytest.mark.parametrize("kind", ["pdb", "cif"])
+def test_residues_as_force_fields_and_the_dictionary_of_the_pdb_name_them_have_their_letters(tmp_path, kind):
+    names = ("ACE", "HIE", "CYX", "HSD", "ASH", "GLH", "LYN", "NVA", "PCA", "XXX", "HIP", "NME")
+    path = written(tmp_path / "prepared.pdb", structure(("A", peptide(*names))), kind)
+    assert list(sequences(path).values()) == ["HCHDEKVQXH"]
+
+
 def test_missing_numbers_are_x_only_where_the_chain_is_broken(tmp_path):
     missing = structure(("A", [("GLY", 1), ("ALA", 2), ("SER", 6), ("VAL", 7)]))
     assert list(sequences(written(tmp_path / "missing.pdb", missing)).values()) == ["GAXXXSV"]
@@ -106,6 +113,29 @@ def test_mmcif_without_coordinates_still_has_sequences(tmp_path):
         "1 1 MSE\n1 2 SER\n1 2 GLY\n1 3 LYS\n"
     )
     assert sequences(path) == {"9XYZ:A": "MSK", "9XYZ:B": "MSK"}
+
+
+def test_mmcif_with_sequences_in_letters_alone_has_them(tmp_path):
+    path = tmp_path / "x.cif"
+    columns = ("entity_id", "type", "pdbx_strand_id", "pdbx_seq_one_letter_code")
+    polymers = "data_9XYZ\nloop_\n" + "".join(f"_entity_poly.{column}\n" for column in columns)
+    polymers += "1 polydeoxyribonucleotide C '(DA)(DG)'\n2 'polypeptide(L)' A,B\n"
+    path.write_text(f"{polymers};(MSE)GK\nAYI\n;\n")
+    assert sequences(path) == {"9XYZ:A": "MGKAYI", "9XYZ:B": "MGKAYI"}
+    path.write_text(f"{polymers}'(MSE'\n")
+    with pytest.raises(SourceError, match=r"gemmi cannot read it as mmCIF \(unmatched"):
+        sequences(path)
+
+
+def test_chains_without_a_name_end_at_ter(tmp_path):
+    path = written(tmp_path / "tleap.pdb", structure(("A", peptide("GLY", "ALA")), ("B", peptide("MET", "LYS", "THR"))))
+    atoms = [line for line in path.read_text().splitlines() if line.startswith(("ATOM", "TER"))]
+    path.write_text("\n".join(f"{line[:21]} {line[22:]}" for line in atoms))
+    assert sequences(path) == {"tleap:1": "GA", "tleap:2": "MKT"}
+    assert read_proteins(path, ["2"]) == ["MKT"]
+    ion = "HETATM   99 ZN    ZN     9       0.000   0.000   0.000  1.00  0.00          ZN"
+    path.write_text("\n".join([*(f"{line[:21]}P{line[22:]}" for line in atoms), ion]))
+    assert sequences(path) == {"tleap:P": "GAMKT"}
 
 
 def test_only_the_first_model_counts_and_alternatives_give_one_residue(tmp_path):

@@ -74,6 +74,12 @@ def test_a_table_without_items_is_an_error(tmp_path, text):
         rows(tmp_path, text)
 
 
+@pytest.mark.parametrize("columns", [GUESSED, Columns(("smiles",))])
+def test_json_that_is_spread_over_lines_is_told_what_to_do(tmp_path, columns):
+    with pytest.raises(SourceError, match="has no columns. In JSON, each object is to stand on one line"):
+        rows(tmp_path, json.dumps({"smiles": "CCO", "name": "ethanol"}, indent=2), columns)
+
+
 def test_folders_of_sets_are_read_file_by_file(tmp_path):
     folder = tmp_path / "set" / "data"
     folder.mkdir(parents=True)

@@ -25,7 +25,7 @@ from biomedgpt_hf.inference.embedding import size as embedding_size
 from biomedgpt_hf.inference.embedding.embedder import Embedder
 from biomedgpt_hf.inference.embedding.files import embed_files
 from biomedgpt_hf.inference.embedding.writing import Embedded, header_bytes
-from biomedgpt_hf.inference.long_runs import journal
+from biomedgpt_hf.inference.long_runs import journal, run
 from biomedgpt_hf.inference.long_runs.journal import Journal
 
 SMILES = ["CCO", "C(C", "c1ccccc1", "[Na+].[Cl-]", "CCO", "C/C=C\\C", "CC(=O)O"]
@@ -149,6 +149,19 @@ def test_a_row_may_have_several_items_and_rows_may_lack_them(tmp_path):
     assert load_file(tmp_path / "two.safetensors")["numbers"].tolist() == [1, 2, 1, 1, 2, 1]
 
 
+def test_rows_are_counted_once_and_the_progress_ends_at_their_number(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"molecules": ["C" * (1 + n), "O"]}) + "\n" for n in range(5)))
+    count = embedding_size.count_items
+    counted = []
+    for module in (embedding_size, run):
+        monkeypatch.setattr(module, "count_items", lambda *arguments: counted.append(arguments) or count(*arguments))
+    for output in ("out.parquet", "out.safetensors"):
+        embed_files(path, tmp_path / output, **{**CPU, "progress": True, "batch_tokens": 3})
+        assert "5/5" in capsys.readouterr().err.split("rows:")[-1]
+    assert len(counted) == 1
+
+
 def test_where_nothing_can_be_read_the_first_reason_is_told(tmp_path):
     (tmp_path / "empty.fasta").write_text(">nothing\n\n>nor here\n")
     with pytest.raises(ValueError, match="no row has a molecule or a protein that can be read. empty.fasta:1: .+"):
@@ -175,6 +188,9 @@ def test_what_stands_in_the_way_is_told_before_anything_is_loaded(molecules, tmp
     (tmp_path / "out.parquet").write_text("mine")
     with pytest.raises(FileExistsError, match="out.parquet already exists"):
         embed_files(molecules, tmp_path / "out.parquet")
+    (tmp_path / "folder.parquet").mkdir()
+    with pytest.raises(FileExistsError, match="folder.parquet is a folder"):
+        embed_files(molecules, tmp_path / "folder.parquet")
     with pytest.raises(ValueError, match="modality is 'cell'"):
         embed_files(molecules, tmp_path / "new.parquet", modality="cell")
     with pytest.raises(OSError, match="no.smi"):

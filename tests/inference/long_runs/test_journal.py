@@ -18,7 +18,6 @@ def test_results_of_all_processes_come_back_in_order(tmp_path):
     expected = [(number // 2, number % 2, str(number).encode()) for number in numbers]
     for journal in journals:
         assert list(journal.results()) == expected
-        assert len(journal) == len(expected)
         assert journal.done(10, 12) == {(row, number) for row in (10, 11, 12) for number in (0, 1)}
         journal.close()
     alone = Journal(tmp_path / "run", FACTS)
@@ -52,13 +51,54 @@ def test_a_batch_is_kept_whole_or_not_at_all(tmp_path):
     journal = Journal(tmp_path / "run", FACTS)
     with pytest.raises(RuntimeError):
         journal.add(breaking())
-    assert len(journal) == 0
+    assert journal.rows() == 0
     journal.add([(1, 0, b"one")])
     assert list(journal.results()) == [(1, 0, b"one")]
 
 
 def test_a_file_that_is_no_journal_is_told_in_one_line(tmp_path):
-    (tmp_path / "rank-1.sqlite").write_bytes(b"x" * 5000)
     journal = Journal(tmp_path, FACTS)
-    with pytest.raises(OSError, match="rank-1.sqlite"):
-        len(journal)
+    Journal(tmp_path, FACTS, rank=2).close()
+    (tmp_path / "rank-1.sqlite").write_bytes(b"x" * 5000)
+    with pytest.raises(OSError, match="rank-1.sqlite is damaged: .*Remove it"):
+        journal.rows()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_of_several_files_the_damaged_one_is_named_and_without_it_the_others_serve(tmp_path, rank):
+    for of in range(3):
+        journal = Journal(tmp_path / "run", FACTS, of)
+        journal.add((3 * row + of, 0, bytes(500)) for row in range(200))
+        journal.close()
+    damaged = tmp_path / "run" / f"rank-{rank}.sqlite"
+    content = bytearray(damaged.read_bytes())
+    content[8192:] = b"x" * (len(content) - 8192)
+    damaged.write_bytes(content)
+    journal = Journal(tmp_path / "run", FACTS)
+    for ask in (journal.rows, lambda: journal.done(0, 600), lambda: list(journal.results())):
+        with pytest.raises(OSError, match=f"rank-{rank}.sqlite is damaged: .*Remove it"):
+            ask()
+    journal.close()
+    damaged.unlink()
+    journal = Journal(tmp_path / "run", FACTS)
+    assert journal.rows() == len(list(journal.results())) == 400
+    journal.close()
+
+
+@pytest.mark.parametrize("content", [None, "", '{"question": "Wh'])
+def test_results_of_which_nobody_can_tell_what_they_answer_are_not_used(tmp_path, content):
+    journal = Journal(tmp_path / "run", FACTS)
+    journal.add([(1, 0, b"one")])
+    journal.close()
+    path = tmp_path / "run" / "run.json"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(OSError, match="run.json is missing or damaged .*remove .*run, and the run begins anew"):
+        Journal(tmp_path / "run", {**FACTS, "question": "Why?"})
+
+
+def test_a_kill_while_the_folder_is_removed_leaves_no_results_without_what_they_answer(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "run", FACTS)
+    journal.add([(1, 0, b"one")])
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
+    journal.remove()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]

@@ -6,7 +6,7 @@ import torch
 from biomedgpt_hf import ask
 from biomedgpt_hf.inference.prediction import predictor as predictor_module
 from biomedgpt_hf.inference.prediction.in_memory import PredictionSettings, predict
-from biomedgpt_hf.inference.prediction.predictor import OUT_OF_MEMORY
+from biomedgpt_hf.inference.prediction.predictor import NOT_FINITE, OUT_OF_MEMORY
 
 MOLECULES = ["CC(=O)OC1=CC=CC=C1C(=O)O", "CCO", "[Na+].[Cl-]", "CCCCCCCCCC(=O)O", "C1=CC=CC=C1", "CCO"]
 PROTEINS = ["MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG", "MKTAYIAKQRQISFVKSHFSRQ"]
@@ -98,6 +98,20 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(monkeypatch):
 
     monkeypatch.setattr(predictor_module, "generate_answers", none)
     assert {one.error for one in predict(QUESTIONS, molecules=MOLECULES, **SHORT)} == {OUT_OF_MEMORY}
+
+
+@pytest.mark.parametrize("num_beams", [1, 2])
+def test_a_model_whose_numbers_are_not_finite_gives_no_answer(monkeypatch, num_beams):
+    weight = PredictionSettings(**SHORT).predictor().model.get_output_embeddings().weight
+    monkeypatch.setattr(weight, "data", torch.full_like(weight, torch.nan))
+    (one,) = predict("What is it?", molecules=["CCO"], num_beams=num_beams, **SHORT)
+    assert one == (1, "", "error", NOT_FINITE, "What is it?", None, None, None, False, None)
+
+
+def test_answers_need_no_end_token(monkeypatch):
+    model = PredictionSettings(**SHORT).predictor().model
+    monkeypatch.setattr(model.generation_config, "eos_token_id", None)
+    assert predict("What is it?", molecules=["CCO"], **SHORT)[0].finish_reason == "length"
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def residues(letters: str) -> str:
         raise RejectedRecord("no residues", "there is no sequence")
     if found := NO_RESIDUE.search(letters):
         kind = {"-": "a gap", ".": "a gap", "*": "a stop inside"}.get(found[0], "no residue")
-        detail = f"{one_line(found[0])!r} at position {found.start() + 1} is {kind}"
+        detail = f"{one_line(found[0])!r} at index {found.start()} is {kind}"
         raise RejectedRecord("unreadable protein", detail)
     if is_nucleotides(letters):
         raise RejectedRecord("nucleotides, not amino acids", f"{len(letters)} letters out of ACGTUN only: translate it")

@@ -24,7 +24,6 @@ PDB_RECORD = re.compile(
     r"|USER|PARENT|LIGATM)( |$)|(ATOM  |HETATM|ANISOU)[ \d*A-Za-z]{5} |(TER|END|ENDMDL|CONECT|MASTER)\b"
 )
 FIRST_PDB_LINES = 5
-BLANK = " \t\x1a"  # the last is the end of a file to DOS
 COUNTS = re.compile(r"\s*V[23]000\s*$")
 
 
@@ -56,7 +55,7 @@ def recognise(path: Path, *, is_table: bool = False) -> Kind:
             return Kind.TABLE
     head = head_lines(path)
     lines = [line for _, line in head]
-    filled = [line for line in lines if line.strip(BLANK)]
+    filled = [line for line in lines if line.strip()]
     if not filled:
         raise SourceError(path, len(lines), "empty file", "holds blank lines only.")
     first = next((line.strip() for line in filled if not line.startswith(("#", ";"))), "")
@@ -88,6 +87,6 @@ def _is_table(first: str) -> bool:
     if re.match(r"\{|\[\s*(\{|$)|<|sep=.$", first):  # JSON; XML, which `table.files` refuses; Excel's delimiter
         return True
     cells = header_cells(first)
-    if not re.search(HEADER_DELIMITER, first):
+    if not re.search(HEADER_DELIMITER, first) and not first.startswith('"'):
         return len(cells) == 1 and protein_column(cells) is not None
     return (structure_column(cells) or protein_column(cells)) is not None

@@ -16,6 +16,7 @@ from biomedgpt_hf.data.item_files.text_lines import head_lines, one_line, text_l
 
 HEADER_DELIMITER = r"[\t,;]"
 DELIMITERS = r"[\s,;]+"  # between a structure and its name
+INCHI = "InChI="  # which has commas and semicolons of its own
 SUFFIXES = (".smi", ".smiles", ".ism", ".can")
 FIRST_LINES = 20  # looked at to tell where the structures are
 EXPECTED = (
@@ -83,16 +84,24 @@ def undoubled(text: str) -> str:
 
 def _cut(line: str, place: int) -> tuple[str, str]:
     """Return a line's structure, its first (0) or second (1) word, and the name beside it."""
-    first, rest = (*re.split(DELIMITERS, line.strip(), maxsplit=1), "")[:2]
+    first, rest = _first_word(line.strip())
     if place:
-        return re.split(DELIMITERS, rest, maxsplit=1)[0], first
+        return _first_word(rest)[0], first
     if extension := re.match(r"\|[^|]*\|", rest):  # of CXSMILES, which `smiles_to_graph` refuses with a reason
         return f"{first} {extension[0]}", rest[extension.end() :]
     return first, rest
 
 
+def _first_word(text: str) -> tuple[str, str]:
+    """Return the first word of a line, and what is behind it."""
+    word, *rest = re.split(r"\s+" if text.startswith(INCHI) else DELIMITERS, text, maxsplit=1)
+    return word, "".join(rest)
+
+
 def _is_readable(text: str) -> bool:
-    if text.startswith("InChI="):
+    if text.startswith(INCHI):
         return True
+    if not text.strip("*") or not text.isascii():  # `*` is a molecule to RDKit, and a bullet in prose
+        return False
     with rdBase.BlockLogs():
-        return bool(text) and text.isascii() and Chem.MolFromSmiles(undoubled(text)) is not None
+        return Chem.MolFromSmiles(undoubled(text)) is not None

@@ -46,6 +46,9 @@ def read_table(path: Path, columns: Columns) -> Iterator[Record]:
 def _chosen(path: Path, columns: Columns) -> Columns:
     """Return the named columns, and guesses for those that are not."""
     there = open_table(path, []).columns
+    if not there:
+        detail = "has no columns. In JSON, each object is to stand on one line, with the columns as its keys."
+        raise SourceError(path, 1, "unknown format", detail)
     if not columns.molecules and not columns.proteins:
         molecule, protein = structure_column(there), protein_column(there)
         if molecule is None and protein is None:

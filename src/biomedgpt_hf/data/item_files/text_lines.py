@@ -8,18 +8,20 @@ from pathlib import Path
 
 from biomedgpt_hf.data.building.sources import SourceError, read_lines
 
+DOS_END = "\x1a"  # of a file
 LONGEST_RECORD = 2**26  # characters; more is no record, but a file without the marks between records
 HEAD_LINES, HEAD_CHARACTERS = 500, 2**20  # of a file, looked at to tell what it is
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    r"""Yield (line number from 1, line) as `sources.read_lines`, but lines may also end in a lone \r.
+    r"""Yield (line number from 1, line) as `sources.read_lines`, but lines may also end in a lone \r or in `DOS_END`.
 
     Raises:
         OSError, SourceError: as `sources.read_lines`.
     """
     more = 0
     for number, line in read_lines(path):
+        line = line.rstrip(DOS_END)
         if "\r" not in line:
             yield number + more, line
             continue

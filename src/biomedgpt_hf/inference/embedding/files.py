@@ -7,16 +7,15 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ...data.building.writer import require_free
 from ...data.item_files import Columns, Item
 from ..loading import check_choice, identify
 from ..long_runs.journal import Result
 from ..long_runs.processes import own_device, rank
-from ..long_runs.run import Done, check_suffix, run_over_files, running_folder
+from ..long_runs.run import Done, check_output, run_over_files
 from .embedder import MODALITIES
 from .in_memory import EmbeddingSettings
 from .parts import embed_parts, first_modality, parts_of
-from .size import Survey, take_survey
+from .size import NOT_TAKEN, take_survey
 from .writing import SUFFIXES, write_parquet, write_safetensors
 
 
@@ -50,18 +49,16 @@ def embed_files(
         OSError: a file cannot be read or written, or the disk has not enough space. What was finished is kept.
     """
     output = Path(output)
-    check_suffix(output, SUFFIXES)
+    check_output(output, SUFFIXES)
     chosen = EmbeddingSettings(**settings)
     columns = columns or Columns()
     paths = [inputs] if isinstance(inputs, str | PathLike) else list(inputs)
-    if not running_folder(output).exists():
-        require_free(output)
     if modality is None:
         modality = first_modality(paths, columns)
     check_choice("modality", modality, MODALITIES)
     model, processor = chosen.load(own_device(chosen.device))
     embedder = chosen.embedder(model, processor, modality)
-    survey = take_survey(paths, columns, embedder, output) if rank() == 0 else Survey()
+    survey = take_survey(paths, columns, embedder, output) if rank() == 0 else NOT_TAKEN
     facts = {
         **identify(chosen.checkpoint, model),
         "modality": modality,
@@ -84,10 +81,10 @@ def embed_files(
         output,
         columns,
         facts={**facts, "long_proteins": chosen.long_proteins},
-        results_per_row=1,
         work=work,
         write=write,
         notes={"device": str(model.device), "batch_tokens": chosen.batch_tokens},
+        rows=survey.rows,
         progress=chosen.progress,
     )
     if rank() == 0 and not manifest["embedded"]:

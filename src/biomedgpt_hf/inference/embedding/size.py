@@ -23,10 +23,11 @@ PAGE_BYTES = 4_096  # that a larger one may waste in the journal
 
 
 class Survey(NamedTuple):
-    """How much there will be: items, vectors, and bytes of the header of a safetensors file; each at most."""
+    """How much there will be: rows, and at most items, vectors, and bytes of the header of a safetensors file."""
 
-    items: int = 0
-    vectors: int = 0
+    rows: int
+    items: int
+    vectors: int
     header: int = 0
 
     def bytes_needed(self, width: int) -> int:
@@ -34,6 +35,9 @@ class Survey(NamedTuple):
         of_vectors = BYTES * width * self.vectors
         wasted = PAGE_BYTES if of_vectors > TEXT_BYTES * self.items else 0
         return 2 * (of_vectors + TEXT_BYTES * self.items) + wasted * self.items + self.header
+
+
+NOT_TAKEN = Survey(0, 0, 0)
 
 
 def take_survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Embedder, output: Path) -> Survey:
@@ -45,7 +49,7 @@ def take_survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Emb
     """
     if embedder.level == "pooled" and output.suffix == ".parquet":
         rows = count_items([Path(path) for path in paths], columns)
-        survey = Survey(rows, rows)
+        survey = Survey(rows, rows, rows)
     else:
         survey = _survey(paths, columns, embedder)
     if output.suffix == ".safetensors" and survey.header + HEADER_FRAME > LARGEST_HEADER:
@@ -69,14 +73,15 @@ def take_survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Emb
 
 
 def _survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Embedder) -> Survey:
-    items = vectors = header = 0
+    rows = items = vectors = header = 0
     for item in read_items([Path(path) for path in paths], columns):
+        rows += 1
         for part in parts_of(item, embedder.modality):
             items += 1
             header += header_bytes(part.id, part.item or "")
             if part.item is not None:
                 vectors += _vectors_of(part.item, embedder)
-    return Survey(items, vectors, header)
+    return Survey(rows, items, vectors, header)
 
 
 def _vectors_of(item: str, embedder: Embedder) -> int:

@@ -10,7 +10,6 @@ Shape letters:  N items   T their atoms or residues   D width of an embedding
 from __future__ import annotations
 
 import json
-import os
 import struct
 from array import array
 from collections import Counter
@@ -145,7 +144,6 @@ def write_parquet(
                 group, size = [], 0
         if group:
             writer.write_table(_table(group, schema, width))
-    _flush(path)
     return tally.counts()
 
 
@@ -214,7 +212,6 @@ def write_safetensors(
                 file.write(np.frombuffer(values, "<i8").tobytes())
         metadata = {**about, "ids": json.dumps(names), "items": json.dumps(items)}
         _write_header(file, reserved, metadata, tensors)
-    _flush(path)
     return tally.counts()
 
 
@@ -230,9 +227,3 @@ def _write_header(
     text = json.dumps(header).encode()
     file.seek(0)
     file.write(struct.pack("<Q", reserved) + text.ljust(reserved))
-
-
-def _flush(path: Path) -> None:
-    """See that a file is on the disk before it gets its name."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -1,6 +1,6 @@
 """What a long run has finished, kept through kills, full disks and changes of the number of processes.
 
-    .NAME.predicting/            beside the output, until that is whole
+    .NAME.running/               beside the output, until that is whole
         run.json                 what the run was asked for
         rank-0.sqlite, …         the results of each process; one transaction a batch
         rank-0.lock, …           held while a process is at work
@@ -28,6 +28,7 @@ PAGE = 1_000  # results that are read at once
 WAIT = 60  # seconds that a process waits for another one's transaction
 
 Result = tuple[int, int, bytes]  # row, number, payload
+Base = tuple[Path, sqlite3.Connection]  # the results of one process
 
 
 class Journal:
@@ -40,7 +41,7 @@ class Journal:
 
     Raises:
         ValueError: the folder holds the results of a run that was asked for something else.
-        OSError: the folder cannot be written, or the same run is at work already.
+        OSError: the folder cannot be written, is damaged, or the same run is at work already.
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Any], rank: int = 0) -> None:
@@ -67,12 +68,19 @@ class Journal:
     def _check(self, facts: dict[str, Any]) -> None:
         """Compare the facts with those of the results that are there, or write them down."""
         path = self.folder / "run.json"
-        if not path.exists():
+        kept = any(self.folder.glob("rank-*.sqlite"))  # asked first: they are made after run.json
+        if not (path.exists() or kept):
             partial = path.with_name(f"run.json.{os.getpid()}")
             partial.write_text(json.dumps(facts, indent=1), "utf-8")
             partial.replace(path)
             return
-        found = json.loads(path.read_text("utf-8"))
+        try:
+            found = json.loads(path.read_text("utf-8"))
+        except (FileNotFoundError, ValueError) as error:
+            raise OSError(
+                f"{path} is missing or damaged ({error}), and nothing else tells what the results beside it answer: "
+                f"remove {self.folder}, and the run begins anew."
+            ) from error
         differing = sorted(name for name in facts.keys() | found.keys() if facts.get(name) != found.get(name))
         if differing:
             name = differing[0]
@@ -86,7 +94,7 @@ class Journal:
         """Return (row, number) of the results that any process has for these rows."""
         query = "SELECT row, number FROM results WHERE row BETWEEN ? AND ?"
         with self._all() as bases:
-            return {found for base in bases for found in base.execute(query, (first_row, last_row))}
+            return {found for base in bases for found in _read(base, query, (first_row, last_row))}
 
     def add(self, results: Iterable[Result]) -> None:
         """Keep results: all of them, or none if that fails.
@@ -104,10 +112,10 @@ class Journal:
                     self._base.execute("ROLLBACK")
                 raise
 
-    def __len__(self) -> int:
-        """Number of results of all processes."""
+    def rows(self) -> int:
+        """Number of rows of which there is a result."""
         with self._all() as bases:
-            return sum(base.execute("SELECT COUNT(*) FROM results").fetchone()[0] for base in bases)
+            return sum(next(_read(base, "SELECT COUNT(DISTINCT row) FROM results"))[0] for base in bases)
 
     def results(self) -> Iterator[Result]:
         """Yield the results of all processes in the order of rows and numbers; memory holds one of each."""
@@ -117,18 +125,18 @@ class Journal:
                 yield next(same)
 
     @contextmanager
-    def _all(self) -> Iterator[list[sqlite3.Connection]]:
+    def _all(self) -> Iterator[list[Base]]:
         """Open the files of all processes; this one's own is open."""
         with ExitStack() as stack:
-            bases = [self._base]
+            bases = [(self.path, self._base)]
             for path in sorted(self.folder.glob("rank-*.sqlite")):
                 if path != self.path:
-                    stack.enter_context(_errors(path))
                     # For writing, too: what a killed process left half has to be rolled back.
                     address = f"{path.absolute().as_uri()}?mode=rw"
-                    other = sqlite3.connect(address, uri=True, timeout=WAIT)
-                    stack.callback(other.close)
-                    if other.execute("SELECT 1 FROM sqlite_master WHERE name = 'results'").fetchone():
+                    with _errors(path):
+                        other = path, sqlite3.connect(address, uri=True, timeout=WAIT)
+                    stack.callback(other[1].close)
+                    if any(_read(other, "SELECT 1 FROM sqlite_master WHERE name = 'results'")):
                         bases.append(other)
             yield bases
 
@@ -140,15 +148,23 @@ class Journal:
     def remove(self) -> None:
         """Remove the folder: the results are in the output."""
         self.close()
+        for results in self.folder.glob("rank-*"):  # a kill leaves none without run.json, which tells what they are
+            results.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _pages(base: sqlite3.Connection) -> Iterator[Result]:
+def _read(base: Base, query: str, parameters: tuple[int, ...] = ()) -> Iterator[Any]:
+    path, connection = base
+    with _errors(path):
+        yield from connection.execute(query, parameters)
+
+
+def _pages(base: Base) -> Iterator[Result]:
     query = "SELECT row, number, payload FROM results WHERE (row, number) > (?, ?) ORDER BY row, number LIMIT ?"
     last, before = (-1, -1), None
     while last != before:
         before = last
-        for result in base.execute(query, (*last, PAGE)):  # one by one: a payload may be of megabytes
+        for result in _read(base, query, (*last, PAGE)):  # one by one: a payload may be of megabytes
             yield result
             last = result[:2]
 
@@ -158,10 +174,14 @@ def _errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors of the disk into what they mean."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except sqlite3.OperationalError as error:
         raise OSError(
             f"{path}: {error}. What was finished before is kept: with space on the disk, the same command goes on "
             "from there."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise OSError(
+            f"{path} is damaged: {error}. Remove it, and the same command makes the results anew that it held."
         ) from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -42,10 +43,10 @@ def run_over_files(
     columns: Columns,
     *,
     facts: Mapping[str, Any],
-    results_per_row: int,
     work: Work,
     write: Write,
     notes: Mapping[str, Any],
+    rows: int | None = None,
     progress: bool | None = None,
 ) -> dict[str, Any]:
     """Does some work for each row of files, and writes the results in the order of the rows.
@@ -55,10 +56,10 @@ def run_over_files(
         output: file to write.
         columns: which columns of tables to read.
         facts: what else the results depend on, as JSON has it; an unfinished run with others is not gone on with.
-        results_per_row: how many each row gets, numbered from 0.
         work: gets some rows and those of their results that are there, and yields the others, batch by batch.
         write: writes all results to a file, and returns what the manifest should tell of them.
         notes: what else the manifest tells.
+        rows: how many rows there are, where they were counted before.
         progress: show a progress bar; None shows it on a terminal.
 
     Returns:
@@ -73,9 +74,7 @@ def run_over_files(
     paths, output = [Path(path) for path in inputs], Path(output)
     folder = running_folder(output)
     manifest_path = output.with_name(f"{output.name}.manifest.json")
-    if not folder.exists():
-        require_free(output)
-    rows = count_items(paths, columns)
+    rows = rows or count_items(paths, columns)
     if not rows:
         raise ValueError(f"{', '.join(map(str, paths))}: there is no row to work on.")
     facts = {"inputs": [_describe(path) for path in paths], "columns": columns._asdict(), **facts}
@@ -83,7 +82,7 @@ def run_over_files(
     try:
         if output.exists():  # written before a kill kept the folder from being removed
             return _finished(output, manifest_path, journal, facts)
-        _work_off(journal, paths, columns, rows, results_per_row, work, progress)
+        _work_off(journal, paths, columns, rows, work, progress)
         wait_for_all()
         manifest = {
             **facts,
@@ -102,10 +101,19 @@ def run_over_files(
         journal.close()
 
 
-def check_suffix(output: Path, suffixes: Sequence[str]) -> None:
-    """Raise a ValueError unless a file's name ends in one of some suffixes."""
+def check_output(output: Path, suffixes: Sequence[str]) -> None:
+    """Checks, before anything is loaded, that a run can begin or go on.
+
+    Raises:
+        ValueError: the file's name does not end in one of the suffixes.
+        FileExistsError: it is there already, and not as what a killed run has just written.
+    """
     if output.suffix not in suffixes:
         raise ValueError(f"{output} should end in {' or '.join(suffixes)}, which says how it is written.")
+    if output.is_dir():
+        raise FileExistsError(f"{output} is a folder: remove it or choose another --output.")
+    if not running_folder(output).exists():
+        require_free(output)
 
 
 def running_folder(output: Path) -> Path:
@@ -132,27 +140,30 @@ def _work_off(
     paths: Sequence[Path],
     columns: Columns,
     rows: int,
-    results_per_row: int,
     work: Work,
     progress: bool | None,
 ) -> None:
     """Does what is left of this process's windows; they are dealt out in turn."""
-    finished = len(journal)
-    if finished and rank() == 0:
-        logger.warning("Going on after %d of %d results.", finished, rows * results_per_row)
+    begun = journal.rows()
+    if begun and rank() == 0:
+        logger.warning("Going on after %d of %d rows.", begun, rows)
     size = min(LARGEST_WINDOW, max(SMALLEST_WINDOW, -(-rows // (2 * world_size()))))
     own = sum(min(size, rows - start) for start in range(size * rank(), rows, size * world_size()))
     hidden = rank() > 0 or (None if progress is None else not progress)
     items = read_items(paths, columns)
-    before = finished // world_size()  # the results of earlier runs do not count for the rate
-    with tqdm(desc="results", total=own * results_per_row, initial=before, unit="", disable=hidden) as bar:
+    before = begun // world_size()  # the rows of earlier runs do not count for the rate
+    with tqdm(desc="rows", total=own, initial=before, unit="", disable=hidden) as bar:
         for number in range(-(-rows // size)):
             window = list(islice(items, size))
             if number % world_size() != rank():
                 continue
-            for batch in work(window, journal.done(window[0].row, window[-1].row)):
+            done = journal.done(window[0].row, window[-1].row)
+            seen = {row for row, _ in done}
+            for batch in work(window, done):
                 journal.add(batch)
-                bar.update(len(batch))
+                new = {row for row, _, _ in batch} - seen  # a row counts with the first of its results
+                seen |= new
+                bar.update(len(new))
 
 
 def _write(
@@ -166,6 +177,8 @@ def _write(
     """Writes the output and its manifest, and removes the journal; returns what is new in the manifest."""
     partial = journal.folder / output.name
     counts = write(partial, journal.results())
+    with partial.open("rb") as file:  # on the disk before it gets its name and the journal goes
+        os.fsync(file.fileno())
     told = {
         **counts,
         "seconds": round(time.monotonic() - started, 1),  # of this run, not of those that were killed

@@ -15,7 +15,7 @@ from ...data.item_files import Columns, Item, read_items
 from ..loading import identify
 from ..long_runs.journal import Result
 from ..long_runs.processes import own_device, rank
-from ..long_runs.run import Done, check_suffix, run_over_files
+from ..long_runs.run import Done, check_output, run_over_files
 from .in_memory import PredictionSettings, check_questions, requests_of
 from .predictor import Predictor
 from .writing import SUFFIXES, to_bytes, write_predictions
@@ -54,7 +54,7 @@ def predict_files(
         OSError: a file cannot be read or written. What was finished is kept.
     """
     output = Path(output)
-    check_suffix(output, SUFFIXES)
+    check_output(output, SUFFIXES)
     paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
     asked = [questions] if isinstance(questions, str) else list(questions)
     if bool(asked) == (columns.question is not None):
@@ -66,8 +66,7 @@ def predict_files(
     dtype = str(predictor.model.dtype).removeprefix("torch.")
 
     def work(window: Sequence[Item], done: Done) -> Iterator[list[Result]]:
-        requests = [one for one in requests_of(window, asked) if (one.item.row, one.number) not in done]
-        for batch in predictor.answer(requests):
+        for batch in predictor.answer(list(requests_of(window, asked)), done):
             yield [(request.item.row, request.number, to_bytes(prediction)) for request, prediction in batch]
 
     def write(path: Path, results: Iterator[Result]) -> dict[str, Any]:
@@ -92,7 +91,6 @@ def predict_files(
             "index": predictor.finder.index.facts if predictor.finder else None,
             "neighbours": chosen.neighbours,
         },
-        results_per_row=len(asked) or 1,
         work=work,
         write=write,
         notes={"device": str(predictor.model.device), "batch_tokens": chosen.batch_tokens},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +17,7 @@ from ..neighbours import NeighbourFinder
 from .requests import Group, Preparer, Prompt, Request, RequestError, cut_group, group_prompts
 
 logger = logging.getLogger(__name__)
+NOT_FINITE = "The model gave numbers that are not finite: it may be damaged, or its dtype too narrow for it."
 OUT_OF_MEMORY = "It does not fit into the device's memory by itself, not even with a smaller batch."
 
 
@@ -47,6 +50,7 @@ class Prediction(NamedTuple):
 
 
 Answered = tuple[Request, Prediction]
+Done = AbstractSet[tuple[int, int]]  # row, and number of the question
 
 
 class Predictor:
@@ -78,12 +82,14 @@ class Predictor:
         self.batch_tokens, self.num_beams = batch_tokens, num_beams
         self.finder = finder
 
-    def answer(self, requests: Sequence[Request]) -> Iterator[list[Answered]]:
+    def answer(self, requests: Sequence[Request], done: Done = frozenset()) -> Iterator[list[Answered]]:
         """Yields requests with their predictions batch by batch: those that cannot be answered, then long to short.
 
-        Answers and their order depend on the requests alone, so that a run which lacks some last batches goes on with
-        the same ones.
+        The batches are made of all requests, and left out where all of one are done: after a pause they, and so the
+        answers, are what they would have been.
         """
+        if not _left(requests, done):
+            return
         prompts: list[Prompt] = []
         failed: list[Answered] = []
         for request in requests:
@@ -91,29 +97,34 @@ class Predictor:
                 prompts.append(self.prepare(request))
             except RequestError as error:
                 failed.append((request, _failure(request, str(error))))
-        if failed:
-            yield failed
+        if left := _not_done(failed, done):
+            yield left
         for group in group_prompts(prompts, self.batch_tokens, self.num_beams):
-            yield from self._answer_group(group)
+            yield from self._answer_group(group, done)
 
-    def _answer_group(self, group: Group) -> Iterator[list[Answered]]:
+    def _answer_group(self, group: Group, done: Done) -> Iterator[list[Answered]]:
+        if not _left((prompt.request for prompts in group for prompt in prompts), done):
+            return
         try:
             features = self._encode(group)
         except torch.OutOfMemoryError:
             if len(group) == 1:
-                yield [(prompt.request, _failure(prompt.request, OUT_OF_MEMORY)) for prompt in group[0]]
+                yield _not_done([(one.request, _failure(one.request, OUT_OF_MEMORY)) for one in group[0]], done)
                 return
             features = None
         if features is None:  # outside the handler, which holds on to the tensors
-            yield from self._answer_group(group[: len(group) // 2])
-            yield from self._answer_group(group[len(group) // 2 :])
+            yield from self._answer_group(group[: len(group) // 2], done)
+            yield from self._answer_group(group[len(group) // 2 :], done)
             return
         nearest = [self._nearest(prompts[0].request) for prompts in group]
         for batch in cut_group(group, self.batch_tokens, self.num_beams):
-            yield [
+            if not _left((prompt.request for _, prompt in batch), done):
+                continue
+            answered = [
                 (prompt.request, prediction._replace(neighbours=nearest[place]))
                 for (place, prompt), prediction in zip(batch, self._answer_batch(batch, features), strict=True)
             ]
+            yield _not_done(answered, done)
 
     @torch.inference_mode()
     def _encode(self, group: Group) -> dict[str, list[torch.Tensor]]:
@@ -150,6 +161,8 @@ class Predictor:
                 finish_reason=answer.finish_reason,
                 truncated=prompt.truncated,
             )
+            if math.isfinite(answer.log_probability)
+            else _failure(prompt.request, NOT_FINITE)
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
 
@@ -162,6 +175,15 @@ class Predictor:
         except ValueError as error:  # the answer stands, what it could be compared with does not
             logger.warning("Row %d gets no neighbours: %s", request.item.row, error)
             return ()
+
+
+def _left(requests: Iterable[Request], done: Done) -> bool:
+    """Returns whether one of some requests is not done."""
+    return any((request.item.row, request.number) not in done for request in requests)
+
+
+def _not_done(answered: Sequence[Answered], done: Done) -> list[Answered]:
+    return [one for one in answered if _left([one[0]], done)]
 
 
 def _named(request: Request) -> Prediction:
