@@ -423,6 +423,7 @@ BAD_CALLS = {
     "nothing": ({}, ValueError, "Nothing to process"),
     "an empty text": ({"text": ""}, ValueError, "text 0 is empty"),
     "an empty text among others": ({"text": ["Hi", " \n"]}, ValueError, "text 1 is empty"),
+    "half a character": ({"text": ["Hi", "a\udcff"]}, ValueError, "text 1 has '\\udcff' at index 1, which is half a"),
     "no texts": ({"text": []}, ValueError, "text is to be a string or a list of strings, but is []"),
     "a number": ({"text": 5}, ValueError, "but is 5"),
     "a text that is None": ({"text": ["Hi", None]}, ValueError, "a list of strings, but is ['Hi', None]"),
@@ -526,6 +527,11 @@ BAD_CONVERSATIONS = {
     ),
     "a typed placeholder in a string": ([{"role": "user", "content": "a <proteinHere>"}], {}, "has <proteinHere>"),
     "a reserved character": ([user("a\ufdd0b")], {}, "reserved character U+FDD0"),
+    "half a character": (
+        [user("a\ud83d b")],
+        {},
+        "Message 0 of conversation 0 has a text block that has '\\ud83d' at index 1, which is half a character.",
+    ),
     "an item of the assistant": (
         [user("Hi"), {"role": "assistant", "content": [molecule()]}],
         {},

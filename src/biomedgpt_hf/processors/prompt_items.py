@@ -11,6 +11,7 @@ of a data set do; keys whose value is None count as absent. Inline items and a c
 error, since nothing says which comes first.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -146,6 +147,15 @@ def _check_text(text: Any, where: str, modalities: Mapping[str, str]) -> None:
             )
     if SEGMENT_BREAK in text:
         raise ValueError(f"{where} has the reserved character U+FDD0 in its text. Take it out.")
+    _check_characters(text, f"{where} has a text block that")
+
+
+def _check_characters(text: str, where: str) -> None:
+    """Refuse what no encoding can write, as Python makes it of bytes that are no UTF-8."""
+    if half := re.search(r"[\ud800-\udfff]", text):
+        raise ValueError(
+            f"{where} has {half[0]!r} at index {half.start()}, which is half a character. Was it read as UTF-8?"
+        )
 
 
 def items_of(conversations: Sequence[Conversation], column: Any, placeholder: Placeholder) -> list[list[Any]]:
@@ -183,6 +193,7 @@ def read_texts(texts: Any, name: str, expected: int | None = None) -> list[str]:
     for position, one in enumerate(read):
         if not one.strip():
             raise ValueError(f"{name} {position} is empty.")
+        _check_characters(one, f"{name} {position}")
     if expected is not None and len(read) != expected:
         raise ValueError(f"{name} has {len(read)} entries for {expected} texts. Pass one for each.")
     return list(read)

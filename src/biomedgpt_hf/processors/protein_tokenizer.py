@@ -207,7 +207,10 @@ def _longest(value: str, position: int | None, residues: int, around: int, max_l
         f"({max_length - around:,} residues)"
     )
     if not truncation:
-        remedy = 'Pass a domain of it, or protein_kwargs={"truncation": True} to cut its end off.'
+        remedy = (
+            'Pass a domain of it, or have its end cut off: protein_kwargs={"truncation": True} does it in the '
+            'processor, long_proteins="crop" in predict and embed.'
+        )
         raise InvalidProteinError(value, position, f"{excess}. {remedy}")
     warnings.warn(f"{_name(position)} was cut: {excess}.", stacklevel=3)
     return max_length - around

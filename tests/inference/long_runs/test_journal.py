@@ -102,3 +102,13 @@ def test_a_kill_while_the_folder_is_removed_leaves_no_results_without_what_they_
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
     journal.remove()
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_journal_may_be_closed_while_its_results_are_read(tmp_path):
+    journal = Journal(tmp_path, FACTS)
+    journal.add([(1, 0, b"one"), (2, 0, b"two")])
+    results = journal.results()
+    assert next(results) == (1, 0, b"one")
+    journal.close()
+    results.close()

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from biomedgpt_hf.data.item_files import Columns
 from biomedgpt_hf.inference.long_runs.journal import Journal
 from biomedgpt_hf.inference.prediction import in_memory
 from biomedgpt_hf.inference.prediction.files import predict_files
@@ -23,6 +24,15 @@ def test_what_stands_in_the_way_is_told_before_anything_is_loaded(tmp_path, monk
     with pytest.raises(ValueError, match="out.txt should end in"):
         predict_files(tmp_path / "in.smi", tmp_path / "out.txt", "What is it?")
     assert (tmp_path / "out.jsonl").read_text() == "mine"
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_a_question_that_no_encoding_can_write_costs_its_row_only(tmp_path, suffix):
+    rows = [{"smiles": "CCO", "q": "What \udcff is it?"}, {"smiles": "CCO", "q": "What is it?"}]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    manifest = predict_files(tmp_path / "in.jsonl", tmp_path / f"out{suffix}", columns=Columns(question="q"), **SHORT)
+    assert (manifest["answered"], manifest["errors"]) == (1, 1)
+    assert "'\\udcff' at index 5" in manifest["first_error"]
 
 
 @pytest.mark.parametrize("num_beams", [1, 2])

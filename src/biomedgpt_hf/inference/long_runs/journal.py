@@ -156,7 +156,8 @@ class Journal:
 def _read(base: Base, query: str, parameters: tuple[int, ...] = ()) -> Iterator[Any]:
     path, connection = base
     with _errors(path):
-        yield from connection.execute(query, parameters)
+        for found in connection.execute(query, parameters):  # noqa: UP028 - that would close the cursor after its base
+            yield found
 
 
 def _pages(base: Base) -> Iterator[Result]:

@@ -54,7 +54,7 @@ def to_bytes(prediction: Prediction) -> bytes:
         row["neighbours"] = [
             {**neighbour._asdict(), "texts": [text._asdict() for text in neighbour.texts]} for neighbour in neighbours
         ]
-    return json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def write_predictions(path: Path, suffix: str, rows: Iterable[bytes], with_neighbours: bool) -> dict[str, Any]:
