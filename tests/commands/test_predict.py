@@ -21,6 +21,7 @@ from biomedgpt_hf.data.neighbours import build_index
 from biomedgpt_hf.inference.long_runs import journal
 from biomedgpt_hf.inference.prediction.in_memory import predict
 from biomedgpt_hf.inference.prediction.predictor import Predictor
+from biomedgpt_hf.mini import DEMONSTRATION
 
 SMILES = ["CCO", "CC(=O)OC1=CC=CC=C1C(=O)O", "CN(C)(C)(C)C", "CCO", "[Na+].[Cl-]", "CCCCCCCCCC(=O)O", "C1=CC=CC=C1"]
 FIELDS = ["row", "id", "status", "error", "question", "answer", "log_probability", "finish_reason", "truncated"]
@@ -58,6 +59,7 @@ def test_each_row_gets_its_answers_in_order_with_every_field(tmp_path, smiles_fi
     assert [row["id"] for row in rows[::2]] == ["same" if smiles == "CCO" else "n" for smiles in SMILES]
     assert [row["status"] for row in rows[::2]] == ["ok", "ok", "error", "ok", "ok", "ok", "ok"]
     assert "valence" in rows[4]["error"] and "row 3" in result.stderr
+    assert result.stderr.count(DEMONSTRATION) == 1
     expected = predict(["What is it?", "Why?"], molecules=SMILES, max_new_tokens=8, device="cpu")
     for row, one in zip(rows, expected, strict=True):
         assert (row["answer"], row["finish_reason"]) == (one.answer, one.finish_reason)

@@ -73,7 +73,7 @@ def test_a_checkpoint_that_changed_is_told(folder, tmp_path):
     checkpoint = shutil.copytree(mini_checkpoint(), tmp_path / "checkpoint")
     index = index_of(folder, tmp_path, ".parquet", checkpoint=checkpoint)
     (checkpoint / "generation_config.json").write_text('{"max_new_tokens": 3}')
-    with pytest.warns(UserWarning, match="has changed, or was copied"):
+    with pytest.warns(UserWarning, match="has changed since"):
         NeighbourFinder(index, 1, device="cpu").find(proteins=[WANTED])
 
 
@@ -90,3 +90,9 @@ def test_a_protein_that_cannot_be_embedded_is_named(folder, tmp_path):
     finder = NeighbourFinder(index_of(folder, tmp_path, ".parquet"), 1, device="cpu")
     with pytest.raises(ValueError, match="Cannot read protein 1"):
         finder.find(proteins=[WANTED, "MK1"])
+
+
+def test_a_long_protein_is_cut_without_a_warning_for_each(folder, tmp_path, recwarn):
+    index = index_of(folder, tmp_path, ".parquet")
+    assert NeighbourFinder(index, 1, device="cpu", crop=True).find(proteins=[KNOWN[0] * 100])
+    assert not [warning for warning in recwarn if "was cut" in str(warning.message)]

@@ -7,6 +7,7 @@ import typer
 
 from biomedgpt_hf.commands import options
 from biomedgpt_hf.console import command, group, many
+from biomedgpt_hf.mini import DEMONSTRATION
 
 commands = group("Many questions.")
 
@@ -67,7 +68,9 @@ def predict(
 
 
 def show_counts(manifest: dict[str, Any], output: Path) -> None:
-    """Print how many answers there are, and warn of those that are missing."""
+    """Print how many answers there are, and warn of those that are missing or made up."""
+    if manifest["checkpoint"] == "mini":
+        typer.echo(f"Warning: {DEMONSTRATION}", err=True)
     if manifest["errors"]:
         typer.echo(
             f"Warning: {manifest['errors']:,} have status error, the first in {manifest['first_error']}", err=True

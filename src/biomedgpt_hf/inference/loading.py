@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import AutoModelForMultimodalLM, AutoProcessor
 
 from ..checkpoints import find_config
-from ..device import best_device
+from ..device import best_device, check_device
 from ..mini import mini_checkpoint
 
 LONG_PROTEINS = ("report", "crop")  # what becomes of proteins beyond the encoder's limit
+ROWS_IN_DIGEST = 4  # of each tensor
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -34,10 +36,12 @@ def load(
 
     Raises:
         OSError: if there is no such checkpoint.
-        ValueError: if the model and the processor do not fit together, or there is no such dtype.
+        ValueError: if the model and the processor do not fit together, or there is no such dtype or device.
     """
     check_choice("dtype", dtype, DTYPES)
-    return _load(str(checkpoint or mini_checkpoint()), str(device or best_device()), dtype, revision)
+    device = device or best_device()
+    check_device(device)
+    return _load(str(checkpoint or mini_checkpoint()), str(device), dtype, revision)
 
 
 @lru_cache(maxsize=1)
@@ -58,7 +62,9 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
 
 
 def identify(checkpoint: str | PathLike | None, model: Any) -> dict[str, str]:
-    """Tells one checkpoint from another without reading its weights: name, and commit (Hub) or digest (folder).
+    """Tells one checkpoint from another without reading all weights: name, and commit (Hub) or digest (folder).
+
+    The digest is of the small files and of the beginning of each tensor, so that a copy has the same.
 
     Args:
         checkpoint: as for `load`.
@@ -73,6 +79,9 @@ def identify(checkpoint: str | PathLike | None, model: Any) -> dict[str, str]:
         if file.suffix in (".json", ".jinja", ".model", ".txt"):
             digest.update(file.name.encode() + file.read_bytes())
         elif file.suffix == ".safetensors":
-            status = file.stat()
-            digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}".encode())
+            with safe_open(file, "pt") as tensors:
+                for tensor in sorted(tensors.keys()):
+                    values = tensors.get_slice(tensor)
+                    sample = values[:ROWS_IN_DIGEST] if values.get_shape() else tensors.get_tensor(tensor)
+                    digest.update(tensor.encode() + sample.flatten().view(torch.uint8).numpy().tobytes())
     return {"checkpoint": name, "digest": digest.hexdigest()}

@@ -77,10 +77,12 @@ class NeighbourFinder:
 
     def embed(self, proteins: Sequence[str]) -> np.ndarray:
         """Returns embeddings of proteins by the checkpoint of the index, float16 [number of proteins, D]."""
-        prepared = [self._embedder.prepare(protein, position) for position, protein in enumerate(proteins)]
-        embeddings = np.empty((len(prepared), self._embedder.width), np.float16)
-        for batch in self._embedder.batches([one.length for one in prepared]):
-            for place, embedding in zip(batch, self._embedder.embed([prepared[one] for one in batch]), strict=True):
+        embedder = self._embedder
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of what is cut: the answer tells
+            prepared = [embedder.prepare(protein, position) for position, protein in enumerate(proteins)]
+        embeddings = np.empty((len(prepared), embedder.width), np.float16)
+        for batch in embedder.batches([one.length for one in prepared]):
+            for place, embedding in zip(batch, embedder.embed([prepared[one] for one in batch]), strict=True):
                 if isinstance(embedding, EmbeddingError):
                     raise EmbeddingError(embedding.reason, f"Cannot embed protein {place}. {embedding}")
                 embeddings[place] = embedding
@@ -100,8 +102,8 @@ class NeighbourFinder:
         model, processor = load(name, self._device, made_by.get("dtype", "auto"), revision)
         if "digest" in made_by and identify(name, model).get("digest") != made_by["digest"]:
             warnings.warn(
-                f"The checkpoint {made_by['checkpoint']} has changed, or was copied, since {self.index.folder} was "
-                "made from its embeddings: where its weights are others, similarities mean nothing.",
+                f"The checkpoint {made_by['checkpoint']} has changed since {self.index.folder} was made from its "
+                "embeddings: where its weights are others, similarities mean nothing.",
                 stacklevel=2,
             )
         return Embedder(model, processor, "protein", features=made_by.get("features", "encoder"), crop=self._crop)

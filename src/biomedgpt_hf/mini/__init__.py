@@ -7,8 +7,8 @@ from os import PathLike
 from pathlib import Path
 
 DEMONSTRATION = (
-    "This answer comes from the embedded mini checkpoint, a demonstration of three million parameters. Its sentences "
-    "look like database entries, but most of what they claim is wrong, and on proteins it has not been shown to have "
+    "Answers come from the embedded mini checkpoint, a demonstration of three million parameters. Its sentences look "
+    "like database entries, but most of what they claim is wrong, and on proteins it has not been shown to have "
     "learned anything. Do not rely on them."
 )
 FOLDER = Path(__file__).resolve().parent

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 
 import pytest
 from datasets import load_dataset
@@ -382,3 +383,12 @@ def test_the_set_knows_its_sources_options_and_splits(build, source):
     assert manifest["options"] == {"kind": "x", "seed": 0}
     assert manifest["sources"][0]["file"] == source.name and len(manifest["sources"][0]["sha256"]) == 64
     assert list(manifest["counts"]["rows_by_split"]) == list(SPLITS)
+
+
+def test_nothing_is_written_where_a_package_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ImportError, match=r"pip install 'biomedgpt-hf\[data\]'"):
+        build_set(
+            output=tmp_path / "set", about=ABOUT, sources=[], read=lambda _: iter(()), parse=parse, settings=QUIET
+        )
+    assert not list(tmp_path.iterdir())

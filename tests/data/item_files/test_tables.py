@@ -74,6 +74,12 @@ def test_a_table_without_items_is_an_error(tmp_path, text):
         rows(tmp_path, text)
 
 
+@pytest.mark.parametrize("header", ["smiles", "sequence", "id,smiles"])
+def test_a_table_of_a_header_only_is_told_to_hold_nothing(tmp_path, header):
+    with pytest.raises(SourceError, match="holds no molecule, protein or row"):
+        rows(tmp_path, f"{header}\n")
+
+
 @pytest.mark.parametrize("columns", [GUESSED, Columns(("smiles",))])
 def test_json_that_is_spread_over_lines_is_told_what_to_do(tmp_path, columns):
     with pytest.raises(SourceError, match="has no columns. In JSON, each object is to stand on one line"):

@@ -124,11 +124,12 @@ def build_set(
     if finished := _finished(output, building, facts):
         return finished
     require_free(output)
+    schema_of_rows = schema.features().arrow_schema  # before anything is written: it may need one more package
     staging = Staging(building, fingerprint([schema.FIELDS, facts]))
     done = False  # with the folder beside the output: nothing in it will be wanted again
     try:
         _tell_start(staging, output)
-        _stage(staging, read(building), parse, settings, allowed)
+        _stage(staging, read(building), parse, settings, allowed, schema_of_rows)
         with _open_clusters(settings, building) as clusters:
             choose_split = SplitChooser(staging, settings.seed, clusters)
             staging.assign(choose_split)
@@ -181,13 +182,13 @@ def _stage(
     parse: Callable[[Record], Example],
     settings: BuildSettings,
     allowed: tuple[float, float],
+    schema_of_rows: pa.Schema,
 ) -> None:
     """Parse and commit the records that an earlier run has not."""
     # Not before: it reads whatever the builders read, and they import this module.
     from biomedgpt_hf.data.building.exclusions import excluded_keys
 
     excluded = excluded_keys(settings.exclude, processes=settings.processes)
-    schema_of_rows = schema.features().arrow_schema
     remaining = islice(records, staging.records, None)
     silent = None if settings.progress else True
     with tqdm(desc="records", initial=staging.records, unit="", unit_scale=True, disable=silent) as bar:

@@ -75,6 +75,8 @@ def recognise(path: Path, *, is_table: bool = False) -> Kind:
         return Kind.TABLE
     if structure_place(head)[0] is not None or is_named_so(path):
         return Kind.SMILES
+    if len(filled) == 1 and structure_column(header_cells(first)) is not None:
+        return Kind.TABLE  # of one column and no rows
     raise SourceError(path, 1, "unknown format", f"begins with {filled[0][:60]!r}, which is no item. {EXPECTED}")
 
 

@@ -56,7 +56,7 @@ class EmbeddingSettings:
         if self.batch_tokens < 1:
             raise ValueError(f"batch_tokens is {self.batch_tokens}: it should be at least 1.")
 
-    def load(self, device: torch.device | None = None) -> tuple[Any, Any]:
+    def load(self, device: str | torch.device | None = None) -> tuple[Any, Any]:
         """Loads the checkpoint's model and processor."""
         return load(self.checkpoint, device or self.device, self.dtype, self.revision)
 

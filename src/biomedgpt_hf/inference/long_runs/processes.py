@@ -19,12 +19,10 @@ def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
-def own_device(device: str | torch.device | None = None) -> torch.device:
+def own_device(device: str | torch.device | None = None) -> str:
     """The device of this process: the given one, or the first kind that is there, and of several the process's own."""
-    chosen = torch.device(device) if device else best_device()
-    if chosen.type == "cuda" and chosen.index is None and world_size() > 1:
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-    return chosen
+    chosen = str(device or best_device())
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if chosen == "cuda" and world_size() > 1 else chosen
 
 
 def wait_for_all() -> None:

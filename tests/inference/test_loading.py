@@ -1,0 +1,59 @@
+"""What tells one checkpoint from another."""
+
+import json
+import os
+import shutil
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from biomedgpt_hf import mini_checkpoint
+from biomedgpt_hf.inference.loading import identify
+
+
+@pytest.fixture
+def copied(tmp_path):
+    folder = tmp_path / "copied"
+    shutil.copytree(mini_checkpoint(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def digest(folder):
+    return identify(folder, None)["digest"]
+
+
+def test_a_copy_is_the_same_checkpoint(copied):
+    file = copied / "model.safetensors"
+    os.utime(file, (time.time(), 0))
+    assert digest(copied) == identify(None, None)["digest"] == digest(mini_checkpoint())
+
+
+def test_other_weights_of_the_same_shapes_are_another_checkpoint(copied):
+    before = digest(copied)
+    file = copied / "model.safetensors"
+    tensors = load_file(file)
+    seen = {before}
+    for name in list(tensors)[:: len(tensors) // 8]:
+        changed = tensors[name] + 1 if tensors[name].is_floating_point() else ~tensors[name]
+        save_file({**tensors, name: changed.to(tensors[name].dtype)}, file, metadata={"format": "pt"})
+        seen.add(digest(copied))
+    assert len(seen) > 8
+
+
+def test_scalars_and_empty_tensors_count_too(copied):
+    file = copied / "model.safetensors"
+    tensors = load_file(file)
+    digests = set()
+    for scalar in (1, 2):
+        save_file({**tensors, "scalar": torch.tensor(scalar), "empty": torch.empty(0, 3)}, file)
+        digests.add(digest(copied))
+    assert len(digests) == 2
+
+
+def test_another_configuration_is_another_checkpoint(copied):
+    before = digest(copied)
+    path = copied / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "molecule_features": "ogb"}))
+    assert digest(copied) != before
