@@ -365,6 +365,7 @@ data_collator = lambda rows: {"rows": torch.tensor(rows)}
 LengthBatchTrainer(model, arguments, train_dataset=Rows(), data_collator=data_collator).train()
 with open(f"{sys.argv[2]}/{arguments.process_index}.json", "w") as file:
     json.dump(model.seen, file)
+torch.distributed.destroy_process_group()  # gloo's threads may abort a process that ends without it
 """
 
 
