@@ -7,7 +7,6 @@ import typer
 
 from biomedgpt_hf.commands import options
 from biomedgpt_hf.console import command, group, many
-from biomedgpt_hf.mini import DEMONSTRATION
 
 commands = group("Many questions.")
 
@@ -69,6 +68,8 @@ def predict(
 
 def show_counts(manifest: dict[str, Any], output: Path) -> None:
     """Print how many answers there are, and warn of those that are missing or made up."""
+    from biomedgpt_hf.mini import DEMONSTRATION
+
     if manifest["checkpoint"] == "mini":
         typer.echo(f"Warning: {DEMONSTRATION}", err=True)
     if manifest["errors"]:

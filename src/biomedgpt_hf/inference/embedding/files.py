@@ -1,4 +1,4 @@
-"""Embeddings of all molecules or proteins of files; `long_run` says how."""
+"""Embeddings of all molecules or proteins of files; `long_runs` says how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions about every row of files; `long_run` says how."""
+"""Questions about every row of files; `long_runs` says how."""
 
 from __future__ import annotations
 
