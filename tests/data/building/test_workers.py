@@ -2,7 +2,10 @@
 
 import operator
 import os
+import subprocess
+import sys
 from functools import partial
+from multiprocessing.context import SpawnProcess
 
 import pytest
 
@@ -47,3 +50,43 @@ def test_no_items_give_no_results(processes):
 def test_a_process_that_dies_is_told():
     with pytest.raises(OSError, match="fewer --processes"):
         list(map_in_order(os._exit, [3] * 20, 2))
+
+
+HANGS = """
+import multiprocessing, time
+from multiprocessing.context import SpawnProcess
+from biomedgpt_hf.data.building.workers import map_in_order
+
+start, started = SpawnProcess.start, []
+
+def start_while_the_first_dies(process):
+    start(process)
+    started.append(process)
+    if len(started) == 2:
+        started[0].kill()
+        time.sleep(1)  # the pool notices, and ends the workers that it knows
+
+if __name__ == "__main__":
+    SpawnProcess.start = start_while_the_first_dies
+    try:
+        list(map_in_order(bytes, [1_000_000] * 50, 2))  # results that fill the pipe which nobody reads any more
+    except OSError as error:
+        print(error)
+"""
+
+
+@pytest.mark.fault
+def test_a_process_that_dies_while_another_is_started_is_told_and_leaves_nobody_to_wait_for(tmp_path):
+    (tmp_path / "script.py").write_text(HANGS)
+    run = subprocess.run([sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True, timeout=60)
+    assert "A worker process was killed" in run.stdout and run.returncode == 0
+
+
+@pytest.mark.parametrize("error", [OSError("handle is closed"), ValueError("bad value(s) in fds_to_keep")])
+def test_a_process_that_cannot_be_started_is_told(monkeypatch, error):
+    def fail(_process):
+        raise error
+
+    monkeypatch.setattr(SpawnProcess, "start", fail)
+    with pytest.raises(OSError, match="could not be started"):
+        list(map_in_order(int, ["1"] * 20, 2))

@@ -32,7 +32,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], proc
         processes: how many; 1 works in this one, as do more where the items are too few to be worth starting them.
 
     Raises:
-        OSError: a worker process died.
+        OSError: a worker process died, or could not be started.
     """
     items = iter(items)
     first = list(islice(items, IN_FLIGHT * processes)) if processes > 1 else []
@@ -40,24 +40,40 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], proc
         yield from map(function, chain(first, items))
         return
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(function,)) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in chain(first, items):
-                with _interrupts_held():
-                    waiting.append(pool.submit(_call, item))
+                waiting.append(_submit(pool, item))
                 if len(waiting) >= IN_FLIGHT * processes:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
+            # The pool does not end a worker that was started while it noticed the death, and would wait for it.
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()
             raise OSError(
-                "A worker process was killed, perhaps for want of memory. "
+                "A worker process was killed or could not be started, perhaps for want of memory. "
                 "Run the same command again, with fewer --processes if memory was short."
             ) from error
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _submit(pool: ProcessPoolExecutor, item: Any) -> Future[Any]:
+    """Send an item to a pool, which may start a worker for it; that fails in several ways where another has just died.
+
+    Raises:
+        BrokenProcessPool: a worker died, or could not be started.
+    """
+    try:
+        with _interrupts_held():
+            return pool.submit(_call, item)
+    except (OSError, ValueError) as error:
+        raise BrokenProcessPool(str(error)) from error
 
 
 @contextmanager
