@@ -18,10 +18,11 @@ MAY_IMPORT = {
     "console": set(),
     "device": set(),
     "environment": {"device"},
+    "folders": set(),
     "mini": set(),
-    "data": {"processors"},
+    "data": {"processors", "folders"},
     "assembly": {"checkpoints", "modeling", "processors"},
-    "conversion": {"__init__", "modeling", "processors", "data"},
+    "conversion": {"__init__", "modeling", "processors", "folders"},
     "inference": {"checkpoints", "modeling", "processors", "data", "device", "mini"},
 }
 FREE = ("__init__", "cli", "commands")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import EsmConfig, GenerationConfig, LlamaConfig
 
+from ..folders import staged_folder
 from ..modeling.configuration_biomedgpt import BioMedGPTConfig
 from ..modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
 from ..processors.processing_biomedgpt import BioMedGPTProcessor
@@ -25,7 +26,7 @@ from .errors import ConversionError
 from .fair_esm import rotary_tensor
 from .graphmvp import infer_gin_config, original_gin_key
 from .placing import need, place_tensors
-from .writing import ConversionReport, NewTensor, make_report, resolve_dtype, save_around, staged_folder, write_weights
+from .writing import ConversionReport, NewTensor, make_report, resolve_dtype, save_around, write_weights
 
 EMBEDDINGS, HEAD = "model.language_model.embed_tokens.weight", "lm_head.weight"
 PROTEIN_FREQUENCIES = "model.protein_encoder.rotary_embeddings.inv_freq"

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from transformers import EsmConfig, EsmForMaskedLM
 
+from ..folders import staged_folder
 from ..processors.protein_tokenizer import ESM2_VOCABULARY, build_protein_tokenizer
 from .checkpoint import Checkpoint, StoredTensor, open_checkpoint
 from .errors import ConversionError
 from .placing import check_rotary, count_layers, need, place_tensors, rotary_frequencies
-from .writing import ConversionReport, NewTensor, make_report, resolve_dtype, save_around, staged_folder, write_weights
+from .writing import ConversionReport, NewTensor, make_report, resolve_dtype, save_around, write_weights
 
 PREFIXES = ("encoder.sentence_encoder.", "encoder.")
 # Parts of a key, in transformers' and in fair-esm's words.

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import torch
 
+from ..folders import staged_folder
 from ..modeling.configuration_biomedgpt import GINConfig
 from ..modeling.modeling_gin import GINModel
 from .checkpoint import Checkpoint, open_checkpoint
 from .errors import ConversionError
 from .placing import count_layers, place_tensors
-from .writing import ConversionReport, NewTensor, make_report, resolve_dtype, save_around, staged_folder, write_weights
+from .writing import ConversionReport, NewTensor, make_report, resolve_dtype, save_around, write_weights
 
 FIRST_KEY = "x_embedding1.weight"
 # Networks of pretrain-gnns (Hu et al., 2020) that share the GIN's embeddings, by a tensor that only they have.

@@ -9,10 +9,11 @@ import torch
 from huggingface_hub import snapshot_download
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedConfig
 
+from ..folders import staged_folder
 from .checkpoint import Checkpoint, open_checkpoint
 from .errors import ConversionError
 from .placing import place_tensors
-from .writing import ConversionReport, NewTensor, count_elements, make_report, staged_folder, write_weights
+from .writing import ConversionReport, NewTensor, count_elements, make_report, write_weights
 
 BODY, HEAD = "model.language_model.", "lm_head.weight"
 OTHER_PARTS = r"model\.(molecule|protein)_(encoder|projector)\..*"

@@ -5,9 +5,7 @@ import os
 import re
 import shutil
 import struct
-import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -99,28 +97,6 @@ class NewTensor:
 
 def _finite(values: torch.Tensor) -> bool:
     return not values.dtype.is_floating_point or bool(torch.isfinite(values).all())
-
-
-@contextmanager
-def staged_folder(output: str | Path) -> Iterator[Path]:
-    """A hidden folder beside `output` that takes its name when all went well, and is removed otherwise.
-
-    Raises:
-        FileExistsError: if `output` exists and is not an empty folder.
-    """
-    output = Path(output).absolute()
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise FileExistsError(f"{output} exists and is not empty: choose another folder, or remove it.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    folder = output.parent / f".{output.name}.partial-{uuid.uuid4().hex[:8]}"
-    folder.mkdir()
-    try:
-        yield folder
-        if output.exists():
-            output.rmdir()
-        folder.rename(output)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_weights(folder: Path, tensors: Sequence[NewTensor], max_shard_size: int | str = "5GB") -> None:

@@ -189,7 +189,7 @@ def describe_source(path: Path, role: str = "rows") -> dict[str, Any]:
     """
     path = Path(path)
     files = sorted(path.glob("data/*.parquet")) or [existing_file(path)]
-    digests = [_sha256(file) for file in files]
+    digests = [sha256_of(file) for file in files]
     status = [file.stat() for file in files]
     modified = datetime.fromtimestamp(max(entry.st_mtime for entry in status), UTC)
     return {
@@ -202,6 +202,7 @@ def describe_source(path: Path, role: str = "rows") -> dict[str, Any]:
     }
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the checksum of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

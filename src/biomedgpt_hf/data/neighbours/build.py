@@ -26,8 +26,9 @@ from biomedgpt_hf.data.building.workers import map_in_order
 from biomedgpt_hf.data.building.writer import require_free
 from biomedgpt_hf.data.neighbours import molecules, proteins
 from biomedgpt_hf.data.neighbours.embeddings import embedding_tensors, measure
-from biomedgpt_hf.data.neighbours.folder import ITEMS, TENSORS, new_folder, write_items, write_manifest
+from biomedgpt_hf.data.neighbours.folder import ITEMS, TENSORS, write_items, write_manifest
 from biomedgpt_hf.data.neighbours.known_items import KnownItem, gather, read_rows, set_files
+from biomedgpt_hf.folders import staged_folder
 
 CHUNK = 200  # molecules that are described at once by a worker
 TOOLS = ("biomedgpt-hf", "numpy", "pyarrow", "rdkit", "safetensors", "scipy")
@@ -118,7 +119,7 @@ def build_index(
 
 def _write(output: Path, parts: Mapping[str, Part], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write an index and return its manifest."""
-    with new_folder(output) as folder:
+    with staged_folder(output) as folder:
         write_items(folder / ITEMS, [one for part in parts.values() for one in part.items])
         for modality, part in parts.items():
             if part.items:

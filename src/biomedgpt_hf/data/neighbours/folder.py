@@ -8,10 +8,7 @@ INDEX/proteins.safetensors    what proteins are compared by, see `proteins` or `
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -21,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from biomedgpt_hf.data.building.sources import sha256_of
 from biomedgpt_hf.data.neighbours.known_items import KnownItem, Text
 
 FORMAT, VERSION = "biomedgpt_hf nearest known items", 1
@@ -47,21 +45,6 @@ class NeighbourIndexError(ValueError):
         self.path = path
 
 
-@contextmanager
-def new_folder(output: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `output` that gets its name if all goes well, and is removed otherwise."""
-    partial = output.with_name(f".{output.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        if output.exists():
-            output.rmdir()
-        partial.rename(output)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def write_items(path: Path, items: Sequence[KnownItem]) -> None:
     """Write the items in their order."""
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as file:
@@ -83,7 +66,7 @@ def _to_row(known: KnownItem) -> dict[str, Any]:
 
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write `index.json` with the size and checksum of each file that stands beside it; return what it holds."""
-    files = {path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in sorted(folder.iterdir())}
+    files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in sorted(folder.iterdir())}
     manifest = {"format": FORMAT, "version": VERSION, **facts, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return manifest
@@ -111,7 +94,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         found = manifest.get("version")
         raise NeighbourIndexError(folder, f"is an index of version {found}, and {VERSION} is known. Build it again.")
     _check_files(folder, manifest)
-    return {**manifest, "sha256": _sha256(path)}
+    return {**manifest, "sha256": sha256_of(path)}
 
 
 def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -168,8 +151,3 @@ class ItemFile:
         except (pa.ArrowException, OSError, IndexError) as error:
             reason = " ".join(str(error).split())
             raise NeighbourIndexError(self._path, f"cannot be read ({reason}). Build the index again.") from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,14 +21,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..long_runs.journal import Result
+
 SUFFIXES = (".parquet", ".safetensors")
 BYTES = 2  # of a float16
 ROWS_PER_GROUP, BYTES_PER_GROUP = 1_000, 2**26
 LARGEST_HEADER = 100_000_000  # bytes that readers of safetensors accept
 HEADER_FRAME = 65_536  # bytes that its other entries take at most
 MOST_FAILURES = 1_000  # that the manifest lists; it counts them all
-
-Result = tuple[int, int, bytes]  # row, number, payload
 
 
 class Embedded(NamedTuple):

@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import islice
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 LARGEST_WINDOW, SMALLEST_WINDOW = 1024, 32  # rows that are sorted by length together
 TOOLS = ("biomedgpt-hf", "torch", "transformers", "rdkit")
 
-Done = set[tuple[int, int]]  # (row, number)
+Done = AbstractSet[tuple[int, int]]  # (row, number)
 Work = Callable[[Sequence[Item], Done], Iterator[list[Result]]]
 Write = Callable[[Path, Iterator[Result]], dict[str, Any]]
 

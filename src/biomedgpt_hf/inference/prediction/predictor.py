@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +12,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from ...data.neighbours import Neighbour
 from ..answering import generate_answers
+from ..long_runs.run import Done
 from ..neighbours import NeighbourFinder
 from .requests import Group, Preparer, Prompt, Request, RequestError, cut_group, group_prompts
 
@@ -50,7 +50,6 @@ class Prediction(NamedTuple):
 
 
 Answered = tuple[Request, Prediction]
-Done = AbstractSet[tuple[int, int]]  # row, and number of the question
 
 
 class Predictor:
