@@ -1,11 +1,16 @@
-"""A new checkpoint out of parts that know nothing of each other."""
+"""A new checkpoint out of parts that know nothing of each other, and one with another language model in it."""
+
+import json
+import shutil
 
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
+    AutoModelForCausalLM,
     AutoModelForMultimodalLM,
     AutoProcessor,
+    AutoTokenizer,
     BertConfig,
     BertModel,
     EsmConfig,
@@ -15,8 +20,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from biomedgpt_hf import BioMedGPTForConditionalGeneration, GINConfig, GINModel
-from biomedgpt_hf.assembly import assemble
+from biomedgpt_hf import BioMedGPTForConditionalGeneration, BioMedGPTProcessor, GINConfig, GINModel, mini_checkpoint
+from biomedgpt_hf.assembly import assemble, exchange_language_model
+from biomedgpt_hf.conversion import export_language_model
 from biomedgpt_hf.processors.protein_tokenizer import build_protein_tokenizer
 
 SIZES = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -83,3 +89,113 @@ def test_a_folder_in_use_is_left_alone(parts, tmp_path):
     with pytest.raises(FileExistsError, match="already exists"):
         assemble(str(parts / "llama"), str(parts / "esm"), "random", tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["kept.txt"]
+
+
+@pytest.fixture(scope="module")
+def taken_out(tmp_path_factory):
+    """The demonstration's language model, alone."""
+    folder = tmp_path_factory.mktemp("exported") / "language-model"
+    export_language_model(mini_checkpoint(), folder)
+    return folder
+
+
+@torch.no_grad()
+def logits(checkpoint, text="<moleculeHere> and <proteinHere>: what is it?", **items):
+    model = AutoModelForMultimodalLM.from_pretrained(checkpoint).eval()
+    batch = BioMedGPTProcessor.from_pretrained(checkpoint)(text, return_tensors="pt", **items)
+    return model(**batch).logits
+
+
+BOTH = {"molecules": ["CCO"], "proteins": ["MKT"]}
+
+
+def test_a_language_model_that_was_taken_out_and_put_back_changes_nothing(taken_out, tmp_path):
+    exchange_language_model(str(mini_checkpoint()), str(taken_out), tmp_path / "back")
+    assert torch.equal(logits(tmp_path / "back", **BOTH), logits(mini_checkpoint(), **BOTH))
+    before, after = (
+        BioMedGPTForConditionalGeneration.from_pretrained(c) for c in (mini_checkpoint(), tmp_path / "back")
+    )
+    assert after.config.training == before.config.training
+    for (name, old), (same, new) in zip(before.state_dict().items(), after.state_dict().items(), strict=True):
+        assert name == same and torch.equal(old, new), name
+
+
+def test_a_head_of_its_own_comes_back_as_well(parts, tmp_path):
+    assemble(str(parts / "llama"), str(parts / "esm"), "random", tmp_path / "whole")
+    export_language_model(tmp_path / "whole", tmp_path / "lm")
+    exchange_language_model(str(tmp_path / "whole"), str(tmp_path / "lm"), tmp_path / "back")
+    assert not BioMedGPTForConditionalGeneration.from_pretrained(tmp_path / "back").config.tie_word_embeddings
+    assert torch.equal(logits(tmp_path / "back", **BOTH), logits(tmp_path / "whole", **BOTH))
+
+
+def test_a_changed_language_model_speaks_through_the_same_encoders(taken_out, tmp_path):
+    changed = AutoModelForCausalLM.from_pretrained(taken_out)
+    with torch.no_grad():
+        for parameter in changed.parameters():
+            parameter += 0.05 * parameter.std() * torch.randn_like(parameter)
+    shutil.copytree(taken_out, tmp_path / "changed")
+    changed.to(torch.float32).save_pretrained(tmp_path / "changed")
+    exchange_language_model(str(mini_checkpoint()), str(tmp_path / "changed"), tmp_path / "new")
+
+    text = "The molecule is an acid."
+    ids = AutoTokenizer.from_pretrained(taken_out)(text, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        alone = changed.eval()(ids).logits
+        inside = AutoModelForMultimodalLM.from_pretrained(tmp_path / "new").eval()(input_ids=ids).logits
+    torch.testing.assert_close(inside[..., :-2], alone)
+    assert not torch.allclose(logits(tmp_path / "new", **BOTH), logits(mini_checkpoint(), **BOTH), atol=0.1)
+    before, after = (
+        BioMedGPTForConditionalGeneration.from_pretrained(c) for c in (mini_checkpoint(), tmp_path / "new")
+    )
+    ids = [before.config.molecule_token_id, before.config.protein_token_id]
+    assert torch.equal(*(model.get_input_embeddings().weight[ids] for model in (before, after)))
+    for name in ("molecule_encoder", "molecule_projector", "protein_encoder", "protein_projector"):
+        old, new = (getattr(model.model, name).state_dict() for model in (before, after))
+        assert old.keys() == new.keys() and all(torch.equal(old[key], new[key]) for key in old), name
+
+
+def with_other_width(folder):
+    config = LlamaConfig(vocab_size=4094, **SIZES)
+    LlamaForCausalLM(config).save_pretrained(folder)
+
+
+def with_more_rows(folder):
+    LlamaForCausalLM(LlamaConfig(vocab_size=4100, **SIZES | {"hidden_size": 192})).save_pretrained(folder)
+
+
+def with_other_tokens(folder):
+    content = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    vocabulary = content["model"]["vocab"]
+    first, second = sorted(vocabulary, key=vocabulary.get)[300:302]
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+    (folder / "tokenizer.json").write_text(json.dumps(content), "utf-8")
+
+
+def with_adapters_alone(folder):
+    (folder / "adapter_config.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (with_other_width, "is 16 wide, but the projectors of .* make rows of 192"),
+        (with_more_rows, "has 4100 rows of embeddings, but .* has 4096"),
+        (with_other_tokens, "has other tokens than the checkpoint: .* is 30[01] there and 30[01] here"),
+        (with_adapters_alone, "holds adapters and no whole language model: merge"),
+    ],
+)
+def test_a_language_model_that_does_not_fit_is_refused_by_name(taken_out, tmp_path, change, said):
+    other = tmp_path / "other"
+    shutil.copytree(taken_out, other)
+    change(other)
+    with pytest.raises(ValueError, match=said) as error:
+        exchange_language_model(str(mini_checkpoint()), str(other), tmp_path / "new")
+    assert str(other) in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_checkpoint_and_language_model_are_not_taken_for_each_other(taken_out, tmp_path):
+    with pytest.raises(ValueError, match="holds a 'llama' model, not a BioMedGPT"):
+        exchange_language_model(str(taken_out), str(taken_out), tmp_path / "new")
+    with pytest.raises(ValueError, match="convert language-model"):
+        exchange_language_model(str(mini_checkpoint()), str(mini_checkpoint()), tmp_path / "new")

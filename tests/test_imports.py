@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "data": {"processors", "folders"},
     "assembly": {"checkpoints", "modeling", "processors"},
     "conversion": {"__init__", "modeling", "processors", "folders"},
+    "training": {"checkpoints", "modeling", "processors", "data", "device", "folders", "mini"},
     "inference": {"checkpoints", "modeling", "processors", "data", "device", "mini"},
 }
 FREE = ("__init__", "cli", "commands")

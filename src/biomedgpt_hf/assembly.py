@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from .checkpoints import find_config
 from .modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
 from .processors.processing_biomedgpt import BioMedGPTProcessor
@@ -36,8 +39,7 @@ def assemble(
         OSError: naming the part, if one cannot be found.
         ValueError: if the parts do not fit together.
     """
-    if output.exists() and (output.is_file() or any(output.iterdir())):
-        raise FileExistsError(f"{output} already exists: remove it or choose another folder.")
+    _check_output(output)
     if molecule_encoder != "random":
         molecule_features = getattr(find_config(molecule_encoder), "feature_set", molecule_features)
     positions = protein_positions(find_config(protein_encoder))
@@ -56,3 +58,95 @@ def assemble(
     processor.check_model(model.config)
     model.save_pretrained(output)
     processor.save_pretrained(output)
+
+
+def exchange_language_model(checkpoint: str, language_model: str, output: Path) -> None:
+    """Put another language model into a BioMedGPT: one of its width and its tokens, such as its own, trained further.
+
+    Encoders, projectors, processor and the placeholders' rows are the checkpoint's, and so is the dtype. Everything
+    else of the language model, its depth and its positions included, is the new one's.
+
+    Args:
+        checkpoint: folder or Hub id of a BioMedGPT.
+        language_model: folder or Hub id, such as `export_language_model` wrote and a training changed.
+        output: folder to write; it must not exist, or be empty.
+
+    Raises:
+        FileExistsError: if the folder holds something.
+        OSError: naming the part, if one cannot be found.
+        ValueError: if the parts do not fit together.
+    """
+    _check_output(output)
+    config, text = find_config(checkpoint), _find_language_model(language_model)
+    if config.model_type != "biomedgpt":
+        raise ValueError(
+            f"{checkpoint} holds a {config.model_type!r} model, not a BioMedGPT: give one as --checkpoint."
+        )
+    if text.hidden_size != config.text_config.hidden_size:
+        raise ValueError(
+            f"The language model {language_model} is {text.hidden_size} wide, but the projectors of {checkpoint} make "
+            f"rows of {config.text_config.hidden_size}: take one of that width, or put a new model together and align it."
+        )
+    processor = BioMedGPTProcessor.from_pretrained(checkpoint)
+    placeholders = [placeholder.token_id for placeholder in processor.placeholders]
+    _check_tokens(processor, language_model)
+    if not min(placeholders) <= text.vocab_size <= config.text_config.vocab_size:
+        raise ValueError(
+            f"The language model {language_model} has {text.vocab_size} rows of embeddings, but {checkpoint} has "
+            f"{config.text_config.vocab_size} with its two placeholders: take one with the same vocabulary."
+        )
+    whole = BioMedGPTForConditionalGeneration.from_pretrained(checkpoint)
+    model = BioMedGPTForConditionalGeneration.from_encoders(
+        AutoModelForCausalLM.from_pretrained(language_model),
+        whole.model.protein_encoder,
+        whole.model.molecule_encoder,
+        processor=processor,
+        dtype=whole.dtype,
+        training=config.training,
+    )
+    for modality in ("molecule", "protein"):
+        setattr(model.model, f"{modality}_projector", getattr(whole.model, f"{modality}_projector"))
+    with torch.no_grad():
+        for rows in ("get_input_embeddings", "get_output_embeddings"):
+            getattr(model, rows)().weight[placeholders] = getattr(whole, rows)().weight[placeholders]
+    processor.check_model(model.config)
+    model.save_pretrained(output)
+    processor.save_pretrained(output)
+
+
+def _check_output(output: Path) -> None:
+    if output.exists() and (output.is_file() or any(output.iterdir())):
+        raise FileExistsError(f"{output} already exists: remove it or choose another folder.")
+
+
+def _find_language_model(language_model: str) -> Any:
+    """The configuration of a causal language model that is there whole."""
+    if (Path(language_model) / "adapter_config.json").is_file():
+        raise ValueError(
+            f"{language_model} holds adapters and no whole language model: merge them into it first, with "
+            "PeftModel.merge_and_unload, and save the result."
+        )
+    config = find_config(language_model)
+    if config.model_type == "biomedgpt":
+        raise ValueError(
+            f"{language_model} holds a BioMedGPT: take its language model out first, with "
+            "`biomedgpt convert language-model`."
+        )
+    return config
+
+
+def _check_tokens(processor: BioMedGPTProcessor, language_model: str) -> None:
+    """Raises a ValueError unless a language model's tokenizer has the processor's tokens under the same ids."""
+    special = {processor.molecule_token, processor.protein_token}
+    ours, theirs = (
+        {token: number for token, number in tokenizer.get_vocab().items() if token not in special}
+        for tokenizer in (processor.tokenizer, AutoTokenizer.from_pretrained(language_model))
+    )
+    if ours == theirs:
+        return
+    token = min(token for token in ours.keys() | theirs.keys() if ours.get(token) != theirs.get(token))
+    raise ValueError(
+        f"The language model {language_model} has other tokens than the checkpoint: {token!r} is "
+        f"{theirs.get(token, 'none of them')} there and {ours.get(token, 'none of them')} here. Take one with the same "
+        "tokenizer, or put a new model together and align it."
+    )

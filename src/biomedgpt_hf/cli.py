@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from biomedgpt_hf.commands import answer, convert, data, embed, predict
+from biomedgpt_hf.commands import answer, convert, data, embed, predict, train
 from biomedgpt_hf.console import Commands, command, group
 
 app = group("Ask about molecules and proteins in plain words.", cls=Commands)
@@ -24,8 +24,8 @@ def biomedgpt(
     """Ask about molecules and proteins in plain words."""
 
 
-for part in (answer.commands, predict.commands, embed.commands, convert.commands, data.commands):
-    app.add_typer(part)
+for part in (answer, predict, embed, train, convert, data):
+    app.add_typer(part.commands)
 
 
 @command(app, "env", "env")
@@ -39,7 +39,8 @@ def env() -> None:
 
 def main() -> None:
     """Run the command line."""
-    for name in ("torchao", "torch.utils._pytree"):  # where torchao is installed, each import of it warns four times
+    # Where torchao and bitsandbytes are installed, each import of them warns of what nothing here uses.
+    for name in ("torchao", "torch.utils._pytree", "bitsandbytes.backends.cpu.ops"):
         logging.getLogger(name).setLevel(logging.ERROR)
     app(prog_name="biomedgpt")
 

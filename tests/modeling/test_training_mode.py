@@ -3,10 +3,12 @@
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from tiny_models import MOLECULE, PROTEIN, collate, make_sample, tiny_config, tiny_model
+from tiny_models import MOLECULE, PROTEIN, Sample, collate, make_sample, tiny_config, tiny_model
 from torch import nn
+from transformers.utils.generic import find_labels
 
 from biomedgpt_hf import BioMedGPTForConditionalGeneration, GINConfig
+from biomedgpt_hf.modeling import modalities_biomedgpt
 
 Gradients = dict[str, torch.Tensor]
 
@@ -65,6 +67,58 @@ def test_label_positions_alone_give_the_same_loss_and_gradients(model, training_
         assert_same((short[0] * 31 / 12, {n: g * 31 / 12 for n, g in short[1].items()}), mean, atol=1e-5)
 
 
+@pytest.mark.parametrize("skip_logits", [True, False])
+@pytest.mark.parametrize("form", ["labels", "num_items_in_batch", "shift_labels"])
+def test_losses_of_label_tokens_make_up_the_ordinary_loss(model, training_batch, form: str, skip_logits: bool):
+    labels = training_batch["labels"]
+    labels[1, -2:] = -100  # rows with other numbers of labels
+    if form == "num_items_in_batch":
+        training_batch["num_items_in_batch"] = torch.tensor(31)
+    if form == "shift_labels":
+        training_batch["shift_labels"] = nn.functional.pad(training_batch.pop("labels"), (0, 1), value=-100)[:, 1:]
+    ordinary = loss_and_gradients(model.train(), **training_batch, skip_logits=skip_logits)
+    told = {**training_batch, "skip_logits": skip_logits, "output_token_losses": True}
+    assert_same(loss_and_gradients(model, **told), ordinary, atol=1e-6)
+    output = model(**told)
+    count = int((labels[:, 1:] != -100).sum())
+    assert output.token_losses.shape == (count,) and output.token_losses.dtype == torch.float32
+    assert not output.token_losses.requires_grad
+    divisor = 31 if form == "num_items_in_batch" else count
+    torch.testing.assert_close(output.token_losses.sum() / divisor, ordinary[0])
+    assert (output.logits is None) == skip_logits
+
+
+def test_losses_of_label_tokens_come_row_by_row(model, samples):
+    together = model(**collate(samples, "right", 3), output_token_losses=True).token_losses
+    singles = [model(**collate([sample], "right", 3), output_token_losses=True).token_losses for sample in samples]
+    assert together.std() > 0.1
+    torch.testing.assert_close(together, torch.cat(singles), atol=1e-5, rtol=1e-5)
+
+
+def test_losses_of_label_tokens_are_given_on_demand_only(model, training_batch):
+    assert model(**training_batch).token_losses is None
+    assert model(**{**training_batch, "labels": None}, output_token_losses=True).token_losses is None
+
+
+def test_a_trainer_looks_for_labels_under_one_name_only(model):
+    assert find_labels(type(model)) == ["labels"]  # one more argument with that word, and it would see no labels
+
+
+@pytest.mark.parametrize("output_token_losses", [True, False])
+@pytest.mark.parametrize("skip_logits", [True, False])
+def test_a_batch_without_labels_adds_nothing_to_those_accumulated(
+    model, training_batch, skip_logits: bool, output_token_losses: bool
+):
+    training_batch["labels"] = torch.full_like(training_batch["labels"], -100)
+    options = {"skip_logits": skip_logits, "output_token_losses": output_token_losses}
+    for count in (7, torch.tensor(7)):
+        loss, gradients = loss_and_gradients(model.train(), **training_batch, num_items_in_batch=count, **options)
+        assert loss == 0
+        assert len(gradients) > 50 and all(not gradient.any() for gradient in gradients.values())
+    if output_token_losses:
+        assert model(**training_batch, num_items_in_batch=7, **options).token_losses.shape == (0,)
+
+
 def test_placeholder_rows_change_neither_loss_nor_gradients(model, training_batch):
     """The same weights in a vocabulary without the two rows."""
     loss, gradients = loss_and_gradients(model, **training_batch)
@@ -115,6 +169,39 @@ def test_different_numbers_of_proteins_leave_gradients_finite(model):
     samples = [make_sample(0, 3, 1), make_sample(0, 0, 2), make_sample(0, 1, 3)]
     _, gradients = loss_and_gradients(model.train(), **collate(samples, "right", 3))
     assert all(gradient.isfinite().all() for gradient in gradients.values())
+
+
+def test_equal_proteins_of_a_batch_are_encoded_once(model, count_encoder_calls, monkeypatch):
+    one, other = make_sample(0, 1, 2), make_sample(0, 2, 5)
+    again = Sample([9, *one.input_ids[1:]], proteins=one.proteins)  # another text about the same protein
+    batch = collate([one, other, again, make_sample(1, 0, 3)], "right", 3)
+    with count_encoder_calls(model) as calls:
+        once = loss_and_gradients(model.train(), **batch)
+        features = model.get_protein_features(batch["protein_input_ids"], batch["protein_attention_mask"])
+    assert calls["protein"] == [3, 3]
+    monkeypatch.setattr(modalities_biomedgpt, "find_copies", lambda ids, keep: None)
+    with count_encoder_calls(model) as calls:
+        each = loss_and_gradients(model, **batch)
+        expected = model.get_protein_features(batch["protein_input_ids"], batch["protein_attention_mask"])
+    assert calls["protein"] == [4, 4]
+    assert once[1]["model.protein_encoder.encoder.layer.0.attention.self.query.weight"].abs().max() > 1e-3
+    assert_same(once, each, atol=1e-6)
+    torch.testing.assert_close(features.last_hidden_state, expected.last_hidden_state, atol=1e-6, rtol=1e-6)
+    assert features.last_hidden_state.shape[0] == 4
+    for ours, reference in zip(features.pooler_output, expected.pooler_output, strict=True):
+        torch.testing.assert_close(ours, reference, atol=1e-6, rtol=1e-6)
+
+
+def test_proteins_that_differ_in_one_residue_or_in_length_are_no_copies(model, count_encoder_calls):
+    protein = [0, 5, 6, 7, 2]
+    proteins = [protein, [0, 5, 6, 8, 2], protein[:-1], [*protein, 1], protein]  # 1 is padding, here a real token
+    samples = [Sample([3, *[PROTEIN] * len(one), 7, 8], proteins=[one]) for one in proteins]
+    batch = collate(samples)
+    with count_encoder_calls(model) as calls:
+        features = model.get_protein_features(batch["protein_input_ids"], batch["protein_attention_mask"])
+    assert calls["protein"] == [4]
+    torch.testing.assert_close(features.pooler_output[0], features.pooler_output[4])
+    assert not torch.allclose(features.pooler_output[0], features.pooler_output[1])
 
 
 @pytest.mark.parametrize("kind", ["text", "molecule", "protein", "mixed"])

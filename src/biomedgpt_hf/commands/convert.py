@@ -75,24 +75,50 @@ def show_report(report: Any) -> None:
 
 
 @command(
-    commands, "init", "init --language-model LM --protein-encoder ENCODER --molecule-encoder random --output new-model"
+    commands,
+    "init",
+    "init --language-model LM --protein-encoder ENCODER --molecule-encoder random --output new-model",
+    "init --checkpoint biomedgpt-10b --language-model fine-tuned-lm --output biomedgpt-10b-qa",
 )
 def init(
     language_model: Annotated[str, typer.Option(metavar="C", help="Folder or Hub id.")],
-    protein_encoder: Annotated[str, typer.Option(metavar="C", help="Folder or Hub id.")],
-    molecule_encoder: Annotated[str, typer.Option(metavar="C|random", help="Folder or Hub id, or a new GIN.")],
     output: Output,
-    chat_template: Annotated[str, typer.Option(metavar="paper|language-model|FILE", help="Its prompts.")] = "paper",
+    protein_encoder: Annotated[str | None, typer.Option(metavar="C", help="Folder or Hub id.")] = None,
+    molecule_encoder: Annotated[
+        str | None, typer.Option(metavar="C|random", help="Folder or Hub id, or a new GIN.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="C", help="Take everything else from this BioMedGPT, trained as it is.")
+    ] = None,
+    chat_template: Annotated[
+        str | None, typer.Option(metavar="paper|language-model|FILE", help="Its prompts; the paper's if none.")
+    ] = None,
     molecule_features: Annotated[
         str | None, typer.Option(metavar="graphmvp|ogb", help="What a new GIN reads; graphmvp if none.")
     ] = None,
     protein_feature_select: Annotated[
-        str, typer.Option(metavar="full|residues", help="With or without the rows of <cls> and <eos>.")
-    ] = "full",
+        str | None, typer.Option(metavar="full|residues", help="With or without the rows of <cls> and <eos>; with.")
+    ] = None,
 ) -> None:
-    """Put a new model together; its projectors are untrained."""
-    from biomedgpt_hf.assembly import assemble
+    """Put a new model together, with untrained projectors; or put another language model into one."""
+    from biomedgpt_hf import assembly
 
-    parts = (language_model, protein_encoder, molecule_encoder)
-    assemble(*parts, output, chat_template, molecule_features, protein_feature_select=protein_feature_select)
+    own = {
+        "--protein-encoder": protein_encoder,
+        "--molecule-encoder": molecule_encoder,
+        "--chat-template": chat_template,
+        "--molecule-features": molecule_features,
+        "--protein-feature-select": protein_feature_select,
+    }
+    if checkpoint:
+        if given := [option for option, value in own.items() if value]:
+            raise ValueError(f"{given[0]} is the checkpoint's own: leave it out, or leave out --checkpoint.")
+        assembly.exchange_language_model(checkpoint, language_model, output)
+    elif protein_encoder is None or molecule_encoder is None:
+        raise ValueError("A new model needs --protein-encoder and --molecule-encoder; or give --checkpoint.")
+    else:
+        parts = (language_model, protein_encoder, molecule_encoder)
+        select = protein_feature_select or "full"
+        template = chat_template or "paper"
+        assembly.assemble(*parts, output, template, molecule_features, protein_feature_select=select)
     typer.echo(f"Wrote {output}")

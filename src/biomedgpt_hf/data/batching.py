@@ -43,9 +43,12 @@ class LengthBatchSampler(torch.utils.data.Sampler[list[int]]):
     """Yields lists of row indices, the same for the same seed, epoch and number of processes.
 
     Every row is yielded once in an epoch, by one process, and every process yields the same number of batches; that
-    number is the same in every epoch. Batches of one step, one for each process, hold rows of similar length. The last
-    step is filled by dealing its rows out in smaller batches; rows are repeated only where it has fewer rows than there
-    are processes.
+    number is the same in every epoch. Batches of one step, one or more for each process, hold rows of similar length.
+    The last step is filled by dealing its rows out in smaller batches; rows are repeated only where it has fewer rows
+    than there are processes.
+
+    Which rows make a step depends on `batches_per_step`, not on the number of processes: a training that goes on with
+    half of them, and each accumulating the gradients of twice as many batches, sees the same rows in the same steps.
 
     Args:
         lengths: tokens of each row, as `row_lengths` returns them.
@@ -54,6 +57,8 @@ class LengthBatchSampler(torch.utils.data.Sampler[list[int]]):
         max_rows: most rows of a batch; None for no limit beside `max_tokens`.
         num_replicas: number of processes. Leave it at 1 where accelerate deals the batches out (see `sampler`).
         rank: which of them this is.
+        batches_per_step: batches of all processes in one step of the optimizer, those accumulated included; by default
+            one for each process.
         seed: another seed, another order.
         shuffle: False for the same batches in every epoch, the longest first.
         drop_last: leave out, in each epoch others, the rows of the incomplete last step.
@@ -74,6 +79,7 @@ class LengthBatchSampler(torch.utils.data.Sampler[list[int]]):
         max_rows: int | None = None,
         num_replicas: int = 1,
         rank: int = 0,
+        batches_per_step: int | None = None,
         seed: int = 0,
         shuffle: bool = True,
         drop_last: bool = False,
@@ -95,6 +101,11 @@ class LengthBatchSampler(torch.utils.data.Sampler[list[int]]):
             raise ValueError("Pass max_tokens, the budget of a batch, or max_rows, its fixed size, or both.")
         if not 0 <= rank < num_replicas:
             raise ValueError(f"rank must be one of 0 … {num_replicas - 1} for {num_replicas} processes, got {rank}.")
+        batches_per_step = num_replicas if batches_per_step is None else batches_per_step
+        if batches_per_step < 1 or batches_per_step % num_replicas:
+            raise ValueError(
+                f"batches_per_step must be a multiple of the {num_replicas} processes, got {batches_per_step}."
+            )
         if long_rows not in ("error", "alone"):
             raise ValueError(f"long_rows must be 'error' or 'alone', got {long_rows!r}.")
         self._padded = -(-self.lengths // pad_to_multiple_of) * pad_to_multiple_of
@@ -102,7 +113,7 @@ class LengthBatchSampler(torch.utils.data.Sampler[list[int]]):
             index = int((self._padded > max_tokens).argmax())
             raise RowTooLongError(index, int(self.lengths[index]), max_tokens)
         self.max_tokens, self.max_rows = max_tokens, max_rows
-        self.num_replicas, self.rank = num_replicas, rank
+        self.num_replicas, self.rank, self.batches_per_step = num_replicas, rank, batches_per_step
         self.seed, self.shuffle, self.drop_last = seed, shuffle, drop_last
         rows = len(self.lengths)  # at least two pools: with one, the same rows would always meet
         self.pool_rows = pool_rows or max(1, min(POOL_BATCHES * self._rows_per_batch(), rows // 2))
@@ -146,7 +157,7 @@ class LengthBatchSampler(torch.utils.data.Sampler[list[int]]):
             batches, last = self._cut_by_size(order)
         else:
             batches, last = self._cut_by_number(order, random), []
-        steps = np.arange(len(batches)).reshape(-1, self.num_replicas)
+        steps = np.arange(len(batches)).reshape(-1, self.batches_per_step)
         if self.shuffle:
             steps = steps[random.permutation(len(steps))]
         return [batches[position] for position in steps.ravel().tolist()] + last
@@ -166,13 +177,17 @@ class LengthBatchSampler(torch.utils.data.Sampler[list[int]]):
     def _cut_by_size(self, order: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return the batches of `max_rows` rows, and the smaller ones of the last step."""
         size = cast(int, self.max_rows)
-        whole = len(order) - len(order) % (size * self.num_replicas)
+        whole = len(order) - len(order) % (size * self.batches_per_step)
         rest = order[whole:]
         batches = list(self._sort_pools(order[:whole], self.pool_rows).reshape(-1, size))
         if self.drop_last or not len(rest):
             return batches, []
         rest = np.resize(rest, max(len(rest), self.num_replicas))  # repeats rows, where there are too few
-        return batches, np.array_split(self._sort_pools(rest, len(rest)), self.num_replicas)
+        return batches, np.array_split(self._sort_pools(rest, len(rest)), self._batches_of(len(rest)))
+
+    def _batches_of(self, rows: int) -> int:
+        """Return how many batches of `max_rows` the last step's rows take, the same number for each process."""
+        return -(-rows // (cast(int, self.max_rows) * self.num_replicas)) * self.num_replicas
 
     def _cut_by_budget(self, order: np.ndarray, pool_rows: int) -> list[np.ndarray]:
         """Return batches that take rows for as long as they fit."""
@@ -189,7 +204,7 @@ class LengthBatchSampler(torch.utils.data.Sampler[list[int]]):
     def _cut_by_number(self, order: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
         """Return as many batches within the budget as every epoch has; engines count them once."""
         total, pool_rows = len(self) * self.num_replicas, self.pool_rows
-        surplus = self.num_replicas - 1 if self.drop_last else 0
+        surplus = self.batches_per_step - 1 if self.drop_last else 0
         batches = self._cut_by_budget(order, pool_rows)
         while len(batches) > total + surplus:  # one pool of all rows gives the fewest batches that there can be
             pool_rows *= 2
@@ -207,12 +222,14 @@ class LengthBatchSampler(torch.utils.data.Sampler[list[int]]):
 
     def _count_batches(self) -> int:
         """Return the number of all processes' batches in an epoch: what the first one needs."""
-        rows, replicas = len(self.lengths), self.num_replicas
+        unit = self.batches_per_step
         if self.max_tokens is None:
-            steps, rest = divmod(rows, cast(int, self.max_rows) * replicas)
+            steps, rest = divmod(len(self.lengths), cast(int, self.max_rows) * unit)
+            last = self._batches_of(rest)
         else:
-            steps, rest = divmod(len(self._cut_by_budget(self._order(0)[1], self.pool_rows)), replicas)
-        return (steps + (rest > 0 and not self.drop_last)) * replicas
+            steps, rest = divmod(len(self._cut_by_budget(self._order(0)[1], self.pool_rows)), unit)
+            last = unit if rest else 0
+        return steps * unit + (0 if self.drop_last else last)
 
     def _rows_per_batch(self) -> int:
         rows = len(self.lengths) if self.max_tokens is None else int(self.max_tokens // self._padded.mean())

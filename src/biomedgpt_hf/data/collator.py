@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from biomedgpt_hf.data.lengths import row_lengths
+from biomedgpt_hf.data.packing import pack
 from biomedgpt_hf.data.schema import to_conversation
+from biomedgpt_hf.data.shared_prefix import items_of, share_prefixes
 
 IGNORE_INDEX = -100
 
@@ -28,6 +30,8 @@ class BioMedGPTDataCollator:
         max_length: most tokens a row may have, atoms and residues included; None for no limit
             beyond the processor's own.
         processor_kwargs: options of the processor's call, e.g. {"truncation": True} for proteins.
+        packing: put all rows of a batch into one sequence without padding (see `packing`).
+        share_prefix: put neighbouring rows about one item into one sequence that holds it once (see `shared_prefix`).
         **template_arguments: passed on to `apply_chat_template`, e.g. `chat_template`.
     """
 
@@ -37,19 +41,24 @@ class BioMedGPTDataCollator:
         padding_side: str = "right",
         max_length: int | None = None,
         processor_kwargs: Mapping[str, Any] | None = None,
+        packing: bool = False,
+        share_prefix: bool = False,
         **template_arguments: Any,
     ) -> None:
         if padding_side not in ("left", "right"):
             raise ValueError(f"padding_side must be 'left' or 'right', got {padding_side!r}.")
+        if packing and share_prefix:
+            raise ValueError("packing=True and share_prefix=True lay the rows of a batch out differently: choose one.")
         self.processor = processor
+        self.packing, self.share_prefix = packing, share_prefix
         self.max_length = max_length
         self.processor_kwargs = {**(processor_kwargs or {}), "padding": True, "padding_side": padding_side}
         self.template_arguments = template_arguments
         token_ids = (getattr(processor, f"{item}_token_id", None) for item in ("molecule", "protein"))
         self.placeholder_ids = [token_id for token_id in token_ids if token_id is not None]
 
-    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        """Return the processor's tensors and `labels`, int64 [B, T].
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the processor's tensors and `labels`, int64 [B, T]; `pack` or `share_prefixes` say what they become.
 
         Raises:
             ValueError: a row has no assistant message, breaks the row's rules (`InvalidRowError`),
@@ -75,6 +84,10 @@ class BioMedGPTDataCollator:
                     "assistant token. Put the answer inside {% generation %} in the template."
                 )
         batch["labels"] = input_ids.masked_fill(~answered, IGNORE_INDEX)
+        if self.packing:
+            return pack(batch)
+        if self.share_prefix:
+            return share_prefixes(batch, [items_of(one) for one in conversations], self.placeholder_ids)
         return batch
 
     def row_lengths(self, rows: Iterable[Mapping[str, Any]]) -> np.ndarray:

@@ -98,6 +98,8 @@ class BioMedGPTConfig(PreTrainedConfig):
             weights were trained; "residues" gives one token per residue, as the paper says (§3.2).
         tie_word_embeddings: whether `lm_head` is the embedding table; follows `text_config` when None.
         training: facts that a checkpoint's model card repeats (data sets, steps, rates, loss), as strings.
+        fine_tuned_from: metadata that the card inherits from the checkpoint that training started from: `base_model`,
+            and `license`, `license_name` and `license_link` where its card has them.
 
     Raises:
         ValueError: if a placeholder id lies outside the vocabulary, or both are the same.
@@ -127,6 +129,7 @@ class BioMedGPTConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     initializer_range: float = 0.02
     training: dict | None = None
+    fine_tuned_from: dict | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)

@@ -64,6 +64,8 @@ class ModalitiesMixin:
     ) -> BaseModelOutputWithPooling:
         """Encodes and projects the proteins of a batch; empty rows go before the encoder, padding before the projector.
 
+        Of equal proteins, as several questions about one bring them, only one goes through the encoder.
+
         Args:
             protein_input_ids: [B, P, R].
             protein_attention_mask: [B, P, R], nonzero on real tokens; a sample may have fewer than P proteins.
@@ -74,8 +76,13 @@ class ModalitiesMixin:
         """
         mask = protein_attention_mask.bool()
         proteins = mask.any(-1)  # an all-padding row would give NaN, and NaN gradients to all others
-        keep = mask[proteins]
-        hidden_states = self.protein_encoder(input_ids=protein_input_ids[proteins], attention_mask=keep.long())[0]
+        ids, keep = protein_input_ids[proteins], mask[proteins]
+        copies = find_copies(ids, keep)
+        if copies is None:
+            hidden_states = self.protein_encoder(input_ids=ids, attention_mask=keep.long())[0]
+        else:
+            first, copy_of = copies
+            hidden_states = self.protein_encoder(input_ids=ids[first], attention_mask=keep[first].long())[0][copy_of]
         if self.config.protein_feature_select == "residues":
             order = keep.long().cumsum(-1)
             keep = keep & (order > 1) & (order < order[:, -1:])
@@ -185,6 +192,23 @@ class ModalitiesMixin:
             index = mask.flatten().nonzero()[: len(rows), 0].to(inputs_embeds.device)  # none where it only warned
             inputs_embeds = inputs_embeds.flatten(0, 1).index_copy(0, index, rows).view_as(inputs_embeds)
         return inputs_embeds
+
+
+def find_copies(ids: torch.Tensor, keep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Finds equal rows of ids [N, R] where `keep` [N, R] is true.
+
+    Returns:
+        The places of D rows that differ from each other, [D], and for each row which of them it equals, [N]; None if
+        all differ, or under a compiler, which could not know how many do.
+    """
+    if torch.compiler.is_compiling() or len(ids) < 2:
+        return None
+    real = ids.masked_fill(~keep, -1).cpu()  # not every device can tell rows apart, and they are few
+    distinct, copy_of = torch.unique(real, dim=0, return_inverse=True)
+    if len(distinct) == len(ids):
+        return None
+    first = copy_of.new_full((len(distinct),), len(ids)).scatter_reduce(0, copy_of, torch.arange(len(ids)), "amin")
+    return first.to(ids.device), copy_of.to(ids.device)
 
 
 def check_counts(modality: str, features: Sequence[torch.Tensor], mask: torch.Tensor) -> None:

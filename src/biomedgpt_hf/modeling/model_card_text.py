@@ -32,7 +32,7 @@ FRAME = """\
 
 ## Licence
 
-{licence}
+{licence}{inherited}
 
 ## Citation
 
@@ -130,7 +130,41 @@ GIN_CITATION = """\
 
 ADAPTER = """
 
-This folder holds adapter weights only: loading it loads the checkpoint that `adapter_config.json` names first."""
+This folder holds an adapter only: loading it loads the checkpoint that `adapter_config.json` names first. It needs
+`peft`."""
+
+ADAPTER_INSIDE = """\
+| part of the checkpoint | how | parameters |
+|---|---|---|
+{rows}
+
+{total} parameters; everything else is the checkpoint's. Settings: {settings}."""
+
+LANGUAGE_MODEL_INTRODUCTION = """\
+A causal language model, trained by itself on biomedical text to become a part of a BioMedGPT (Luo et al., 2023,
+arXiv:2308.09442). It reads text only: `biomedgpt init` joins it with encoders of molecules and proteins."""
+
+LANGUAGE_MODEL_SNIPPET = """\
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("{checkpoint}")
+model = AutoModelForCausalLM.from_pretrained("{checkpoint}", dtype="auto")
+
+inputs = tokenizer("Aspirin inhibits", return_tensors="pt")
+answer = model.generate(**inputs, max_new_tokens=32)
+print(tokenizer.batch_decode(answer, skip_special_tokens=True)[0])
+"""
+
+LANGUAGE_MODEL_WITHOUT_PACKAGE = "It needs torch and transformers, and no code of this package."
+
+LANGUAGE_MODEL_LIMITS = """\
+- A language model writes what is probable, not what is true: an answer can be fluent and wrong. Check it against a
+  database or an experiment.
+- It reads names of molecules and proteins, not their structures or sequences."""
+
+LANGUAGE_MODEL_LICENCE = """\
+The weights inherit the licence of the language model that they started from; those that started from Llama 2 fall
+under the Llama 2 Community License."""
 
 BLINDNESS = """
 - The feature set `graphmvp` knows elements, chirality, bond types and bond directions. It is blind to charge and to

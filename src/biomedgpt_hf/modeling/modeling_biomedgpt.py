@@ -49,6 +49,8 @@ class BioMedGPTCausalLMOutputWithPast(ModelOutput):
         logits: [B, T, V]; None in training with labels (see `skip_logits`).
         molecule_hidden_states: projected features of all atoms, row by row, [sum of A, H].
         protein_hidden_states: projected features of all residues, row by row, [sum of R, H].
+        token_losses: fp32 cross entropy of each label token, row by row, [label tokens], detached (see
+            `output_token_losses`).
     """
 
     loss: torch.Tensor | None = None
@@ -58,6 +60,7 @@ class BioMedGPTCausalLMOutputWithPast(ModelOutput):
     attentions: tuple[torch.Tensor, ...] | None = None
     molecule_hidden_states: torch.Tensor | None = None
     protein_hidden_states: torch.Tensor | None = None
+    token_losses: torch.Tensor | None = None
 
 
 class BioMedGPTPreTrainedModel(SelfContainedCheckpointMixin, PreTrainedModel):
@@ -191,6 +194,8 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
         elif any(tensor is not None for tensor in tensors.values()):
             raise ValueError("Pass either the molecules' and proteins' tensors or mm_encoder_outputs, not both.")
 
+        if self.training:  # nothing reads the cache, and checkpointed layers, which run twice, would fill it twice
+            kwargs.setdefault("use_cache", False)
         outputs = self.language_model(
             inputs_embeds=self.merge_features(inputs_embeds, input_ids, mm_encoder_outputs),
             attention_mask=attention_mask,
@@ -277,6 +282,7 @@ class BioMedGPTForConditionalGeneration(
         logits_to_keep: int | torch.Tensor = 0,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
         skip_logits: bool | None = None,
+        output_token_losses: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple | BioMedGPTCausalLMOutputWithPast:
         """Predicts the next tokens of prompts with molecules and proteins; arguments as [`BioMedGPTModel.forward`].
@@ -286,6 +292,8 @@ class BioMedGPTForConditionalGeneration(
             logits_to_keep: how many of the last positions get logits (0: all), or which.
             skip_logits: with labels, compute logits at label positions alone and return none: the same loss for less
                 memory. None means in training only.
+            output_token_losses: with labels, return `token_losses` too, one for each label token; the loss is made of
+                them, as the ordinary one.
         """
         loss_kwargs = {name: kwargs.pop(name) for name in ("shift_labels", "num_items_in_batch") if name in kwargs}
         outputs = self.model(
@@ -305,7 +313,7 @@ class BioMedGPTForConditionalGeneration(
             **kwargs,
         )
         hidden_states = outputs.last_hidden_state
-        logits, loss = None, None
+        logits, loss, token_losses = None, None, None
         targets = self._targets(labels, loss_kwargs.pop("shift_labels", None))
         if targets is None:
             logits = self.project_to_vocabulary(slice_logits_to_keep(hidden_states, logits_to_keep))
@@ -317,13 +325,16 @@ class BioMedGPTForConditionalGeneration(
             else:
                 loss_logits = self.project_to_vocabulary(hidden_states)
                 logits = slice_logits_to_keep(loss_logits, logits_to_keep)
-            loss = self.loss_function(
-                logits=loss_logits,
-                labels=None,
-                shift_labels=targets,
-                vocab_size=self.config.text_config.vocab_size,
-                **loss_kwargs,
-            )
+            if output_token_losses:
+                loss, token_losses = losses_of_labels(loss_logits, targets, **loss_kwargs)
+            else:
+                loss = self.loss_function(
+                    logits=loss_logits,
+                    labels=None,
+                    shift_labels=targets,
+                    vocab_size=self.config.text_config.vocab_size,
+                    **loss_kwargs,
+                )
         return BioMedGPTCausalLMOutputWithPast(
             loss=loss,
             logits=logits,
@@ -332,6 +343,7 @@ class BioMedGPTForConditionalGeneration(
             attentions=outputs.attentions,
             molecule_hidden_states=outputs.molecule_hidden_states,
             protein_hidden_states=outputs.protein_hidden_states,
+            token_losses=token_losses,
         )
 
     def _targets(self, labels: torch.Tensor | None, shift_labels: torch.Tensor | None) -> torch.Tensor | None:
@@ -342,6 +354,22 @@ class BioMedGPTForConditionalGeneration(
             shift_labels = nn.functional.pad(labels, (0, 1), value=-100)[..., 1:]
         placeholders = shift_labels.new_tensor([self.config.molecule_token_id, self.config.protein_token_id])
         return shift_labels.masked_fill(torch.isin(shift_labels, placeholders), -100)
+
+
+def losses_of_labels(
+    logits: torch.Tensor, targets: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The loss of logits [..., V] and targets [...], -100 where there is none, and what it is made of.
+
+    Returns:
+        The sum over `num_items_in_batch`, or the mean without it; the losses of the label tokens, fp32 [label tokens],
+        detached.
+    """
+    targets = targets.flatten()
+    losses = nn.functional.cross_entropy(logits.flatten(0, -2).float(), targets, reduction="none")[targets != -100]
+    if num_items_in_batch is None:
+        return losses.mean(), losses.detach()
+    return losses.sum() / torch.as_tensor(num_items_in_batch, device=losses.device), losses.detach()
 
 
 __all__ = ["BioMedGPTForConditionalGeneration", "BioMedGPTModel", "BioMedGPTPreTrainedModel"]

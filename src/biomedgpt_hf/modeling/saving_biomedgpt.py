@@ -124,14 +124,8 @@ class SelfContainedCheckpointMixin:
         tags = [*(getattr(self, "model_tags", None) or []), *([tags] if isinstance(tags, str) else tags or [])]
         write_model_card(self, folder, checkpoint=repo_id, tags=tags)
         names = [name for name, time in _file_times(folder).items() if before.get(name) != time]
-        if (
-            CARD in names
-            and is_untouched(_read(Path(folder, CARD)))
-            and api.file_exists(repo_id, CARD, revision=revision)
-        ):
-            there = _read(Path(api.hf_hub_download(repo_id, CARD, revision=revision)))
-            if not is_untouched(there) and not is_untouched_template(there):
-                names.remove(CARD)
+        if CARD in names and is_untouched(_read(Path(folder, CARD))) and is_own_card_on_hub(api, repo_id, revision):
+            names.remove(CARD)
         return api.upload_folder(
             repo_id=repo_id,
             folder_path=Path(folder),
@@ -190,12 +184,23 @@ def copy_code(model_type: str, folder: str | os.PathLike) -> None:
 
 
 def write_model_card(
-    model: Any, folder: str | os.PathLike, checkpoint: str = ".", tags: list[str] | None = None
+    model: Any, folder: str | os.PathLike, checkpoint: str = ".", tags: list[str] | None = None, **metadata: Any
 ) -> None:
-    """Writes the card of `model` to `folder/README.md`, unless somebody has edited it or written another there."""
+    """Writes the card of `model` to `folder/README.md`, unless somebody has edited it or written another there.
+
+    Arguments as `model_card`.
+    """
     path = Path(folder, CARD)
     if not path.exists() or is_untouched(_read(path)):
-        path.write_text(model_card(model, checkpoint, tags), encoding="utf-8")
+        path.write_text(model_card(model, checkpoint, tags, **metadata), encoding="utf-8")
+
+
+def is_own_card_on_hub(api: HfApi, repo_id: str, revision: str | None = None) -> bool:
+    """Whether the card in a repository is one that somebody wrote, which an upload leaves alone."""
+    if not api.file_exists(repo_id, CARD, revision=revision):
+        return False
+    there = _read(Path(api.hf_hub_download(repo_id, CARD, revision=revision)))
+    return not is_untouched(there) and not is_untouched_template(there)
 
 
 def _read(path: Path) -> str:

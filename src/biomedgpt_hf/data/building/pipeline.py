@@ -115,7 +115,7 @@ def build_set(
     building = output.with_name(f".{output.name}.building")
     if not building.exists():
         require_free(output)
-    allowed = _parse_limit(settings.max_rejected)
+    allowed = parse_limit(settings.max_rejected)
     options = {**(options or {}), "seed": settings.seed}
     if settings.clusters:
         options |= {"split_by": "cluster", "cluster_level": settings.cluster_level}
@@ -206,8 +206,12 @@ def _open_clusters(settings: BuildSettings, scratch: Path) -> AbstractContextMan
     return ClusterTable.read(settings.clusters, place, settings.cluster_level, progress=settings.progress)
 
 
-def _parse_limit(max_rejected: str | None) -> tuple[float, float]:
-    """Return the largest number and the largest share of faulty records that are allowed."""
+def parse_limit(max_rejected: str | None) -> tuple[float, float]:
+    """Return the largest number and the largest share of faulty records that are allowed.
+
+    Raises:
+        ValueError: it is neither a number, nor a share such as "1%".
+    """
     if max_rejected is None:
         return math.inf, 1.0
     text = str(max_rejected).strip()

@@ -1,0 +1,174 @@
+"""The sections of a model card, for each kind of model."""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .model_card_text import (
+    ADAPTER,
+    ADAPTER_INSIDE,
+    ANSWER,
+    BIOMEDGPT_CITATION,
+    BIOMEDGPT_INTRODUCTION,
+    BIOMEDGPT_LICENCE,
+    BIOMEDGPT_LIMITS,
+    BIOMEDGPT_SNIPPET,
+    BIOMEDGPT_WITHOUT_PACKAGE,
+    BLINDNESS,
+    FEATURE_SELECT,
+    FEATURES,
+    GIN_CITATION,
+    GIN_INTRODUCTION,
+    GIN_LICENCE,
+    GIN_LIMITS,
+    GIN_SNIPPET,
+    GIN_WITHOUT_PACKAGE,
+    LANGUAGE_MODEL_INTRODUCTION,
+    LANGUAGE_MODEL_LICENCE,
+    LANGUAGE_MODEL_LIMITS,
+    LANGUAGE_MODEL_SNIPPET,
+    LANGUAGE_MODEL_WITHOUT_PACKAGE,
+)
+
+PARTS = ("language_model", "molecule_encoder", "protein_encoder", "molecule_projector", "protein_projector", "lm_head")
+
+
+class Adapter(NamedTuple):
+    """What PEFT put into a model: under which name, and how."""
+
+    name: str
+    settings: Any
+
+
+def adapter_of(model: Any) -> Adapter | None:
+    """The adapter that a save of `model` would write, if it writes that and not the model: PEFT's, or transformers'."""
+    if hasattr(model, "get_base_model") or getattr(model, "_hf_peft_config_loaded", False):
+        return Adapter(*next(iter(model.peft_config.items())))
+    return None
+
+
+def describe(model: Any, checkpoint: str, adapter: Adapter | None) -> tuple[dict[str, str], list[str]]:
+    """Sections of a model's card, and the Hub ids that its parts came from.
+
+    Args:
+        model: without PEFT's wrapper.
+        checkpoint: what the snippet loads.
+        adapter: if that is all that is saved.
+    """
+    kinds = {"biomedgpt": _describe_biomedgpt, "biomedgpt_gin": _describe_gin}
+    sections, bases = kinds.get(model.config.model_type, _describe_language_model)(model, checkpoint)
+    if adapter is not None:
+        sections = {**sections, "introduction": sections["introduction"] + ADAPTER, "inside": _inside(model, adapter)}
+    return sections, bases
+
+
+def hub_ids(*names: str | None) -> list[str]:
+    """Those names that are repositories' on the Hub; local folders are nobody else's business."""
+    ids = [name for name in names if name and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and not Path(name).exists()]
+    return list(dict.fromkeys(ids))
+
+
+def _describe_biomedgpt(model: Any, checkpoint: str) -> tuple[dict[str, str], list[str]]:
+    config = model.config
+    parts = dict(model.base_model.named_children())
+    has_head = hasattr(model, "lm_head")
+    if has_head and not config.tie_word_embeddings:
+        parts["lm_head"] = model.lm_head
+    bases = _names_of(config.text_config, config.protein_config, config.molecule_config)
+    feature_set = getattr(config.molecule_config, "feature_set", config.molecule_config.model_type)
+    inside = [
+        _table(parts),
+        "",
+        f"- Molecules: feature set `{feature_set}`.",
+        f'- Proteins: `protein_feature_select="{config.protein_feature_select}"`, '
+        f"{FEATURE_SELECT[config.protein_feature_select]}.",
+        f"- Vocabulary: {config.text_config.vocab_size:,} tokens; two of them are placeholders "
+        f"(ids {config.molecule_token_id} and {config.protein_token_id}) that features take the place of.",
+    ]
+    sections = {
+        "introduction": BIOMEDGPT_INTRODUCTION,
+        "snippet": BIOMEDGPT_SNIPPET.format(
+            checkpoint=checkpoint,
+            auto_class="AutoModelForMultimodalLM" if has_head else "AutoModel",
+            last_lines=ANSWER if has_head else FEATURES,
+        ),
+        "without_package": BIOMEDGPT_WITHOUT_PACKAGE,
+        "inside": "\n".join(inside),
+        "limits": BIOMEDGPT_LIMITS.format(blindness=BLINDNESS if feature_set == "graphmvp" else ""),
+        "licence": BIOMEDGPT_LICENCE.format(bases=f" ({', '.join(bases)})" if bases else ""),
+        "citation": BIOMEDGPT_CITATION,
+    }
+    return sections, bases
+
+
+def _describe_gin(model: Any, checkpoint: str) -> tuple[dict[str, str], list[str]]:
+    config = model.config
+    inside = [
+        _table({"all": model}),
+        "",
+        f"- Feature set `{config.feature_set}`: {len(config.atom_vocab_sizes)} features of each atom and "
+        f"{len(config.bond_vocab_sizes)} of each bond.",
+    ]
+    sections = {
+        "introduction": GIN_INTRODUCTION,
+        "snippet": GIN_SNIPPET.format(checkpoint=checkpoint, feature_set=config.feature_set),
+        "without_package": GIN_WITHOUT_PACKAGE,
+        "inside": "\n".join(inside),
+        "limits": GIN_LIMITS.format(blindness=BLINDNESS if config.feature_set == "graphmvp" else ""),
+        "licence": GIN_LICENCE,
+        "citation": GIN_CITATION,
+    }
+    return sections, []
+
+
+def _describe_language_model(model: Any, checkpoint: str) -> tuple[dict[str, str], list[str]]:
+    """A language model that was trained by itself, to become part of a BioMedGPT."""
+    sections = {
+        "introduction": LANGUAGE_MODEL_INTRODUCTION,
+        "snippet": LANGUAGE_MODEL_SNIPPET.format(checkpoint=checkpoint),
+        "without_package": LANGUAGE_MODEL_WITHOUT_PACKAGE,
+        "inside": _table({"language_model": model}),
+        "limits": LANGUAGE_MODEL_LIMITS,
+        "licence": LANGUAGE_MODEL_LICENCE,
+        "citation": BIOMEDGPT_CITATION,
+    }
+    return sections, _names_of(model.config)
+
+
+def _table(parts: dict[str, Any]) -> str:
+    """Type, layers, width and parameters of each part."""
+    rows = ["| part | type | layers | width | parameters |", "|---|---|---|---|---|"]
+    total, size, dtypes = 0, 0, set()
+    for name, module in parts.items():
+        config = getattr(module, "config", None)
+        kind, layers = getattr(config, "model_type", "linear"), getattr(config, "num_hidden_layers", 1)
+        width = getattr(config, "hidden_size", None) or getattr(module, "out_features", "")
+        parameters = list(module.parameters())
+        count = sum(parameter.numel() for parameter in parameters)
+        total += count
+        size += sum(parameter.numel() * parameter.element_size() for parameter in parameters)
+        dtypes |= {str(parameter.dtype).removeprefix("torch.") for parameter in parameters}
+        rows.append(f"| `{name}` | {kind} | {layers} | {width} | {count:,} |")
+    return "\n".join([*rows, "", f"{total:,} parameters, {size / 1e6:,.1f} MB in {', '.join(sorted(dtypes))}."])
+
+
+def _inside(model: Any, adapter: Adapter) -> str:
+    """What an adapter's folder holds: matrices beside weights that stay, and modules that replace others."""
+    counts: dict[tuple[str, str], int] = {}
+    for name, parameter in model.named_parameters():
+        levels = name.split(".")
+        if adapter.name not in levels:
+            continue
+        part = next((part for part in PARTS if part in levels), "language_model")
+        kind = "replaced" if "modules_to_save" in levels else "adapted"
+        counts[part, kind] = counts.get((part, kind), 0) + parameter.numel()
+    rows = [f"| `{part}` | {kind} | {count:,} |" for (part, kind), count in sorted(counts.items())]
+    names = ("r", "lora_alpha", "lora_dropout", "target_modules")
+    values = {name: getattr(adapter.settings, name, None) for name in names}
+    found = [f"`{name}={sorted(v) if isinstance(v, set) else v}`" for name, v in values.items() if v]
+    return ADAPTER_INSIDE.format(rows="\n".join(rows), total=f"{sum(counts.values()):,}", settings=", ".join(found))
+
+
+def _names_of(*configs: Any) -> list[str]:
+    """Hub ids of the repositories that configs were loaded from."""
+    return hub_ids(*(getattr(config, "_name_or_path", None) for config in configs))

@@ -1,0 +1,165 @@
+"""Which checkpoints of a run are complete, which is the newest, and when old ones go.
+
+    OUTPUT/checkpoint-12/complete.json      written last: every file of the checkpoint with its size and sha256
+
+A process can die while it saves, and a disk can fill up; what it leaves has no `complete.json` and is passed over. A
+file that differs from its checksum is another matter: that checkpoint was whole once, so it is refused by name.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+MARKER = "complete.json"
+FOLDER = re.compile(r"checkpoint-(\d+)")  # transformers' name for them
+CHUNK = 2**22  # bytes
+SPARE = 1.05  # for the small files, and the file system's own needs
+
+
+class DamagedCheckpointError(OSError):
+    """A checkpoint that was complete and is not any more."""
+
+
+class CheckpointNotSavedError(OSError):
+    """A checkpoint could not be written."""
+
+
+def checkpoint_folders(output_dir: str | os.PathLike) -> list[Path]:
+    """Returns the folders of a run's checkpoints, complete or not, the newest first."""
+    output_dir = Path(output_dir)
+    folders = [path for path in output_dir.iterdir() if path.is_dir()] if output_dir.is_dir() else []
+    return sorted((path for path in folders if FOLDER.fullmatch(path.name)), key=step_of, reverse=True)
+
+
+def step_of(folder: Path) -> int:
+    """Returns the step that a checkpoint's folder is named after."""
+    named = FOLDER.fullmatch(folder.name)
+    return int(named[1]) if named else -1
+
+
+def is_complete(folder: str | os.PathLike) -> bool:
+    """Whether a checkpoint was written to its end."""
+    return Path(folder, MARKER).is_file()
+
+
+def newest_complete(output_dir: str | os.PathLike) -> Path | None:
+    """Returns the newest checkpoint of a run that was written to its end, or None."""
+    return next(filter(is_complete, checkpoint_folders(output_dir)), None)
+
+
+def mark_complete(folder: str | os.PathLike, **facts: Any) -> None:
+    """Writes the checksums of all files in a checkpoint, when they are on the disk, and so declares it complete.
+
+    Args:
+        folder: the checkpoint.
+        facts: more to note, such as the number of processes.
+    """
+    folder = Path(folder)
+    files = {}
+    for path in _files(folder):
+        with path.open("rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(CHUNK):
+                digest.update(block)
+            os.fsync(file.fileno())
+        files[path.relative_to(folder).as_posix()] = {"size": path.stat().st_size, "sha256": digest.hexdigest()}
+    partial = folder / f"{MARKER}.partial"
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump({**facts, "files": files}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(folder / MARKER)
+
+
+def verify(folder: str | os.PathLike) -> None:
+    """Compares a checkpoint's files with its checksums.
+
+    Raises:
+        DamagedCheckpointError: names the first file that is missing, cut off or changed, or says that the checkpoint
+            was never complete.
+    """
+    folder = Path(folder)
+    for name, noted in _read_marker(folder)["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise _damaged(folder, f"{name} is missing")
+        if path.stat().st_size != noted["size"]:
+            raise _damaged(folder, f"{name} has {path.stat().st_size:,} bytes instead of {noted['size']:,}")
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != noted["sha256"]:
+                raise _damaged(folder, f"{name} is not what was saved (its sha256 differs)")
+
+
+def size_of(folder: str | os.PathLike) -> int:
+    """Returns the bytes of a complete checkpoint, as its marker lists them."""
+    return sum(noted["size"] for noted in _read_marker(Path(folder))["files"].values())
+
+
+def check_free_space(output_dir: str | os.PathLike, needed: int) -> None:
+    """Raises a CheckpointNotSavedError unless a disk has room for a checkpoint.
+
+    Args:
+        output_dir: the run's folder, which exists.
+        needed: bytes of the checkpoint.
+    """
+    free = shutil.disk_usage(output_dir).free
+    if free < needed * SPARE:
+        raise CheckpointNotSavedError(
+            f"a checkpoint takes about {needed / 2**30:,.2f} GiB and the disk of {output_dir} has {free / 2**30:,.2f} "
+            "GiB left"
+        )
+
+
+def remove_old(output_dir: str | os.PathLike, keep: int | None, best: str | None = None) -> None:
+    """Removes what is no longer needed, once a newer checkpoint is complete: what a dead process left, and old ones.
+
+    Args:
+        output_dir: the run's folder.
+        keep: how many complete checkpoints stay (`save_total_limit`); None for all.
+        best: one that stays in any case, and counts.
+    """
+    folders = checkpoint_folders(output_dir)
+    complete = [folder for folder in folders if is_complete(folder)]
+    if not complete:
+        return
+    stay = complete if not keep else complete[:keep]
+    best_folder = Path(best).resolve() if best else None
+    if keep and best_folder in {folder.resolve() for folder in complete[keep:]}:
+        stay = [*complete[: max(1, keep - 1)], *(folder for folder in complete if folder.resolve() == best_folder)]
+    for folder in folders:
+        if folder not in stay and step_of(folder) < step_of(complete[0]):
+            (folder / MARKER).unlink(missing_ok=True)  # first: what is half removed must not pass for complete
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yields the files of a checkpoint, in a fixed order, without the marker."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.parent / path.name != folder / MARKER:
+            yield path
+
+
+def _read_marker(folder: Path) -> dict[str, Any]:
+    try:
+        marker = json.loads((folder / MARKER).read_text("utf-8"))
+        return {**marker, "files": dict(marker["files"])}
+    except FileNotFoundError as error:
+        reason = "was never written to its end" if folder.is_dir() else "does not exist"
+        raise DamagedCheckpointError(
+            f"The checkpoint {folder} {reason}: go on from another one, or leave resume_from_checkpoint out to take "
+            "the newest complete one."
+        ) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise _damaged(folder, f"its {MARKER} cannot be read") from error
+
+
+def _damaged(folder: Path, reason: str) -> DamagedCheckpointError:
+    others = [other for other in checkpoint_folders(folder.parent) if is_complete(other) and other != folder]
+    older = next((other for other in others if step_of(other) < step_of(folder)), None)
+    remedy = f"Remove it to go on from {older.name}" if older else "Copy it again, or remove it to begin anew"
+    return DamagedCheckpointError(f"The checkpoint {folder} is damaged: {reason}. {remedy}.")

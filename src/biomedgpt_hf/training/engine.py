@@ -1,0 +1,67 @@
+"""What a training runs on: refusing what would silently train otherwise than asked."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainingArguments
+
+NVIDIA = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidiactl"))
+
+
+class WrongEngineError(ValueError):
+    """A training would run on other devices, or in another way, than its settings say."""
+
+
+def check_engine(arguments: TrainingArguments, accelerator: Any) -> None:
+    """Refuses a training that would not run as asked.
+
+    Args:
+        arguments: of the training.
+        accelerator: accelerate's, as the Trainer has made it.
+
+    Raises:
+        WrongEngineError: where one process would drive several GPUs (DataParallel), FSDP was asked for and accelerate
+            would run DDP in its place, or torch cannot use the NVIDIA GPU that the machine has.
+    """
+    check_torch_build(arguments.use_cpu)
+    if arguments.n_gpu > 1:
+        raise WrongEngineError(
+            f"One process would drive {arguments.n_gpu} GPUs by DataParallel, which is slow and gives other gradients. "
+            f"Start one process for each: {torchrun_command(arguments.n_gpu)}; or show it one GPU by "
+            "CUDA_VISIBLE_DEVICES=0."
+        )
+    wants_fsdp = bool(arguments.fsdp) or os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+    if wants_fsdp and arguments.world_size > 1 and accelerator.distributed_type != "FSDP":
+        raise WrongEngineError(
+            "FSDP was asked for, but accelerate shards on GPUs only and would run DDP in its place, without a word. "
+            "Leave fsdp out (--fsdp false) to run DDP on these CPUs, or train on GPUs."
+        )
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    if plugin is not None and plugin.fsdp_version != 2:
+        raise WrongEngineError("FSDP1 is deprecated and does not run here: set fsdp_config's version to 2.")
+
+
+def check_torch_build(use_cpu: bool = False) -> None:
+    """Raises a WrongEngineError where torch was built without CUDA and an NVIDIA GPU is there, unless it is not wanted.
+
+    Args:
+        use_cpu: whether the CPU was asked for.
+    """
+    if use_cpu or torch.version.cuda or torch.version.hip or torch.cuda.is_available():
+        return
+    if hidden := next((path for path in NVIDIA if path.exists()), None):
+        raise WrongEngineError(
+            f"This machine has an NVIDIA GPU ({hidden} is there), but torch {torch.__version__} was built without "
+            "CUDA: install a CUDA build (pytorch.org/get-started), or pass use_cpu to train on the CPU."
+        )
+
+
+def torchrun_command(processes: int) -> str:
+    """Returns the command that starts this program once for each GPU, with the arguments it was given."""
+    script, *arguments = sys.argv or [""]
+    ours = Path(script).name in ("biomedgpt", "cli.py")
+    program = "-m biomedgpt_hf.cli" if ours else script
+    return " ".join(["torchrun", f"--nproc-per-node {processes}", program, *arguments])

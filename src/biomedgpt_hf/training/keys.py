@@ -1,0 +1,112 @@
+"""The keys of a recipe: whose they are, what they take, and which one a wrong name was meant to be."""
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, Literal, get_type_hints
+
+from .settings import Settings
+
+LORA = "lora"
+# What TrainingArguments reads of its `fsdp_config`, for FSDP2; it passes over anything else without a word.
+FSDP_KEYS: dict[str, Any] = {
+    "version": Literal[2],
+    "auto_wrap_policy": Literal["TRANSFORMER_BASED_WRAP", "SIZE_BASED_WRAP", "NO_WRAP"],
+    "min_num_params": int,
+    "transformer_layer_cls_to_wrap": list[str] | None,
+    "cpu_offload": bool,
+    "cpu_ram_efficient_loading": bool,
+    "state_dict_type": Literal["FULL_STATE_DICT", "SHARDED_STATE_DICT"],
+    "activation_checkpointing": bool,
+    "reshard_after_forward": bool,
+}
+# Annotations of TrainingArguments that say less than it takes, or more than means anything.
+CORRECTED: dict[str, Any] = {
+    "fsdp": bool | str | None,
+    "log_level": Literal["debug", "info", "warning", "error", "critical", "passive"],
+    "log_level_replica": Literal["debug", "info", "warning", "error", "critical", "passive"],
+    "train_sampling_strategy": Literal["random", "sequential", "group_by_length", "batch_rebalance"],
+}
+AT_LEAST = {
+    "per_device_train_batch_size": 1,
+    "per_device_eval_batch_size": 1,
+    "gradient_accumulation_steps": 1,
+    "learning_rate": 0,
+    "num_train_epochs": 0,
+}
+
+
+@cache
+def our_keys() -> dict[str, Any]:
+    """Types of our own keys, by name."""
+    types = {field.name: field.type for field in dataclasses.fields(Settings)}
+    return types | {"max_rejected": int | str | None}
+
+
+@cache
+def argument_keys() -> dict[str, Any]:
+    """Types of the keys of `TrainingArguments`, by name."""
+    from transformers import TrainingArguments
+
+    return {field.name: field.type for field in dataclasses.fields(TrainingArguments)} | CORRECTED
+
+
+@cache
+def lora_keys() -> dict[str, Any]:
+    """Types of the keys of `LoraConfig`, by name; none where peft is not installed."""
+    if not find_spec("peft"):
+        return {}
+    from peft import LoraConfig
+
+    types = get_type_hints(LoraConfig)
+    return {field.name: types[field.name] for field in dataclasses.fields(LoraConfig)}
+
+
+# Keys that have known keys of their own.
+NESTED: dict[str, Callable[[], dict[str, Any]]] = {LORA: lora_keys, "fsdp_config": lambda: FSDP_KEYS}
+
+
+def full_name(key: str, has_lora: bool) -> str:
+    """A key as a recipe spells it: hyphens become underscores, and LoRA's own get their `lora.`.
+
+    Args:
+        key: as the command line has it, such as "learning-rate", "r" or "fsdp_config.version".
+        has_lora: whether the recipe has LoRA, so that its keys are known without the prefix.
+
+    Raises:
+        ValueError: if no key has that name, with the nearest that there is.
+    """
+    name = key.replace("-", "_")
+    top, _, rest = name.partition(".")
+    if rest and top in NESTED:
+        check_name(rest, NESTED[top](), f"{top} has no key")
+    elif rest and top in our_keys():
+        raise ValueError(f"{top} has no keys of its own: give --{top} and its value.")
+    elif top not in our_keys() and top not in argument_keys():
+        if top in lora_keys() and has_lora:
+            return f"{LORA}.{name}"
+        if top in lora_keys():
+            raise ValueError(f"{top!r} is a key of LoRA, which this recipe has not: give --lora.{top} to add it.")
+        check_name(top, [*our_keys(), *argument_keys(), *(lora_keys() if has_lora else ())], "there is no key")
+    return name
+
+
+def check_name(name: str, known: Iterable[str], problem: str) -> None:
+    """Raises a ValueError with the nearest known name, unless the name is known."""
+    known = list(known)
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else "see docs/training.md for those that there are."
+        raise ValueError(f"{problem} {name!r}: {hint}")
+
+
+def annotation_of(name: str) -> Any:
+    """The type of a key given by its full name; Any inside dictionaries of TrainingArguments."""
+    top, _, rest = name.partition(".")
+    if rest and top in NESTED:
+        return NESTED[top]()[rest]
+    if rest:
+        return Any
+    return our_keys().get(top) or argument_keys()[top]

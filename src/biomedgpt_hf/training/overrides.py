@@ -1,0 +1,54 @@
+"""The words of a command line that change a recipe: `--learning-rate 1e-4 --lora.r=8 --bf16 --train-data a b`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from .keys import LORA, annotation_of, argument_keys, full_name
+from .recipe_files import read_value
+from .values import fit_words
+
+
+def read_words(words: Sequence[str], has_lora: bool) -> dict[str, Any]:
+    """Values by their keys' full names.
+
+    Args:
+        words: `--key value`, `--key=value`, or `--key` for true, with hyphens or underscores; several words or commas
+            make a list, and so does a list's key that stands twice. Any other key that stands twice takes the last.
+        has_lora: whether the recipe has LoRA, so that its keys are known without `lora.`.
+
+    Raises:
+        ValueError: naming the word, if there is no such key or the value does not fit.
+    """
+    groups: list[tuple[str, list[str]]] = []
+    for word in words:
+        if word.startswith("--") and len(word) > 2:
+            key, equals, value = word[2:].partition("=")
+            groups.append((key, [value] if equals else []))
+        elif groups:
+            groups[-1][1].append(word)
+        else:
+            raise ValueError(f"{word!r} follows the recipe without a key: give --KEY {word}.")
+    has_lora = has_lora or any(key.startswith(f"{LORA}.") for key, _ in groups)
+    values: dict[str, Any] = {}
+    for key, texts in groups:
+        try:
+            name = full_name(key, has_lora)
+        except ValueError as error:
+            raise ValueError(f"--{key} on the command line: {error}") from error
+        value = _read_value(key, texts, name)
+        earlier = values.get(name)
+        values[name] = earlier + value if isinstance(value, list) and isinstance(earlier, list) else value
+    return values
+
+
+def _read_value(key: str, texts: list[str], name: str) -> Any:
+    if texts == ["null"] and name in argument_keys():
+        return None
+    annotation = annotation_of(name)
+    if annotation is Any:
+        return read_value(" ".join(texts)) if texts else True
+    try:
+        return fit_words(texts, annotation)
+    except ValueError as error:
+        given = f"is {' '.join(texts)!r}" if texts else "has no value"
+        raise ValueError(f"--{key} on the command line {given}: {error} is wanted.") from error

@@ -1,0 +1,75 @@
+"""Stopping at one step on all processes when a cluster, or a person, asks one of them to.
+
+SIGTERM comes before a machine is taken away, SIGUSR1 is Slurm's early warning (`--signal=USR1@120`), SIGINT is Ctrl-C.
+The handler only notes the signal. After each step the processes agree on whether any of them got one; if so, all save
+that step and stop. Ctrl-C a second time stops at once.
+"""
+
+import logging
+import signal
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import distributed
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+class PreemptionCallback(TrainerCallback):
+    """Turns signals into a complete checkpoint and an orderly end.
+
+    Attributes:
+        received: the signal that ended the training, on whichever process it came in; 0 if none did.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._noted = 0
+        self._handlers: dict[int, Any] = {}
+        self._group: Any = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.received = self._noted = 0
+        if distributed.is_initialized() and distributed.get_world_size() > 1:
+            # On the CPU: asking a GPU after each step would make it wait for the CPU.
+            self._group = distributed.new_group(backend="gloo")
+        try:
+            self._handlers = {number: signal.signal(number, self._note) for number in SIGNALS}
+        except ValueError:  # only the main thread may; a notebook's training elsewhere goes on without
+            logger.warning("Training outside the main thread: signals end it without a checkpoint.")
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        received = self._noted
+        if self._group is not None:
+            agreed = torch.tensor(received)
+            distributed.all_reduce(agreed, distributed.ReduceOp.MAX, self._group)
+            received = int(agreed)
+        if received and not self.received:
+            self.received = received
+            control.should_save = control.should_training_stop = True
+        return control
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.restore()
+
+    def restore(self) -> None:
+        """Gives the signals back to whoever had them before the training."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+        self._group = None
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self._noted:
+            raise KeyboardInterrupt
+        self._noted = number

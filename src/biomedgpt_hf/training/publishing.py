@@ -1,0 +1,271 @@
+"""What a Trainer saves and uploads: a checkpoint that loads anywhere, with our card, and never a pickle.
+
+`PublishingMixin` goes before any subclass of transformers' Trainer, TRL's included:
+
+    class MyTrainer(PublishingMixin, SFTTrainer): ...
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub import HfApi
+from transformers import PreTrainedModel, ProcessorMixin
+from transformers.trainer import TRAINING_ARGS_NAME
+from transformers.trainer_utils import HubStrategy, SaveStrategy
+from transformers.utils import PushInProgress, logging
+
+from ..modeling.model_card_sections import adapter_of, hub_ids
+from ..modeling.saving_biomedgpt import CARD, write_model_card
+from .origin import find_origin
+from .report import PICTURE, REPORT
+from .saved_parts import check_trained_parts_are_saved
+from .uploading import file_times, has_weights, is_pickle, upload, upload_later
+
+if TYPE_CHECKING:
+    from transformers import Trainer as _Trainer
+else:
+    _Trainer = object
+
+logger = logging.get_logger(__name__)
+
+REPORTS = (REPORT, PICTURE)
+EARLIER = "Before this training"
+UPLOADS_PICKLES = (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS)
+
+
+class PublishingMixin(_Trainer):
+    """A Trainer that saves whole checkpoints or adapters, with our card and the processor, and uploads these alone.
+
+    The processor is `processing_class`, or the data collator's own where that is more: a batch that has molecules was
+    made by a processor, and a checkpoint without it answers nobody.
+    """
+
+    push_in_progress: PushInProgress | None
+    _facts_are_marked = False
+    _origin_is_noted = False
+    _saved_names: tuple[str, ...] = ()
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """As transformers', after a look at whether this run can be published at all; called before it trains.
+
+        Raises:
+            ValueError: if checkpoints with pickles would be uploaded, or an adapter whose base nobody else has.
+        """
+        self._check_publishable()
+        super().init_hf_repo(token=token, private=private)
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """As the Trainer's, after `check_trained_parts_are_saved`.
+
+        Facts in `model.config.training` are those of the checkpoint that this training starts from, and are marked so:
+        what was measured there holds no more. Facts of this training are to be set when it is over.
+        """
+        model = self._bare_model()
+        check_trained_parts_are_saved(model)
+        facts = getattr(model.config, "training", None)
+        if facts and self.state.global_step == 0 and not self._facts_are_marked:
+            model.config.training = {EARLIER: facts}
+        self._facts_are_marked = True
+        return super().train(*args, **kwargs)
+
+    def create_model_card(
+        self,
+        language: str | None = None,
+        license: str | None = None,
+        tags: str | list[str] | None = None,
+        model_name: str | None = None,
+        finetuned_from: str | None = None,
+        tasks: str | list[str] | None = None,
+        dataset_tags: str | list[str] | None = None,
+        dataset: str | list[str] | None = None,
+        dataset_args: str | list[str] | None = None,
+        dataset_name: str | None = None,
+    ) -> None:
+        """Writes our card, with the arguments of transformers' and TRL's, unless somebody has edited the one there.
+
+        Our card is called after its repository, and its facts are those of `model.config.training`: it has no place for
+        `model_name`, `tasks`, `dataset`, `dataset_args` and `dataset_name`.
+        """
+        if not self.is_world_process_zero():
+            return
+        model = self._bare_model()
+        self._note_origin(model)
+        folder = Path(str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        more = [tags] if isinstance(tags, str) else list(tags or [])
+        write_model_card(
+            model,
+            folder,
+            checkpoint=self.hub_model_id or ".",
+            tags=[*(getattr(model, "model_tags", None) or []), *more],
+            language=language,
+            license=license,
+            base_model=finetuned_from,
+            datasets=dataset_tags,
+        )
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        create_pr: bool = False,
+        **card_options: Any,
+    ) -> Any:
+        """Saves to `output_dir` and uploads what that save wrote, the card and the report: no pickle, no checkpoint.
+
+        Args:
+            commit_message, blocking, token, revision, private: as transformers'; a revision that is no branch yet
+                becomes one.
+            create_pr: upload as a pull request.
+            **card_options: see `create_model_card`; a card that somebody wrote in the repository stays.
+
+        Returns:
+            `huggingface_hub.CommitInfo`, or a future of it if not `blocking`; None on all processes but the first.
+
+        Raises:
+            ValueError: if this cannot be published, or nothing was saved (a sharded run saves shards only).
+        """
+        self.callback_handler.on_push_begin(self.args, self.state, self.control)
+        self._check_publishable()
+        token = token if token is not None else self.args.hub_token
+        if self.hub_model_id is None:
+            self.init_hf_repo(token=token, private=private)
+        self._saved_names = ()
+        self.save_model(_internal_call=True)
+        if not self.is_world_process_zero():
+            return None
+        if not has_weights(self._saved_names):
+            raise ValueError(
+                f"There is nothing to upload: saving wrote no weights to {self.args.output_dir}. Under FSDP set "
+                "fsdp_config's state_dict_type to FULL_STATE_DICT."
+            )
+        self.create_model_card(**card_options)
+        self._finish_current_push()
+        return self._upload(commit_message, token, revision, blocking, create_pr=create_pr)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        """As transformers', but with the processor and our card, and without `training_args.bin`, which is a pickle.
+
+        Raises:
+            ValueError: if something that was trained would not be saved.
+        """
+        folder, model = Path(str(output_dir or self.args.output_dir)), self._bare_model()
+        check_trained_parts_are_saved(model)
+        if self.args.should_save:
+            self._note_origin(model)
+        before = file_times(folder)
+        with _without_pefts_card(model):
+            super()._save(output_dir, state_dict)
+        if not self.args.should_save:
+            return
+        (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)
+        processor = self._processor()
+        if processor is not None and processor is not self.processing_class:
+            processor.save_pretrained(folder)
+        if isinstance(model, PreTrainedModel) or adapter_of(model) is not None:
+            write_model_card(model, folder, tags=getattr(model, "model_tags", None))
+        others = tuple(f"{name}/" for name in list(getattr(model, "peft_config", None) or {})[1:])  # DPO's reference
+        written = (name for name, time in file_times(folder).items() if before.get(name) != time)
+        self._saved_names = tuple(name for name in written if not name.startswith(others))
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Uploads a checkpoint's model, processor and card, without what only its resumption needs."""
+        if not self.is_world_process_zero() or self.args.hub_strategy == HubStrategy.END:
+            return
+        in_progress = self.push_in_progress is not None and not self.push_in_progress.is_done()
+        if in_progress and not self.args.hub_always_push:
+            return
+        self._check_publishable()
+        self.callback_handler.on_push_begin(self.args, self.state, self.control)
+        folder, output_dir = Path(checkpoint_folder), Path(str(self.args.output_dir))
+        self._saved_names = tuple(name for name in self._saved_names if (folder / name).is_file())
+        if not has_weights(self._saved_names):
+            logger.warning_once("Checkpoints are shards here, which are not uploaded: push_to_hub does it at the end.")
+            return
+        try:
+            self._copy_saved(folder, output_dir)
+            self.create_model_card()
+        except OSError as error:  # an upload that fails is no reason to end a training
+            logger.warning(f"Step {self.state.global_step} is not uploaded: {error}")
+            return
+        by_steps = self.args.save_strategy == SaveStrategy.STEPS
+        when = f"step {self.state.global_step}" if by_steps else f"epoch {int(self.state.epoch or 0)}"
+        job = self._upload(f"Training in progress, {when}", self.args.hub_token, None, blocking=False)
+        if in_progress and self.push_in_progress is not None:
+            self.push_in_progress.jobs.append(job)
+        else:
+            self.push_in_progress = PushInProgress([job])
+
+    def _copy_saved(self, folder: Path, output_dir: Path) -> None:
+        """Copies what a checkpoint's save wrote: the checkpoint may be removed while its upload is under way."""
+        for name in self._saved_names:
+            if name != CARD:
+                (output_dir / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, output_dir / name)
+
+    def _upload(
+        self, message: str | None, token: str | None, revision: str | None, blocking: bool, **options: Any
+    ) -> Any:
+        """Uploads the files of the last save, the card and the report, from `output_dir`; or a future that does."""
+        folder = Path(str(self.args.output_dir))
+        names = [name for name in dict.fromkeys((*self._saved_names, CARD, *REPORTS)) if (folder / name).is_file()]
+        revision = revision if revision is not None else self.args.hub_revision
+        request = (HfApi(token=token), str(self.hub_model_id), folder, [name for name in names if not is_pickle(name)])
+        options = {"commit_message": message, "revision": revision, **options}
+        return upload(*request, **options) if blocking else request[0].run_as_future(upload_later, *request, **options)
+
+    def _check_publishable(self) -> None:
+        """Raises a ValueError that says why this run cannot be published, if it cannot."""
+        if self.args.push_to_hub and self.args.hub_strategy in UPLOADS_PICKLES:
+            raise ValueError(
+                f"hub_strategy={self.args.hub_strategy.value!r} would upload optimizer states, which are pickles that "
+                "run code where they are read: use 'every_save' or 'end', and keep checkpoints to yourself."
+            )
+        model = self._bare_model()
+        check_trained_parts_are_saved(model)
+        adapter = adapter_of(model)
+        if adapter is None:
+            return
+        base = getattr(adapter.settings, "base_model_name_or_path", None) or model.config._name_or_path
+        if not hub_ids(base):
+            raise ValueError(
+                f"An adapter is of use only with its base checkpoint, and this one's is {base!r}, which nobody else "
+                "has: push the base and load it by its Hub id, or merge_and_unload() the adapter and push the model."
+            )
+
+    def _note_origin(self, model: Any) -> None:
+        """Writes into the configuration, once, what the card inherits from the checkpoint that was trained."""
+        if not self._origin_is_noted:
+            self._origin_is_noted = True
+            if origin := find_origin(model.config):
+                model.config.fine_tuned_from = origin
+
+    def _processor(self) -> Any:
+        """What turns rows into this model's inputs: the collator's processor, unless `processing_class` is one."""
+        plain = not hasattr(self._bare_model().config, "molecule_token_id")  # a language model goes with its tokenizer
+        if plain or isinstance(self.processing_class, ProcessorMixin):
+            return self.processing_class
+        return getattr(self.data_collator, "processor", None) or self.processing_class
+
+    def _bare_model(self) -> Any:
+        """The model without the wrappers of compilation and distributed training; PEFT's stays."""
+        return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+
+
+@contextmanager
+def _without_pefts_card(model: Any) -> Iterator[None]:
+    """Keeps PEFT from writing its card, or from adding to ours, which would then pass for edited by hand."""
+    if not hasattr(model, "create_or_update_model_card"):
+        yield
+        return
+    model.create_or_update_model_card = lambda folder: None
+    try:
+        yield
+    finally:
+        del model.create_or_update_model_card

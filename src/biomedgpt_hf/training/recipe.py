@@ -1,0 +1,182 @@
+"""A recipe: a YAML file and the words of a command line, read, checked and made into `TrainingArguments`.
+
+Keys are exactly those of `TrainingArguments`, of `Settings`, and, below `lora`, of `peft.LoraConfig`.
+"""
+
+import copy
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..device import best_device
+from .keys import AT_LEAST, LORA, NESTED, annotation_of, argument_keys, check_name, our_keys
+from .overrides import read_words
+from .recipe_files import find_recipe, read_mapping, recipe_names
+from .settings import Settings
+from .values import fit
+
+__all__ = ["Recipe", "read_recipe", "recipe_names"]
+logger = logging.getLogger(__name__)
+
+REQUIRED = {"model": "C", "train_data": "DATA", "output_dir": "DIR"}
+
+
+@dataclass
+class Recipe:
+    """What a run is told.
+
+    Args:
+        name: the file's, without its ending.
+        settings: our own keys.
+        arguments: keys of `TrainingArguments`, as they were given.
+        source: the name or path by which it was asked for.
+        given: keys that the command line gave.
+    """
+
+    name: str
+    settings: Settings
+    arguments: dict[str, Any]
+    source: str = ""
+    given: frozenset[str] = field(default_factory=frozenset)
+
+    def require(self, *names: str) -> None:
+        """Raises a ValueError with the command that gives what is missing, unless all of these keys have values."""
+        missing = [name for name in names if not (getattr(self.settings, name, None) or self.arguments.get(name))]
+        if missing:
+            command = " ".join(f"--{name.replace('_', '-')} {REQUIRED[name]}" for name in missing)
+            raise ValueError(
+                f"The recipe {self.name!r} does not say {' and '.join(missing)}: "
+                f"biomedgpt train {self.source or self.name} {command}"
+            )
+
+    def adapted(self, world_size: int | None = None, on_cpu: bool | None = None) -> tuple[dict[str, Any], list[str]]:
+        """Arguments for so many processes, on a CPU or not; and what was changed, in sentences.
+
+        One process needs no FSDP, whose activation checkpointing becomes the Trainer's own. A CPU trains in bfloat16
+        only where the command line says so. `global_batch_size` becomes accumulation steps.
+
+        Args:
+            world_size: number of processes; that of torchrun when None.
+            on_cpu: whether they run on CPUs; what this machine has when None.
+
+        Raises:
+            ValueError: if `global_batch_size` cannot be divided.
+        """
+        world_size = int(os.environ.get("WORLD_SIZE", 1)) if world_size is None else world_size
+        arguments, notes = copy.deepcopy(self.arguments), []
+        if on_cpu is None:
+            on_cpu = bool(arguments.get("use_cpu")) or best_device().type == "cpu"
+        if on_cpu and arguments.get("bf16") and "bf16" not in self.given:
+            del arguments["bf16"]
+            notes.append("Training in float32: bf16 is for GPUs, unless --bf16 --use-cpu asks for it on a CPU.")
+        if world_size == 1 and arguments.pop("fsdp", None):
+            config = arguments.pop("fsdp_config", None)
+            if isinstance(config, dict) and config.get("activation_checkpointing"):
+                arguments.setdefault("activation_checkpointing", True)
+            notes.append("One process holds the whole model: fsdp is for several, started by torchrun.")
+        if self.settings.global_batch_size:
+            arguments["gradient_accumulation_steps"] = self._accumulation(self.settings.global_batch_size, world_size)
+        return arguments, notes
+
+    def _accumulation(self, total: int, world_size: int) -> int:
+        """Steps that make up a global batch on so many processes."""
+        rows = self.arguments.get("per_device_train_batch_size", 8)
+        if "gradient_accumulation_steps" in self.arguments:
+            raise ValueError(
+                f"global_batch_size is {total} and gradient_accumulation_steps "
+                f"{self.arguments['gradient_accumulation_steps']}, but one follows from the other: set one to null."
+            )
+        steps, rest = divmod(total, rows * world_size)
+        if rest or not steps:
+            share = total // world_size if total % world_size == 0 else 0
+            fitting = [str(n) for n in range(1, min(share, 64) + 1) if share % n == 0]
+            remedy = f"{' or '.join(fitting[-3:])} rows a device" if fitting else "another number of processes"
+            raise ValueError(
+                f"global_batch_size is {total}, no multiple of {world_size} × {rows} (processes × "
+                f"per_device_train_batch_size): choose {remedy}, or another global_batch_size."
+            )
+        return steps
+
+    def training_arguments(self) -> Any:
+        """The recipe's `TrainingArguments`, for this process and this machine.
+
+        Raises:
+            ValueError: in one line, if something is missing or does not go together.
+        """
+        from transformers import TrainingArguments
+
+        self.require(*REQUIRED)
+        arguments, notes = self.adapted()
+        for note in notes if os.environ.get("RANK", "0") == "0" else ():
+            logger.warning(note)
+        arguments.setdefault("remove_unused_columns", False)  # rows become tensors in the collator only
+        config = arguments.get("accelerator_config") or {}
+        if isinstance(config, Mapping):  # accelerate would cut tensors that are no batches along their first dimension
+            arguments["accelerator_config"] = {"dispatch_batches": False, **config}
+        try:
+            return TrainingArguments(**arguments)
+        except (ValueError, TypeError, NotImplementedError, OSError) as error:
+            raise ValueError(f"The recipe {self.name!r} cannot be run: {' '.join(str(error).split())}") from error
+
+
+def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Reads a recipe, and the words of a command line on top of it.
+
+    Args:
+        name_or_path: one of `recipe_names()`, or a YAML file.
+        overrides: such as ["--learning-rate", "1e-4", "--lora.r=8", "--bf16", "--train-data", "a", "b"].
+
+    Raises:
+        FileNotFoundError: if there is no such recipe.
+        ValueError: in one line that names key, value and place.
+    """
+    file = find_recipe(name_or_path)
+    values: dict[str, Any] = {}
+    for key, value in read_mapping(file).items():
+        _put(values, key, value, str(file))
+    given = read_words(overrides, bool(values.get(LORA)))
+    for key, value in given.items():
+        _put(values, key, value, "the command line")
+    ours = {key: values.pop(key) for key in [*values] if key in our_keys()}
+    arguments = {key: value for key, value in values.items() if value is not None}
+    try:
+        settings = Settings(**ours)
+    except ValueError as error:
+        raise ValueError(f"In {file}{' and the command line' if given else ''}, {error}") from error
+    return Recipe(file.stem, settings, arguments, name_or_path, frozenset(key.partition(".")[0] for key in given))
+
+
+def _put(values: dict[str, Any], key: str, value: Any, source: str) -> None:
+    """Sets a key, given by its full name, to a checked value."""
+    top, _, rest = key.partition(".")
+    try:
+        check_name(top, [*our_keys(), *argument_keys()], "there is no key")
+        value = _checked(key, value)
+        if key in NESTED and isinstance(value, dict):
+            for name in value:
+                check_name(name, NESTED[key](), f"{key} has no key")
+            value = {name: _checked(f"{key}.{name}", item) for name, item in value.items()}
+    except ValueError as error:
+        raise ValueError(f"In {source}, {error}") from error
+    if not rest:
+        values[top] = value
+    elif isinstance(values.setdefault(top, {}) or {}, dict):
+        values[top] = {**(values[top] or {}), rest: value}
+    else:
+        raise ValueError(f"In {source}, {key} is set, but {top} is {values[top]!r}, which has no keys.")
+
+
+def _checked(key: str, value: Any) -> Any:
+    """The value as the key takes it; null takes a key of TrainingArguments back."""
+    if value is None and key in argument_keys():
+        return None
+    annotation = annotation_of(key)
+    try:
+        value = value if annotation is Any else fit(value, annotation)
+    except ValueError as error:
+        raise ValueError(f"{key} is {value!r}: {error} is wanted.") from error
+    if key in AT_LEAST and value < AT_LEAST[key]:
+        raise ValueError(f"{key} is {value!r}: {AT_LEAST[key]} or more is wanted.")
+    return value

@@ -1,0 +1,163 @@
+"""States of a training that any engine can go on from: one process, DDP or FSDP2, with any number of processes.
+
+Parameters and optimizer states are kept under the parameters' names, whole, or in pieces where FSDP is told to
+(`SHARDED_STATE_DICT`):
+
+    model.safetensors, optimizer.pt      whole; optimizer.pt is read by torch's restricted unpickler (`weights_only`)
+    sharded/                             torch.distributed.checkpoint: model and optimizer in pieces
+
+Reading `sharded/` unpickles its `.metadata`, so a sharded checkpoint must be one's own (docs/security.md).
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch.distributed import checkpoint as distributed_checkpoint
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
+
+from .checkpoints import DamagedCheckpointError
+from .parts import is_peft_model, saved_names
+
+SHARDED = "sharded"
+WEIGHTS = ("model", "adapter_model")  # how the names of their files begin
+
+
+class ResumableStateMixin:
+    """How [`BioMedGPTTrainer`] saves and loads the states of model, optimizer and scheduler."""
+
+    accelerator: Any
+    args: Any
+    is_fsdp_enabled: bool
+    lr_scheduler: Any
+    model: Any
+    model_wrapped: Any
+    optimizer: Any
+    state: Any
+
+    @property
+    def saves_sharded(self) -> bool:
+        """Whether checkpoints hold the states in pieces."""
+        return self.is_fsdp_enabled and "SHARDED" in str(self.accelerator.state.fsdp_plugin.state_dict_type)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        optimizer = unwrapped(self.optimizer)
+        if self.saves_sharded:
+            state = {
+                "model": get_model_state_dict(self.model, options=self._options(False)),
+                "optimizer": get_optimizer_state_dict(self.model, optimizer, options=self._options(False)),
+            }
+            try:
+                distributed_checkpoint.save(state, checkpoint_id=os.path.join(output_dir, SHARDED))
+            except CheckpointException as error:  # no Exception, but any process's failure to write
+                raise OSError(" ".join(str(error).split())[-300:]) from error
+        else:
+            state = get_optimizer_state_dict(self.model_wrapped, optimizer, options=self._options(True))
+            if self.args.should_save:
+                torch.save(state, os.path.join(output_dir, OPTIMIZER_NAME))
+        if self.args.should_save:
+            torch.save(self.lr_scheduler.state_dict(), os.path.join(output_dir, SCHEDULER_NAME))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Loads the weights, all of them.
+
+        Raises:
+            DamagedCheckpointError: if a tensor is missing, or there is one too many; names it.
+        """
+        model = self.model if model is None else model
+        folder = Path(resume_from_checkpoint)
+        if (folder / SHARDED).is_dir():
+            state = {"model": get_model_state_dict(model, options=self._options(False))}
+            _read_sharded(folder, state)
+            set_model_state_dict(model, state["model"], options=self._options(False))
+            return
+        tensors = _read_weights(folder)
+        expected = saved_names(model)
+        for name, tensor in expected.items():
+            if name not in tensors:
+                raise DamagedCheckpointError(f"The checkpoint {folder} lacks the tensor {name!r}: go on from another.")
+            if tensors[name].shape != tensor.shape:
+                shapes = f"{list(tensors[name].shape)}, not {list(tensor.shape)}"
+                raise DamagedCheckpointError(f"In the checkpoint {folder} the tensor {name!r} has the shape {shapes}.")
+        if surplus := tensors.keys() - expected.keys():
+            raise DamagedCheckpointError(
+                f"The checkpoint {folder} has a tensor {min(surplus)!r} that the model has no place for: it is of "
+                "another model."
+            )
+        state = {expected[name].fqn: tensor for name, tensor in tensors.items()}
+        set_model_state_dict(model, state, options=self._options(True, strict=False))
+
+    def _load_best_model(self) -> None:
+        self._load_from_checkpoint(self.state.best_model_checkpoint, self.model_wrapped)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None:
+            return
+        folder, optimizer = Path(checkpoint), unwrapped(self.optimizer)
+        sharded = (folder / SHARDED).is_dir()
+        if sharded:
+            state = {"optimizer": get_optimizer_state_dict(self.model_wrapped, optimizer, options=self._options(False))}
+            _read_sharded(folder, state)
+            values = state["optimizer"]
+        else:
+            values = torch.load(folder / OPTIMIZER_NAME, map_location="cpu", weights_only=True, mmap=True)
+        try:
+            set_optimizer_state_dict(self.model_wrapped, optimizer, values, options=self._options(not sharded))
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise DamagedCheckpointError(
+                f"The optimizer state of {folder} does not fit this training ({str(error)[:200]}): go on with the "
+                "optimizer and the trained parts that it was made with, or begin anew in another output_dir."
+            ) from error
+        self.lr_scheduler.load_state_dict(torch.load(folder / SCHEDULER_NAME, map_location="cpu", weights_only=True))
+
+    def _options(self, whole: bool, strict: bool = True) -> StateDictOptions:
+        """How states are gathered; of a model with adapters only what is trained, since the rest stays as it is."""
+        return StateDictOptions(
+            full_state_dict=whole,
+            cpu_offload=whole,
+            ignore_frozen_params=is_peft_model(self.model),
+            strict=strict,
+        )
+
+
+def unwrapped(optimizer: Any) -> Any:
+    """Returns torch's optimizer out of accelerate's."""
+    return getattr(optimizer, "optimizer", optimizer)
+
+
+def _read_sharded(folder: Path, state: dict[str, Any]) -> None:
+    """Fills tensors with what a sharded checkpoint has under their names.
+
+    Raises:
+        DamagedCheckpointError: if one is missing there.
+    """
+    try:
+        distributed_checkpoint.load(state, checkpoint_id=folder / SHARDED)
+    except (CheckpointException, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[-300:]
+        raise DamagedCheckpointError(f"The checkpoint {folder} does not fit the model: {reason}") from error
+
+
+def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Returns the tensors of a checkpoint's weight files, which stay on the disk until they are used."""
+    tensors: dict[str, torch.Tensor] = {}
+    files = sorted(path for path in folder.glob("*.safetensors") if path.name.startswith(WEIGHTS))
+    for path in files:
+        try:
+            with safe_open(path, "pt") as file:
+                tensors.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118, it is no dict
+        except (SafetensorError, OSError) as error:
+            raise DamagedCheckpointError(f"The weights {path} cannot be read: {error}.") from error
+    if not files:
+        raise DamagedCheckpointError(f"The checkpoint {folder} has no weights: go on from another.")
+    return tensors

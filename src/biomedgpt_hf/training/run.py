@@ -1,0 +1,233 @@
+"""A run: what a recipe says, from rows and a checkpoint to a checkpoint with its card and report.
+
+In the run's folder are:
+
+    run.json                   what was asked for, how often it was started, how long it took
+    rejected_rows.jsonl        rows that cannot be trained on, if any
+    checkpoint-STEP/           to go on from, each complete or passed over
+    runs/                      for TensorBoard
+    model.safetensors, …       at the end: model, processor, card, training_report.md, loss_curve.png
+"""
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import datasets
+import numpy as np
+from torch import distributed
+from transformers import TrainingArguments, set_seed
+
+from ..data.collator import BioMedGPTDataCollator
+from ..data.schema import to_conversation
+from ..data.shared_prefix import items_of
+from . import checkpoints
+from .engine import check_torch_build
+from .loading import Loaded, load_for_training
+from .parts import trained_counts
+from .recipe import Recipe
+from .report import card_facts, write_report
+from .rows import load_rows, screen
+from .run_facts import RunFacts
+from .run_notes import RunNotes
+from .sets import describe_set
+from .settings import Settings
+from .trainer import BioMedGPTTrainer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        output: its folder.
+        step: steps taken in all.
+        steps: steps that were asked for.
+        metrics: of the last evaluation, and the training's own.
+        stopped_by: the signal that stopped it before its end; 0 if none did.
+    """
+
+    output: Path
+    step: int
+    steps: int
+    metrics: dict[str, float]
+    stopped_by: int = 0
+
+    def summary(self) -> str:
+        """Returns what a person wants to know, in a few lines."""
+        if self.stopped_by:
+            name = signal.Signals(self.stopped_by).name
+            return (
+                f"Stopped by {name} after step {self.step} of {self.steps}; checkpoint-{self.step} is complete. "
+                "Give the same command again to go on."
+            )
+        losses = {name: value for name, value in self.metrics.items() if name.endswith("loss")}
+        told = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
+        losses_told = f" ({told})" if told else ""
+        return f"Wrote {self.output} after {self.step} steps{losses_told}; see training_report.md there."
+
+
+class _Rows(NamedTuple):
+    """Rows of a split that can be trained on, with their lengths in tokens, and how many cannot."""
+
+    rows: datasets.Dataset
+    lengths: np.ndarray
+    rejected: int
+
+
+def train(recipe: Recipe) -> RunResult:
+    """Does what a recipe says; every process of the run calls it. A run that was stopped goes on.
+
+    Raises:
+        ValueError: if the recipe does not fit the machine, the model or the rows, or the run that it would go on with.
+        OSError: if something cannot be found, read or written; checkpoints stay.
+    """
+    check_torch_build(bool(recipe.arguments.get("use_cpu")))
+    arguments, settings = recipe.training_arguments(), recipe.settings
+    output = Path(arguments.output_dir)
+    notes = RunNotes(output, recipe)
+    notes.check(checkpoints.newest_complete(output) is not None)
+    set_seed(arguments.seed)  # of new adapters
+    try:
+        loaded = load_for_training(settings, arguments)
+        collator = make_collator(settings, loaded)
+        rows = {
+            "train": _read_rows(settings, arguments, collator, settings.train_data or [], "train"),
+            "validation": _evaluation_rows(settings, arguments, collator),
+        }
+        trainer = _make_trainer(settings, arguments, loaded, collator, rows)
+        if arguments.should_save:
+            notes.begin(resumes=checkpoints.newest_complete(output) is not None)
+        started = time.monotonic()
+        try:
+            trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint or True)
+        finally:
+            if arguments.should_save:
+                notes.end(time.monotonic() - started)
+        return _finish(recipe, loaded, rows, trainer, notes)
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def make_collator(settings: Settings, loaded: Loaded) -> BioMedGPTDataCollator:
+    """Returns what makes batches of rows, as the settings say."""
+    return BioMedGPTDataCollator(
+        loaded.processor,
+        max_length=settings.max_length,
+        processor_kwargs={"truncation": True} if settings.truncate_proteins else None,
+        packing=settings.packing,
+        share_prefix=settings.share_prefix,
+    )
+
+
+def _read_rows(
+    settings: Settings, arguments: TrainingArguments, collator: Any, names: Sequence[str], split: str, **options: Any
+) -> _Rows | None:
+    rows = load_rows(names, split, **options)
+    if rows is None:
+        return None
+    screening = screen(
+        rows,
+        collator,
+        max_rejected=None if settings.max_rejected is None else str(settings.max_rejected),
+        folder=arguments.output_dir,
+        name="rejected_rows" if split == "train" else f"rejected_{split}_rows",
+        processes=max(1, arguments.dataloader_num_workers),
+        rank=arguments.process_index,
+        world_size=arguments.world_size,
+    )
+    kept = screening.kept
+    if screening.rejections and arguments.should_save:
+        logger.warning(
+            "%d of %d rows (%s) cannot be used and are left out; rejected_*rows.jsonl in %s lists them.",
+            len(screening.rejections), len(rows), split, arguments.output_dir,
+        )  # fmt: skip
+    return _Rows(rows.select(kept), screening.lengths[kept], len(screening.rejections))
+
+
+def _evaluation_rows(settings: Settings, arguments: TrainingArguments, collator: Any) -> _Rows | None:
+    """Rows to evaluate on, if the sets have any and the recipe evaluates."""
+    if arguments.eval_strategy == "no" and not settings.eval_data:
+        return None
+    names = settings.eval_data or settings.train_data or []
+    rows = _read_rows(settings, arguments, collator, names, "validation", required=bool(settings.eval_data))
+    if rows is None:
+        logger.warning("No set has a split 'validation': training goes without evaluation.")
+        arguments.eval_strategy = "no"
+    return rows
+
+
+def _make_trainer(
+    settings: Settings, arguments: TrainingArguments, loaded: Loaded, collator: Any, rows: dict[str, _Rows | None]
+) -> BioMedGPTTrainer:
+    training, validation = rows["train"], rows["validation"]
+    assert training is not None  # noqa: S101 - load_rows has raised
+    by_length = settings.batching == "length"
+    return BioMedGPTTrainer(
+        loaded.model,
+        arguments,
+        data_collator=collator,
+        train_dataset=training.rows,
+        eval_dataset=validation.rows if validation else None,
+        processing_class=loaded.saved_with,
+        lengths=training.lengths if by_length else None,
+        groups=[items_of(to_conversation(row)) for row in training.rows] if settings.share_prefix else None,
+        max_tokens_per_batch=settings.max_tokens_per_batch,
+    )
+
+
+def _finish(
+    recipe: Recipe, loaded: Loaded, rows: dict[str, _Rows | None], trainer: BioMedGPTTrainer, notes: RunNotes
+) -> RunResult:
+    """Writes the trained checkpoint with its card and report, unless the run was stopped before its end."""
+    output, state = Path(trainer.args.output_dir), trainer.state
+    evaluations = [entry for entry in state.log_history if "eval_loss" in entry]
+    ends = {name: value for entry in state.log_history if "train_loss" in entry for name, value in entry.items()}
+    metrics = {**(evaluations[-1] if evaluations else {}), **ends}
+    result = RunResult(output, state.global_step, state.max_steps, metrics, trainer.preemption.received)
+    if result.stopped_by and result.step < result.steps:
+        return result
+    facts = _facts(recipe, loaded, rows, trainer, notes)
+    trainer.model.config.training = card_facts(state.log_history, facts)
+    trainer.save_model()
+    if trainer.args.should_save:
+        write_report(output, state.log_history, facts)
+    if trainer.args.push_to_hub:
+        trainer.push_to_hub()
+    return RunResult(output, result.step, result.steps, metrics)
+
+
+def _facts(
+    recipe: Recipe, loaded: Loaded, rows: dict[str, _Rows | None], trainer: BioMedGPTTrainer, notes: RunNotes
+) -> RunFacts:
+    """What the report and the card tell beside the losses."""
+    settings, arguments = recipe.settings, trainer.args
+    used = {split: of_split for split, of_split in rows.items() if of_split is not None}
+    names = dict.fromkeys([*(settings.train_data or []), *(settings.eval_data or [])])
+    return RunFacts(
+        command=" ".join(["biomedgpt", *sys.argv[1:]]),
+        recipe=recipe.name,
+        base=str(settings.model),
+        settings={key: value for key, value in vars(settings).items() if value != getattr(Settings(), key)},
+        arguments=recipe.arguments,
+        sets=[describe_set(name) for name in names],
+        rows={split: len(of_split.rows) for split, of_split in used.items()},
+        rejected={split: of_split.rejected for split, of_split in used.items()},
+        trained=trained_counts(trainer.model),
+        parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
+        steps=trainer.state.global_step,
+        epochs=trainer.state.epoch or 0.0,
+        seconds=notes.seconds,
+        resumed=notes.resumed,
+        processes=arguments.world_size,
+        device=arguments.device,
+        plain_language_model=settings.language_model_only,
+    )

@@ -1,0 +1,37 @@
+"""Whether a save would keep everything that was trained."""
+
+from typing import Any
+
+from ..modeling.model_card_sections import adapter_of
+
+
+def check_trained_parts_are_saved(model: Any) -> None:
+    """Refuses a model with an adapter whose saved folder would lack something that was trained.
+
+    An adapter's folder holds the adapter and the modules of `modules_to_save`; whatever else was unfrozen by hand is
+    left behind without a word.
+
+    Args:
+        model: any; one without an adapter is saved whole.
+
+    Raises:
+        ValueError: names the parameters and what to do.
+    """
+    if adapter_of(model) is None:
+        return
+    adapters = model.peft_config
+    biases = {getattr(settings, "bias", "none") for settings in adapters.values()}
+    lost = []
+    for name, parameter in model.named_parameters():
+        kept = not adapters.keys().isdisjoint(name.split("."))
+        bias = ("all" in biases and name.endswith("bias")) or ("lora_only" in biases and name.endswith("layer.bias"))
+        if parameter.requires_grad and not kept and not bias:
+            lost.append(name.removeprefix("base_model.model."))
+    if lost:
+        parts = list(dict.fromkeys(name.rsplit(".", 1)[0] for name in lost))
+        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+        raise ValueError(
+            f"{len(lost)} trained parameters would be lost, since saving an adapter leaves them out: "
+            f"{', '.join(lost[:3])}{more}. Name their modules in LoraConfig(modules_to_save=[...]), such as "
+            f"{parts[0]!r}, or freeze them."
+        )

@@ -1,0 +1,111 @@
+"""What a run is told beside `TrainingArguments` and `LoraConfig`: our few keys."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .parts import PARTS
+
+ALIGNED_PARTS = [part for part in PARTS if part != "language_model"]  # what alignment trains (paper §3.2)
+
+
+@dataclass
+class Settings:
+    """Our keys of a recipe, with their defaults.
+
+    Args:
+        model: folder or Hub id of a BioMedGPT, "mini" for the embedded one, or a plain causal language model.
+        train_data: folders made by `biomedgpt data`, or Hub ids; their `train` splits together.
+        eval_data: likewise; None for the `validation` splits of `train_data`, where they have one.
+        trainable: parts that train, of `PARTS`; everything else is frozen. "language_model" is the language model with
+            its `lm_head`. Empty for the usual: the encoders and projectors (paper §3.2), the language model where it
+            is alone, and with `lora` nothing beside it and its `modules_to_save`.
+        dtype: of the frozen parts where the run trains in bfloat16 (`bf16`): "bfloat16", which "auto" is too, or
+            "float32". Elsewhere they are float32, as trained parts always are.
+        quantization: "nf4" holds the language model in bitsandbytes' 4-bit NormalFloat.
+        lora: arguments of `peft.LoraConfig`, or None.
+        max_length: longest row in tokens, atoms and residues included; longer rows are left out and listed.
+        truncate_proteins: cut proteins beyond the encoder's limit, instead of leaving their rows out.
+        batching: "length" puts rows of similar length together, "random" does not.
+        max_tokens_per_batch: most tokens of a batch, padding included, instead of `per_device_train_batch_size` rows.
+        global_batch_size: rows of one optimizer step over all processes; the accumulation steps follow from it.
+        packing: put a batch's rows one after another in one sequence, with positions that start again.
+        share_prefix: put questions about one item behind its molecule or protein once.
+        max_rejected: how many unreadable rows are tolerated, a number such as "20" or a share; None for any.
+        memory_budget_gib: memory of one device in GiB, which the plan is compared with.
+        language_model_only: `model` is a plain causal language model, trained alone; `biomedgpt convert
+            language-model` takes it out of a BioMedGPT, and `biomedgpt init` puts it back.
+
+    Raises:
+        ValueError: if a value is unknown, or two contradict each other.
+    """
+
+    model: str | None = None
+    train_data: list[str] | None = None
+    eval_data: list[str] | None = None
+    trainable: list[str] = field(default_factory=list)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    quantization: Literal["nf4"] | None = None
+    lora: dict[str, Any] | None = None
+    max_length: int | None = None
+    truncate_proteins: bool = False
+    batching: Literal["length", "random"] = "length"
+    max_tokens_per_batch: int | None = None
+    global_batch_size: int | None = None
+    packing: bool = False
+    share_prefix: bool = False
+    max_rejected: str | None = "1%"
+    memory_budget_gib: float | None = None
+    language_model_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_rejected is not None:
+            self.max_rejected = str(self.max_rejected)  # YAML gives a number
+        if unknown := [part for part in self.trainable if part not in PARTS]:
+            raise ValueError(f"trainable has {unknown[0]!r}, which is no part: choose of {', '.join(PARTS)}.")
+        self._check_lora()
+        if not self.trainable and self.lora is None:
+            self.trainable = ["language_model"] if self.language_model_only else ALIGNED_PARTS.copy()
+        if self.language_model_only and set(self.trainable) - {"language_model"}:
+            raise ValueError(
+                f"trainable is {', '.join(self.trainable)}, but language_model_only trains a language model without "
+                "encoders: leave trainable out."
+            )
+        if self.quantization and "language_model" in self.trainable:
+            raise ValueError(
+                f"quantization is {self.quantization!r} and trainable has 'language_model', but four-bit weights "
+                "cannot be trained: add lora, or take one of the two out."
+            )
+        self._check_batches()
+        self._check_numbers()
+
+    def frozen_dtype(self, bf16: bool) -> str:
+        """Dtype of the frozen parts, "float32" or "bfloat16".
+
+        Args:
+            bf16: whether the run trains in bfloat16.
+        """
+        if self.dtype != "auto":
+            return self.dtype
+        return "bfloat16" if bf16 else "float32"
+
+    def _check_lora(self) -> None:
+        if self.lora is not None and self.trainable:
+            raise ValueError(
+                f"trainable is {', '.join(self.trainable)} beside lora, but it would not be saved with the adapter: "
+                "name what trains in lora's modules_to_save, and leave trainable out."
+            )
+
+    def _check_batches(self) -> None:
+        if self.global_batch_size and self.max_tokens_per_batch:
+            raise ValueError(
+                f"global_batch_size is {self.global_batch_size} and max_tokens_per_batch {self.max_tokens_per_batch}, "
+                "but batches of so many tokens have no fixed number of rows: set one of them to null."
+            )
+        if self.packing and self.share_prefix:
+            raise ValueError("packing and share_prefix are both set, and each lays out the batch: choose one.")
+
+    def _check_numbers(self) -> None:
+        for name in ("max_length", "max_tokens_per_batch", "global_batch_size", "memory_budget_gib"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} is {value}: give a number above 0, or null.")

@@ -1,0 +1,71 @@
+"""Uploading some files of a folder: what a run made for others, and never a pickle."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi
+from transformers.utils import logging
+
+from ..modeling.model_card import is_untouched
+from ..modeling.saving_biomedgpt import CARD, is_own_card_on_hub
+
+logger = logging.get_logger(__name__)
+
+# Files that run code where they are read.
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.distcp", ".metadata", "*/.metadata", "*.pyc")
+WEIGHTS = ("model*.safetensors", "adapter_model*.safetensors")
+
+
+def upload(
+    api: HfApi, repo_id: str, folder: Path, names: list[str], revision: str | None = None, **options: Any
+) -> Any:
+    """Uploads some files of a folder; a card that somebody wrote in the repository is not replaced by an untouched one.
+
+    Args:
+        api: with the token to use.
+        repo_id: a repository that exists.
+        folder: where the files are.
+        names: their paths in it.
+        revision: branch, made if there is none of the name, or a reference.
+        options: of `HfApi.upload_folder`.
+
+    Returns:
+        `huggingface_hub.CommitInfo`.
+    """
+    if revision is not None and not revision.startswith("refs/"):
+        api.create_branch(repo_id, branch=revision, exist_ok=True)
+    ours = CARD in names and is_untouched((folder / CARD).read_text("utf-8"))
+    if ours and is_own_card_on_hub(api, repo_id, revision):
+        names = [name for name in names if name != CARD]
+    return api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=names, revision=revision, **options)
+
+
+def upload_later(*request: Any, **options: Any) -> Any:
+    """As `upload`, in a thread whose failure nobody would hear of."""
+    try:
+        return upload(*request, **options)
+    except Exception as error:
+        logger.warning(f"An upload to {request[1]} failed, and the training goes on: {error}")
+        raise
+
+
+def has_weights(names: Iterable[str]) -> bool:
+    """Whether a model's or an adapter's weights are among some files."""
+    return any(fnmatch(name, pattern) for name in names for pattern in WEIGHTS)
+
+
+def is_pickle(name: str) -> bool:
+    """Whether a file is one that runs code where it is read, by its name.
+
+    Args:
+        name: path within a checkpoint.
+    """
+    return any(fnmatch(name, pattern) for pattern in PICKLES)
+
+
+def file_times(folder: Path) -> dict[str, int]:
+    """Returns the modification times [ns] of the files in a folder and its subfolders, by their path in it."""
+    files = (path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in files}

@@ -1,0 +1,70 @@
+"""Machines on which a training would not run as asked are refused, with what to do."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from biomedgpt_hf.training import engine
+from biomedgpt_hf.training.engine import WrongEngineError, check_engine, check_torch_build, torchrun_command
+
+
+def arguments(**changes) -> SimpleNamespace:
+    return SimpleNamespace(**{"use_cpu": True, "n_gpu": 1, "fsdp": None, "world_size": 1, **changes})
+
+
+def accelerator(kind: str = "NO", version: int = 2) -> SimpleNamespace:
+    plugin = SimpleNamespace(fsdp_version=version) if kind == "FSDP" else None
+    return SimpleNamespace(distributed_type=kind, state=SimpleNamespace(fsdp_plugin=plugin))
+
+
+def test_one_process_on_one_device_and_real_fsdp_are_fine():
+    check_engine(arguments(), accelerator())
+    check_engine(arguments(fsdp=True, world_size=8), accelerator("FSDP"))
+    check_engine(arguments(fsdp=True), accelerator())  # one process holds the whole model
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (
+            ["/usr/bin/biomedgpt", "train", "align", "--bf16"],
+            "torchrun --nproc-per-node 4 -m biomedgpt_hf.cli train align --bf16",
+        ),
+        (["train_mine.py", "--rows", "8"], "torchrun --nproc-per-node 4 train_mine.py --rows 8"),
+    ],
+)
+def test_data_parallel_is_refused_with_the_command_that_is_right(monkeypatch, argv, command):
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(WrongEngineError) as refused:
+        check_engine(arguments(n_gpu=4), accelerator())
+    assert "One process would drive 4 GPUs by DataParallel" in str(refused.value) and command in str(refused.value)
+    assert torchrun_command(4) == command
+
+
+def test_ddp_in_fsdps_place_is_refused(monkeypatch):
+    with pytest.raises(WrongEngineError, match="would run DDP in its place"):
+        check_engine(arguments(fsdp=True, world_size=2), accelerator("MULTI_CPU"))
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(WrongEngineError, match="would run DDP in its place"):
+        check_engine(arguments(world_size=2), accelerator("MULTI_CPU"))
+
+
+def test_fsdp1_is_refused():
+    with pytest.raises(WrongEngineError, match="FSDP1"):
+        check_engine(arguments(fsdp=True, world_size=2), accelerator("FSDP", version=1))
+
+
+def test_a_torch_without_cuda_is_refused_where_an_nvidia_gpu_is(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(engine, "NVIDIA", (tmp_path / "gpus",))
+    check_torch_build()
+    (tmp_path / "gpus").mkdir()
+    with pytest.raises(WrongEngineError, match="was built without CUDA: install a CUDA build"):
+        check_torch_build()
+    check_torch_build(use_cpu=True)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    check_torch_build()

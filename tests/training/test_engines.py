@@ -1,0 +1,143 @@
+"""One process, DDP and FSDP2 train to the same weights, whatever the processes hold."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import largest_difference
+
+SAME = 2e-6  # fp32, after 6 steps
+KINDS = ["mixed", "proteins on the first process", "molecules on the second process", "text"]
+
+
+@pytest.fixture(scope="module")
+def alone(train, tmp_path_factory):
+    """One process, with two batches in each step."""
+    return train(tmp_path_factory.mktemp("alone"), accumulate=2, rate=1e-3, evaluate=True)
+
+
+# 1 and 2: FSDP2 is real, since tiny_run.py asserts DTensors; the engines agree.
+
+
+@pytest.mark.fault
+def test_fsdp_shards_and_agrees_with_one_process(alone, train, tmp_path):
+    sharded = train(tmp_path, engine="fsdp", rate=1e-3, evaluate=True)
+    assert largest_difference(alone, sharded) <= SAME
+    for name, value in alone.said["metrics"].items():
+        if "loss" in name:
+            assert sharded.said["metrics"][name] == pytest.approx(value, abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.fault
+@pytest.mark.parametrize("seed", [0, 7])
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("engine", ["ddp", "fsdp"])
+def test_engines_agree_with_and_without_accumulation(train, tmp_path, engine: str, accumulate: int, seed: int):
+    options = {"rate": 1e-3, "seed": seed, "rows": 40}
+    one = train(tmp_path / "one", accumulate=2 * accumulate, **options)
+    other = train(tmp_path / "other", engine=engine, accumulate=accumulate, **options)
+    assert one.said["step"] == other.said["step"] == 6
+    assert largest_difference(one, other) <= SAME
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+def test_ddp_was_not_taken_for_fsdp(train, tmp_path):
+    """Without the shim that shards on CPUs, asking for FSDP is refused: accelerate would run DDP."""
+    run = train(tmp_path, engine="fsdp", shim=False, fails=True)
+    assert "accelerate shards on GPUs only and would run DDP in its place" in run.printed
+
+
+# 3: no process waits for ever.
+
+
+@pytest.mark.fault
+def test_a_process_that_lacks_items_does_not_hang(train, tmp_path):
+    train(tmp_path, engine="fsdp", kinds=KINDS[1], evaluate=True, generate=True, steps=3)
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpointing", ["none", "Trainer's", "FSDP's"])
+@pytest.mark.parametrize("kinds", KINDS[1:])
+@pytest.mark.parametrize("engine", ["ddp", "fsdp"])
+def test_no_mix_of_items_hangs_in_training_evaluation_or_generation(train, tmp_path, engine, kinds, checkpointing):
+    if engine == "ddp" and checkpointing == "FSDP's":
+        pytest.skip("DDP has no checkpointing of its own")
+    options = {"checkpointing": checkpointing == "Trainer's"}
+    if checkpointing == "FSDP's":
+        options["fsdp_config"] = {"activation_checkpointing": True}
+    train(tmp_path, engine=engine, kinds=kinds, generate=True, evaluate=True, evaluate_first=True, steps=3, **options)
+
+
+@pytest.mark.fault
+def test_without_dummies_the_same_training_fails(train, tmp_path):
+    """The control: what is tested above is tested."""
+    fault = {"do": "no dummies"}
+    run = train(tmp_path, engine="fsdp", kinds=KINDS[1], steps=3, fault=fault, timeout=20, fails=True)
+    assert not (tmp_path / "weights.safetensors").exists() and run.code
+
+
+# 4: a training goes on as if nothing had happened, here or elsewhere.
+
+
+@pytest.fixture(scope="module")
+def runs(train, tmp_path_factory):
+    """Uninterrupted trainings of 6 steps with a checkpoint at step 3, by engine; made when first asked for."""
+    made = {}
+
+    def get(engine: str, sharded: bool = False):
+        if (engine, sharded) not in made:
+            options = {"accumulate": 2} if engine == "alone" else {}
+            folder = tmp_path_factory.mktemp("run")
+            made[engine, sharded] = train(folder, engine=engine, sharded=sharded, save_steps=3, **options)
+        return made[engine, sharded]
+
+    return get
+
+
+def begin_from(folder: Path, run) -> Path:
+    """A folder that a run was killed in, after its third step."""
+    shutil.copytree(run.folder / "checkpoint-3", folder / "checkpoint-3")
+    return folder
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("engine", "sharded"), [("alone", False), pytest.param("ddp", False, marks=pytest.mark.slow), ("fsdp", True)]
+)
+def test_a_resumed_training_ends_bit_by_bit_as_the_uninterrupted_one(runs, train, tmp_path, engine, sharded):
+    whole = runs(engine, sharded)
+    options = {"accumulate": 2} if engine == "alone" else {}
+    resumed = train(begin_from(tmp_path, whole), engine=engine, sharded=sharded, save_steps=3, **options)
+    assert len([entry for entry in resumed.said["history"] if "train_runtime" in entry]) == 1
+    assert resumed.said["step"] == 6 and largest_difference(whole, resumed) == 0
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+def test_a_resumed_full_fsdp_training_ends_bit_by_bit_as_the_uninterrupted_one(runs, train, tmp_path):
+    whole = runs("fsdp")
+    resumed = train(begin_from(tmp_path, whole), engine="fsdp", save_steps=3)
+    assert largest_difference(whole, resumed) == 0
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("first", "sharded", "then"),
+    [
+        ("fsdp", True, "alone"),
+        ("fsdp", False, "alone"),
+        ("ddp", False, "alone"),
+        ("fsdp", True, "ddp"),
+        ("alone", False, "fsdp"),
+    ],
+)
+def test_a_training_goes_on_with_another_engine_and_another_number_of_processes(
+    runs, train, tmp_path, first, sharded, then
+):
+    whole = runs(first, sharded)
+    resumed = train(begin_from(tmp_path, whole), engine=then, accumulate=2 if then == "alone" else 1, save_steps=3)
+    assert resumed.said["step"] == 6 and largest_difference(whole, resumed) <= 1e-5
