@@ -1,6 +1,6 @@
 """Training steps of alignment (paper §3.2): what batches and logits cost, against what people do without us.
 
-    python benchmarks/alignment_step.py [--batch-size 8] [--repeats 5] [--small]
+    python benchmarks/alignment_step.py [--batch-size 4] [--repeats 3] [--small]
 
 Measures  forward and backward, the language model frozen, encoders and projectors trained: logits at label positions
           against all logits; an epoch in batches of similar length against one in random batches; three questions on
@@ -53,8 +53,8 @@ Loss = Callable[[], torch.Tensor]
 def main() -> None:
     """Asserts parity, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="tiny models: does it run at all?")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -71,7 +71,7 @@ def main() -> None:
         compare_loop(bench, kind, batch)
     compare_questions(bench, processor, random)
     rows = [make_row(kind, random) for kind in ("molecule", "protein") * 2 * size]
-    compare_batches(bench, collator, rows, -(-size // 2))
+    compare_batches(bench, collator, rows, size)
 
 
 def make_model(processor: BioMedGPTProcessor, small: bool) -> BioMedGPTForConditionalGeneration:

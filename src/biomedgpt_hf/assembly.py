@@ -82,19 +82,10 @@ def exchange_language_model(checkpoint: str, language_model: str, output: Path) 
         raise ValueError(
             f"{checkpoint} holds a {config.model_type!r} model, not a BioMedGPT: give one as --checkpoint."
         )
-    if text.hidden_size != config.text_config.hidden_size:
-        raise ValueError(
-            f"The language model {language_model} is {text.hidden_size} wide, but the projectors of {checkpoint} make "
-            f"rows of {config.text_config.hidden_size}: take one of that width, or put a new model together and align it."
-        )
     processor = BioMedGPTProcessor.from_pretrained(checkpoint)
     placeholders = [placeholder.token_id for placeholder in processor.placeholders]
+    _check_sizes(checkpoint, config.text_config, language_model, text, min(placeholders))
     _check_tokens(processor, language_model)
-    if not min(placeholders) <= text.vocab_size <= config.text_config.vocab_size:
-        raise ValueError(
-            f"The language model {language_model} has {text.vocab_size} rows of embeddings, but {checkpoint} has "
-            f"{config.text_config.vocab_size} with its two placeholders: take one with the same vocabulary."
-        )
     whole = BioMedGPTForConditionalGeneration.from_pretrained(checkpoint)
     model = BioMedGPTForConditionalGeneration.from_encoders(
         AutoModelForCausalLM.from_pretrained(language_model),
@@ -133,6 +124,20 @@ def _find_language_model(language_model: str) -> Any:
             "`biomedgpt convert language-model`."
         )
     return config
+
+
+def _check_sizes(checkpoint: str, ours: Any, language_model: str, theirs: Any, first_placeholder: int) -> None:
+    """Raises a ValueError, with both numbers, unless two language models have one width and one vocabulary."""
+    if theirs.hidden_size != ours.hidden_size:
+        raise ValueError(
+            f"The language model {language_model} is {theirs.hidden_size} wide, but the projectors of {checkpoint} "
+            f"make rows of {ours.hidden_size}: take one of that width, or put a new model together and align it."
+        )
+    if not first_placeholder <= theirs.vocab_size <= ours.vocab_size:
+        raise ValueError(
+            f"The language model {language_model} has {theirs.vocab_size} rows of embeddings, but {checkpoint} has "
+            f"{ours.vocab_size} with its two placeholders: take one with the same vocabulary."
+        )
 
 
 def _check_tokens(processor: BioMedGPTProcessor, language_model: str) -> None:

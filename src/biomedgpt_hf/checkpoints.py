@@ -1,5 +1,6 @@
 """Finding a checkpoint by folder or Hub id."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from . import register_auto_classes
 
 def find_config(checkpoint: str, revision: str | None = None) -> Any:
     """Reads a checkpoint's configuration, so that a wrong name fails once, soon and in one line.
+
+    A folder with an adapter (PEFT's) has the configuration of the checkpoint that the adapter is of.
 
     Args:
         checkpoint: folder or Hub id.
@@ -22,6 +25,8 @@ def find_config(checkpoint: str, revision: str | None = None) -> Any:
     register_auto_classes()
     path = Path(checkpoint)
     if path.is_dir():
+        if (base := adapter_base(path)) is not None:
+            return find_config(base)
         if not (path / "config.json").is_file():
             raise FileNotFoundError(f"The folder {checkpoint!r} holds no checkpoint: it has no config.json.")
     elif path.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1:
@@ -37,3 +42,18 @@ def find_config(checkpoint: str, revision: str | None = None) -> Any:
             f"Cannot load {checkpoint!r}: {reason}. If one of its parts is of your own making, import the module that "
             "registers it first."
         ) from error
+
+
+def adapter_base(folder: Path) -> str | None:
+    """Returns the checkpoint that a folder's adapter is of, or None where it holds no adapter.
+
+    Raises:
+        ValueError: if the adapter does not say.
+    """
+    settings = folder / "adapter_config.json"
+    if not settings.is_file() or (folder / "config.json").is_file():
+        return None
+    try:
+        return str(json.loads(settings.read_text("utf-8"))["base_model_name_or_path"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{settings} does not say of which checkpoint the adapter is: copy it again.") from error

@@ -37,6 +37,7 @@ from trl import DPOConfig, SFTConfig
 from biomedgpt_hf import BioMedGPTDataCollator
 from biomedgpt_hf.data.schema import question_row
 from biomedgpt_hf.training.publishing import PublishingMixin
+from biomedgpt_hf.training.trainer import BioMedGPTTrainer
 from biomedgpt_hf.training.trl_trainers import BioMedGPTDPOTrainer, BioMedGPTSFTTrainer
 
 class PushingTrainer(PublishingMixin, Trainer):
@@ -70,7 +71,7 @@ every_save = {{"push_to_hub": True, "hub_strategy": "every_save"}}
 trained = options(TrainingArguments, "trained", **every_save)
 trained.save_strategy, trained.save_steps = "steps", 1
 trainers = [
-    PushingTrainer(load(), trained, data_collator=collator, train_dataset=rows),
+    BioMedGPTTrainer(load(), trained, data_collator=collator, train_dataset=rows, processing_class=processor),
     BioMedGPTSFTTrainer(load(), options(SFTConfig, "sft"), train_dataset=rows, processing_class=processor),
     PushingTrainer(
         get_peft_model(load(), lora), options(TrainingArguments, "adapter"), data_collator=collator, train_dataset=rows

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import pytest
 from typer.testing import CliRunner
 
+from biomedgpt_hf import mini_checkpoint
 from biomedgpt_hf.cli import app
+from biomedgpt_hf.conversion import export_language_model
 from biomedgpt_hf.training import run as training_run
 from biomedgpt_hf.training.recipe_files import FOLDER, recipe_names
 
@@ -133,6 +135,40 @@ def test_init_needs_either_the_encoders_or_a_checkpoint(run, tmp_path):
     )
     result = run("init", *output, "--checkpoint", "c", "--molecule-encoder", "random")
     assert result.exit_code == 1 and "--molecule-encoder is the checkpoint's own" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Two small sets, and the demonstration's language model alone."""
+    folder = tmp_path_factory.mktemp("sets")
+    molecules = "".join(f"{'C' * (1 + n % 9)}O,alcohol number {n}\n" for n in range(40))
+    (folder / "molecules.csv").write_text(f"smiles,name\n{molecules}")
+    (folder / "questions.csv").write_text("q,a\n" + "".join(f"Is {n} even?,yes {n}\n" for n in range(40)))
+    table = ["data", "table", "--answer-column"]
+    words = ["name", "--molecule-column", "smiles", "--question", "What is it?", "--output", folder / "molecules"]
+    assert CliRunner().invoke(app, [*table, *map(str, words), str(folder / "molecules.csv")]).exit_code == 0
+    words = ["a", "--question-column", "q", "--split-by", "row", "--output", folder / "questions"]
+    assert CliRunner().invoke(app, [*table, *map(str, words), str(folder / "questions.csv")]).exit_code == 0
+    export_language_model(mini_checkpoint(), folder / "language-model")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_trains_the_demonstration_on_one_cpu(run, sets, tmp_path, name):
+    alone = "biomedical_qa" in name
+    model, rows = (sets / "language-model", sets / "questions") if alone else ("mini", sets / "molecules")
+    output = tmp_path / "run"
+    batch = [] if name == "mini" else ["--global-batch-size", "4", "--per-device-train-batch-size", "2"]
+    words = ["--model", model, "--train-data", rows, "--output-dir", output, "--dataloader-num-workers", "0"]
+    result = run("train", name, *words, *batch, "--max-steps", "2", "--report-to", "none")
+    assert result.exit_code == 0, result.output
+    assert f"Wrote {output} after 2 steps" in result.stdout
+    weights = "adapter_model.safetensors" if "lora" in name else "model.safetensors"
+    assert (output / weights).is_file() and (output / "training_report.md").is_file()
+    if name == "biomedical_qa":
+        back = ["--checkpoint", mini_checkpoint(), "--language-model", output, "--output", tmp_path / "back"]
+        assert run("init", *back).exit_code == 0
 
 
 @pytest.mark.slow

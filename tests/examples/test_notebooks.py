@@ -11,9 +11,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from ..checkpoints.stand_in_hub import StandInHub, serve
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PYTHON = "__import__('sys').executable"
-NOTEBOOKS = ("quickstart.ipynb", "batch_inference.ipynb", "your_own_encoder.ipynb")
+NOTEBOOKS = ("quickstart.ipynb", "batch_inference.ipynb", "your_own_encoder.ipynb", "finetune_lora.ipynb")
 
 
 @pytest.fixture
@@ -122,3 +124,27 @@ def test_an_own_encoder_learns_and_comes_back_in_another_process(results):
     assert found["losses"][-1] < 0.5 < found["losses"][0]
     assert found["learnt"] == found["known"]
     assert found["from_disk"] == "Ethanol."
+
+
+def test_lora_learns_a_table_and_its_model_comes_back_from_the_hub(results, monkeypatch):
+    with serve(StandInHub()) as hub:
+        online = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_TOKEN": "hf_stand_in", "NO_PROXY": "127.0.0.1"}
+        for name, value in {**online, "HF_HUB_DISABLE_TELEMETRY": "1", "REPOSITORY": "org/rings"}.items():
+            monkeypatch.setenv(name, value)
+        found = results(
+            "finetune_lora.ipynb",
+            shares="[before, baseline, after]",
+            unseen="len(unseen)",
+            losses="losses",
+            same="[same_adapter, said == answers_of(merged, processor, unseen)]",
+            answer="answer",
+            card="open('adapter/README.md', encoding='utf-8').read()",
+        )
+    before, baseline, after = found["shares"]
+    assert before < baseline < after and after > 0.9 and found["unseen"] >= 10
+    assert found["losses"][-1] < 0.1 < found["losses"][0]
+    assert found["same"] == [True, True] and found["answer"] == "Yes."
+    assert "- Right about unseen molecules: " in found["card"] and "- Before this training:\n  - " in found["card"]
+    files = hub.files["org/rings"]
+    assert {"model.safetensors", "README.md", "processor_config.json", "modeling_biomedgpt.py"} <= files.keys()
+    assert not [name for name in files if name.endswith((".bin", ".pt", ".pth", ".pkl"))]

@@ -8,37 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from safetensors.torch import load_file
 
 FOLDER = Path(__file__).resolve().parent
-MODELS = FOLDER.parent / "modeling"
-sys.path[:0] = [str(FOLDER), str(MODELS)]
-ENGINES = {"alone": 1, "ddp": 2, "fsdp": 2}
-OUTER_LIMIT = 150  # seconds; an elastic restart over gloo was seen to hang
+sys.path[:0] = [str(FOLDER), str(FOLDER.parent / "modeling")]  # tests and their processes import from both
 
-
-class Run(NamedTuple):
-    """A training that has ended: its exit code, what it printed, and its folder."""
-
-    code: int
-    printed: str
-    folder: Path
-
-    @property
-    def said(self) -> dict[str, Any]:
-        return json.loads((self.folder / "said.json").read_text())
-
-    @property
-    def weights(self) -> dict[str, Any]:
-        return load_file(self.folder / "weights.safetensors")
-
-    @property
-    def checkpoints(self) -> list[str]:
-        """Names of the checkpoints that are complete."""
-        return sorted(path.parent.name for path in self.folder.glob("checkpoint-*/complete.json"))
+from trainings import ENGINES, MODELS, OUTER_LIMIT, Run  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -108,10 +85,3 @@ def wait_for_step() -> Callable[[Path, int], None]:
         raise TimeoutError((folder / "printed.txt").read_text()[-3000:])
 
     return wait
-
-
-def largest_difference(one: Run, other: Run) -> float:
-    """The largest absolute difference between two trainings' weights."""
-    ours, theirs = one.weights, other.weights
-    assert ours.keys() == theirs.keys()
-    return max((ours[name].double() - theirs[name].double()).abs().max().item() for name in ours)

@@ -19,10 +19,11 @@ def accelerator(kind: str = "NO", version: int = 2) -> SimpleNamespace:
     return SimpleNamespace(distributed_type=kind, state=SimpleNamespace(fsdp_plugin=plugin))
 
 
-def test_one_process_on_one_device_and_real_fsdp_are_fine():
+def test_one_process_on_one_device_and_real_fsdp_are_fine(monkeypatch):
     check_engine(arguments(), accelerator())
-    check_engine(arguments(fsdp=True, world_size=8), accelerator("FSDP"))
     check_engine(arguments(fsdp=True), accelerator())  # one process holds the whole model
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    check_engine(arguments(fsdp=True, world_size=8), accelerator("FSDP"))
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,7 @@ def test_data_parallel_is_refused_with_the_command_that_is_right(monkeypatch, ar
 
 
 def test_ddp_in_fsdps_place_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(WrongEngineError, match="would run DDP in its place"):
         check_engine(arguments(fsdp=True, world_size=2), accelerator("MULTI_CPU"))
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
@@ -51,7 +53,15 @@ def test_ddp_in_fsdps_place_is_refused(monkeypatch):
         check_engine(arguments(world_size=2), accelerator("MULTI_CPU"))
 
 
-def test_fsdp1_is_refused():
+def test_processes_that_would_each_train_by_themselves_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(WrongEngineError, match="2 processes were started, and each would train by itself"):
+        check_engine(arguments(use_cpu=False), accelerator())
+    check_engine(arguments(world_size=2), accelerator("MULTI_CPU"))
+
+
+def test_fsdp1_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(WrongEngineError, match="FSDP1"):
         check_engine(arguments(fsdp=True, world_size=2), accelerator("FSDP", version=1))
 

@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import largest_difference
+from trainings import largest_difference
 
 SAME = 2e-6  # fp32, after 6 steps
-KINDS = ["mixed", "proteins on the first process", "molecules on the second process", "text"]
+APART = {"kinds": "apart", "by_length": False, "arguments": {"train_sampling_strategy": "sequential"}, "steps": 4}
 
 
 @pytest.fixture(scope="module")
@@ -54,29 +54,27 @@ def test_ddp_was_not_taken_for_fsdp(train, tmp_path):
 
 @pytest.mark.fault
 def test_a_process_that_lacks_items_does_not_hang(train, tmp_path):
-    train(tmp_path, engine="fsdp", kinds=KINDS[1], evaluate=True, generate=True, steps=3)
+    train(tmp_path, engine="fsdp", generate=True, evaluate=True, **APART)
 
 
 @pytest.mark.fault
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpointing", ["none", "Trainer's", "FSDP's"])
-@pytest.mark.parametrize("kinds", KINDS[1:])
-@pytest.mark.parametrize("engine", ["ddp", "fsdp"])
-def test_no_mix_of_items_hangs_in_training_evaluation_or_generation(train, tmp_path, engine, kinds, checkpointing):
-    if engine == "ddp" and checkpointing == "FSDP's":
-        pytest.skip("DDP has no checkpointing of its own")
+@pytest.mark.parametrize(
+    ("engine", "checkpointing"),
+    [("ddp", "none"), ("ddp", "Trainer's"), ("fsdp", "none"), ("fsdp", "Trainer's"), ("fsdp", "FSDP's")],
+)
+def test_nor_does_it_with_checkpointed_layers_or_where_evaluation_comes_first(train, tmp_path, engine, checkpointing):
     options = {"checkpointing": checkpointing == "Trainer's"}
     if checkpointing == "FSDP's":
         options["fsdp_config"] = {"activation_checkpointing": True}
-    train(tmp_path, engine=engine, kinds=kinds, generate=True, evaluate=True, evaluate_first=True, steps=3, **options)
+    train(tmp_path, engine=engine, generate=True, evaluate=True, evaluate_first=True, **options, **APART)
 
 
 @pytest.mark.fault
 def test_without_dummies_the_same_training_fails(train, tmp_path):
     """The control: what is tested above is tested."""
-    fault = {"do": "no dummies"}
-    run = train(tmp_path, engine="fsdp", kinds=KINDS[1], steps=3, fault=fault, timeout=20, fails=True)
-    assert not (tmp_path / "weights.safetensors").exists() and run.code
+    run = train(tmp_path, engine="fsdp", fault={"do": "no dummies"}, timeout=20, fails=None, limit=100, **APART)
+    assert run.code and not (tmp_path / "weights.safetensors").exists()
 
 
 # 4: a training goes on as if nothing had happened, here or elsewhere.

@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
-from conftest import largest_difference
+from trainings import largest_difference
 
 pytestmark = pytest.mark.fault
 OPTIONS = {"save_steps": 2, "steps": 6, "rows": 24}
@@ -80,7 +81,9 @@ def test_a_signal_to_one_process_or_all_ends_in_one_checkpoint(uninterrupted, tr
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_to_torchrun_ends_in_one_checkpoint(uninterrupted, start, finish, wait_for_step, train, tmp_path, sent):
+def test_a_signal_to_torchrun_ends_in_one_checkpoint(
+    uninterrupted, start, finish, wait_for_step, train, tmp_path, sent
+):
     options = {**OPTIONS, "engine": "ddp", "save_steps": 100, "fault": {"sleep": 0.5}}
     process = start(tmp_path, **options)
     wait_for_step(tmp_path, 2)
@@ -166,8 +169,6 @@ def test_a_damaged_checkpoint_is_refused_by_name(finished, train, tmp_path, dama
     expected = damage(tmp_path / "checkpoint-4")
     refused = train(tmp_path, fails=True, **OPTIONS)
     (told,) = [line for line in refused.printed.splitlines() if "DamagedCheckpointError: " in line]
-    import re
-
     assert "checkpoint-4" in told and re.search(expected, told), told
 
 

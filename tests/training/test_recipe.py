@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -181,6 +182,8 @@ BAD_FILES = {
         "without encoders",
     ),
     "rows and tokens of a batch": ("global_batch_size: 8\nmax_tokens_per_batch: 99", "no fixed number of rows"),
+    "tokens of random batches": ("max_tokens_per_batch: 99\nbatching: random", "only batches by length"),
+    "two layouts of a batch": ("packing: true\nshare_prefix: true", "each lays out the batch"),
     "no length": ("max_length: 0", "max_length is 0: give a number above 0"),
     "a key twice": ("bf16: true\nbf16: false", "'bf16' stands again on line 2"),
     "a list": ("- bf16", "holds no keys"),
@@ -277,9 +280,12 @@ def test_several_processes_get_fsdp_2_as_transformers_understands_it(required, m
 
 def test_a_cpu_trains_in_float32_unless_it_is_asked_for_bfloat16(required):
     assert read_recipe("lora_align", required).training_arguments().bf16 is False
-    assert read_recipe("lora_align", [*required, "--bf16", "--use-cpu"]).training_arguments().bf16 is True
-    with pytest.raises(ValueError, match="use_cpu"):
-        read_recipe("lora_align", [*required, "--bf16"]).training_arguments()
+    assert read_recipe("lora_align", [*required, "--bf16"]).training_arguments().bf16 is True
+
+
+def test_processes_on_cpus_are_told_so_or_each_would_train_alone(required):
+    assert read_recipe("lora_align", required).training_arguments().use_cpu is True
+    assert "use_cpu" not in read_recipe("lora_align", required).adapted(8, on_cpu=False)[0]
 
 
 @pytest.mark.parametrize(("processes", "steps"), [(1, 8), (2, 4), (8, 1)])
@@ -314,6 +320,16 @@ def test_accumulation_can_be_given_instead_of_a_global_batch():
 def test_every_setting_is_described():
     described = Settings.__doc__
     assert all(f"        {field.name}: " in described for field in dataclasses.fields(Settings))
+
+
+def test_the_page_on_training_has_every_setting_with_its_default_and_every_recipe():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text("utf-8")
+    for field in dataclasses.fields(Settings):
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{field.name}` |"))
+        if isinstance(field.default, str | bool):
+            default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+            assert row.split("|")[2].strip(" `") == default, row
+    assert all(f"`{name}`" in page for name in [*NAMES, *launcher_names()])
 
 
 def test_what_trains_by_default_depends_on_what_there_is():

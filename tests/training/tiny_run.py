@@ -27,12 +27,13 @@ from biomedgpt_hf.training import checkpoints
 from biomedgpt_hf.training.parts import train_only
 from biomedgpt_hf.training.trainer import BioMedGPTTrainer
 
-# What rows hold: (molecules, proteins). Consecutive batches of two, which two processes take at one time, differ.
+# What rows hold: (molecules, proteins). Two processes with batches of two take four rows in a step.
+TEXT, MOLECULE, PROTEIN = (0, 0), (1, 0), (0, 1)
 KINDS = {
-    "mixed": [(0, 1), (0, 1), (0, 0), (0, 0), (1, 0), (2, 1), (0, 1), (0, 0)],
-    "proteins on the first process": [(0, 1), (0, 1), (0, 0), (0, 0)],
-    "molecules on the second process": [(0, 0), (0, 0), (1, 0), (2, 0)],
-    "text": [(0, 0)],
+    "mixed": [PROTEIN, PROTEIN, TEXT, TEXT, MOLECULE, (2, 1), PROTEIN, TEXT],
+    # In their order: a protein on the first process alone, a molecule on the second, one on each, texts on both.
+    "apart": [*[PROTEIN, PROTEIN, TEXT, TEXT], *[TEXT, TEXT, MOLECULE, (2, 0)], *[MOLECULE, MOLECULE, PROTEIN, PROTEIN]]
+    + [TEXT] * 4,
 }
 ALIGNED = ("molecule_encoder", "molecule_projector", "protein_encoder", "protein_projector")
 

@@ -23,8 +23,8 @@ def check_engine(arguments: TrainingArguments, accelerator: Any) -> None:
         accelerator: accelerate's, as the Trainer has made it.
 
     Raises:
-        WrongEngineError: where one process would drive several GPUs (DataParallel), FSDP was asked for and accelerate
-            would run DDP in its place, or torch cannot use the NVIDIA GPU that the machine has.
+        WrongEngineError: where one process would drive several GPUs (DataParallel), several processes would each train
+            alone, accelerate would run DDP in FSDP's place, or torch cannot use the NVIDIA GPU that the machine has.
     """
     check_torch_build(arguments.use_cpu)
     if arguments.n_gpu > 1:
@@ -32,6 +32,12 @@ def check_engine(arguments: TrainingArguments, accelerator: Any) -> None:
             f"One process would drive {arguments.n_gpu} GPUs by DataParallel, which is slow and gives other gradients. "
             f"Start one process for each: {torchrun_command(arguments.n_gpu)}; or show it one GPU by "
             "CUDA_VISIBLE_DEVICES=0."
+        )
+    started = int(os.environ.get("WORLD_SIZE", 1))
+    if started != arguments.world_size:  # transformers joins CPU processes only where it is told to use the CPU
+        raise WrongEngineError(
+            f"{started} processes were started, and each would train by itself: without a GPU, pass use_cpu "
+            "(--use-cpu) to make one training of them."
         )
     wants_fsdp = bool(arguments.fsdp) or os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
     if wants_fsdp and arguments.world_size > 1 and accelerator.distributed_type != "FSDP":

@@ -58,8 +58,7 @@ def load_for_training(settings: Settings, arguments: TrainingArguments) -> Loade
     remote = starts_empty(arguments)
     if settings.quantization and arguments.fsdp:
         raise ValueError("A quantised model cannot be sharded here: train it on one process, or without fsdp.")
-    # Without bf16 nothing would bring frozen parts in bfloat16 and trained ones in float32 together.
-    dtype = ("bfloat16" if settings.dtype == "auto" else settings.dtype) if arguments.bf16 else "float32"
+    dtype = settings.frozen_dtype(bool(arguments.bf16))
     if remote:
         model = _load_empty(auto_class, config, getattr(torch, dtype))
     else:
@@ -131,12 +130,15 @@ def buffers_shared_apart(model: nn.Module, fsdp_plugin: Any) -> Iterator[None]:
 
     accelerate's memory-efficient start shares out whatever a `state_dict` has, and fails at buffers, which are not
     sharded: batch normalisation's statistics, ESM's frequencies. So they travel here, and are no part of the
-    `state_dict` until the context ends.
+    `state_dict` until the context ends. (Batch normalisation would put a missing count of batches back in.)
     """
     if fsdp_plugin is None or not fsdp_plugin.cpu_ram_efficient_loading or distributed.get_world_size() == 1:
         yield
         return
     persistent: list[tuple[nn.Module, str]] = []
+    tracking: list[Any] = [module for module in model.modules() if getattr(module, "track_running_stats", False)]
+    for module in tracking:
+        module.track_running_stats = False
     for module in model.modules():
         for name, buffer in module._buffers.items():
             if buffer is None:
@@ -146,6 +148,8 @@ def buffers_shared_apart(model: nn.Module, fsdp_plugin: Any) -> Iterator[None]:
                 persistent.append((module, name))
                 module._non_persistent_buffers_set.add(name)
     yield
+    for module in tracking:
+        module.track_running_stats = True
     for module, name in persistent:
         module._non_persistent_buffers_set.discard(name)
 

@@ -107,25 +107,17 @@ def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
         model, settings.frozen_dtype(bf16), settings.quantization, str(arguments.get("optim", "adamw_torch"))
     )
     batch = _largest_batch(recipe, config, arguments)
-    others = {
-        "logits and their gradients, if every token were a label": logits_bytes(
-            batch.tokens, _text(config).vocab_size, bf16
-        )
-    }
+    logits = logits_bytes(batch.tokens, _text(config).vocab_size, bf16)
+    others = {"logits and their gradients, if every token were a label": logits}
     others |= _gathered(model, bf16) if sharded else _copies(parts, bf16, processes)
     if not arguments.get("use_cpu"):
         others["CUDA's context, workspaces, unusable remainders (a guess)"] = CONTEXT
-    fsdp_config = arguments.get("fsdp_config") or {}
     return MemoryPlan(
         title=f"{recipe.name} on {processes} {'process' if processes == 1 else 'processes'}",
         parts=parts,
         shards=processes if sharded else 1,
         activations={kept: _activations(model, config, parts, batch, bf16, kept) for kept in (True, False)},
-        checkpointed=bool(
-            arguments.get("activation_checkpointing")
-            or arguments.get("gradient_checkpointing")
-            or (isinstance(fsdp_config, dict) and fsdp_config.get("activation_checkpointing"))
-        ),
+        checkpointed=_is_checkpointed(arguments),
         others=others,
         batch=batch,
         budget=settings.memory_budget_gib and settings.memory_budget_gib * GIB,
@@ -154,6 +146,13 @@ def _largest_batch(recipe: Recipe, config: Any, arguments: dict[str, Any]) -> Ba
     protein = getattr(config, "protein_config", None)
     longest = getattr(protein, "max_position_embeddings", 0) if protein is not None else 0
     return BatchSize(rows, rows * length, rows * min(longest, length))
+
+
+def _is_checkpointed(arguments: dict[str, Any]) -> bool:
+    """Whether activations are computed again, by the Trainer's way or by FSDP's."""
+    fsdp_config = arguments.get("fsdp_config")
+    by_fsdp = isinstance(fsdp_config, dict) and fsdp_config.get("activation_checkpointing")
+    return bool(arguments.get("activation_checkpointing") or arguments.get("gradient_checkpointing") or by_fsdp)
 
 
 def _activations(

@@ -55,7 +55,8 @@ class Recipe:
         """Arguments for so many processes, on a CPU or not; and what was changed, in sentences.
 
         One process needs no FSDP, whose activation checkpointing becomes the Trainer's own. A CPU trains in bfloat16
-        only where the command line says so. `global_batch_size` becomes accumulation steps.
+        only where the command line says so, and processes on CPUs find each other only with `use_cpu`.
+        `global_batch_size` becomes accumulation steps.
 
         Args:
             world_size: number of processes; that of torchrun when None.
@@ -68,9 +69,11 @@ class Recipe:
         arguments, notes = copy.deepcopy(self.arguments), []
         if on_cpu is None:
             on_cpu = bool(arguments.get("use_cpu")) or best_device().type == "cpu"
+        if on_cpu:
+            arguments.setdefault("use_cpu", True)  # else several processes would train one model each, without a word
         if on_cpu and arguments.get("bf16") and "bf16" not in self.given:
             del arguments["bf16"]
-            notes.append("Training in float32: bf16 is for GPUs, unless --bf16 --use-cpu asks for it on a CPU.")
+            notes.append("Training in float32: bf16 is for GPUs, unless --bf16 asks for it on a CPU.")
         if world_size == 1 and arguments.pop("fsdp", None):
             config = arguments.pop("fsdp_config", None)
             if isinstance(config, dict) and config.get("activation_checkpointing"):
@@ -112,6 +115,7 @@ class Recipe:
         for note in notes if os.environ.get("RANK", "0") == "0" else ():
             logger.warning(note)
         arguments.setdefault("remove_unused_columns", False)  # rows become tensors in the collator only
+        arguments.setdefault("ddp_find_unused_parameters", False)  # in training the forward uses every part
         config = arguments.get("accelerator_config") or {}
         if isinstance(config, Mapping):  # accelerate would cut tensors that are no batches along their first dimension
             arguments["accelerator_config"] = {"dispatch_batches": False, **config}

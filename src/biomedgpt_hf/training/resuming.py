@@ -62,9 +62,9 @@ class ResumableStateMixin:
             except CheckpointException as error:  # no Exception, but any process's failure to write
                 raise OSError(" ".join(str(error).split())[-300:]) from error
         else:
-            state = get_optimizer_state_dict(self.model_wrapped, optimizer, options=self._options(True))
+            whole = get_optimizer_state_dict(self.model_wrapped, optimizer, options=self._options(True))
             if self.args.should_save:
-                torch.save(state, os.path.join(output_dir, OPTIMIZER_NAME))
+                torch.save(whole, os.path.join(output_dir, OPTIMIZER_NAME))
         if self.args.should_save:
             torch.save(self.lr_scheduler.state_dict(), os.path.join(output_dir, SCHEDULER_NAME))
 
@@ -94,8 +94,8 @@ class ResumableStateMixin:
                 f"The checkpoint {folder} has a tensor {min(surplus)!r} that the model has no place for: it is of "
                 "another model."
             )
-        state = {expected[name].fqn: tensor for name, tensor in tensors.items()}
-        set_model_state_dict(model, state, options=self._options(True, strict=False))
+        weights: Any = {expected[name].fqn: tensor for name, tensor in tensors.items()}
+        set_model_state_dict(model, weights, options=self._options(True, strict=False))
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(self.state.best_model_checkpoint, self.model_wrapped)

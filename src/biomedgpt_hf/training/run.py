@@ -92,7 +92,7 @@ def train(recipe: Recipe) -> RunResult:
     check_torch_build(bool(recipe.arguments.get("use_cpu")))
     arguments, settings = recipe.training_arguments(), recipe.settings
     output = Path(arguments.output_dir)
-    notes = RunNotes(output, recipe)
+    notes = RunNotes(output, recipe, arguments)
     notes.check(checkpoints.newest_complete(output) is not None)
     set_seed(arguments.seed)  # of new adapters
     try:

@@ -5,17 +5,20 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from transformers import TrainingArguments
+
 from .recipe import Recipe
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
 FILE = "run.json"
+BATCHES = "processes × gradient_accumulation_steps"
 # What makes another run of it: other rows, in other batches, or other weights to train.
 DECISIVE = (
     *("model", "train_data", "trainable", "lora", "quantization", "language_model_only", "dtype"),
     *("max_length", "truncate_proteins", "batching", "max_tokens_per_batch", "global_batch_size"),
-    *("packing", "share_prefix", "seed", "data_seed", "optim", "bf16"),
+    *("packing", "share_prefix", "seed", "data_seed", "optim", "bf16", "per_device_train_batch_size", BATCHES),
 )
 
 
@@ -25,16 +28,21 @@ class RunNotes:
     Args:
         output: the run's folder.
         recipe: what is asked for now.
+        arguments: made of it, for the processes that there are now.
 
     Attributes:
         seconds: how long it has trained, all starts together.
         resumed: how often it went on from a checkpoint.
     """
 
-    def __init__(self, output: Path, recipe: Recipe) -> None:
+    def __init__(self, output: Path, recipe: Recipe, arguments: TrainingArguments) -> None:
         self.path = output / FILE
         settings = {key: value for key, value in vars(recipe.settings).items() if value != getattr(Settings(), key)}
-        self.asked = json.loads(json.dumps({**settings, **recipe.arguments}, default=str))
+        batches = {
+            "per_device_train_batch_size": arguments.per_device_train_batch_size,
+            BATCHES: arguments.world_size * arguments.gradient_accumulation_steps,
+        }
+        self.asked = json.loads(json.dumps({**settings, **recipe.arguments, **batches}, default=str))
         earlier = self._read()
         self.before: dict[str, Any] | None = earlier.get("asked")
         self.seconds, self.resumed = float(earlier.get("seconds", 0)), int(earlier.get("resumed", 0))

@@ -84,9 +84,8 @@ class Settings:
         Args:
             bf16: whether the run trains in bfloat16.
         """
-        if self.dtype != "auto":
-            return self.dtype
-        return "bfloat16" if bf16 else "float32"
+        # Without bf16 nothing would bring frozen parts in bfloat16 and trained ones in float32 together.
+        return "bfloat16" if bf16 and self.dtype != "float32" else "float32"
 
     def _check_lora(self) -> None:
         if self.lora is not None and self.trainable:
@@ -100,6 +99,11 @@ class Settings:
             raise ValueError(
                 f"global_batch_size is {self.global_batch_size} and max_tokens_per_batch {self.max_tokens_per_batch}, "
                 "but batches of so many tokens have no fixed number of rows: set one of them to null."
+            )
+        if self.max_tokens_per_batch and self.batching == "random":
+            raise ValueError(
+                f"max_tokens_per_batch is {self.max_tokens_per_batch} and batching random, but only batches by length "
+                "keep to a number of tokens: take one of the two out."
             )
         if self.packing and self.share_prefix:
             raise ValueError("packing and share_prefix are both set, and each lays out the batch: choose one.")

@@ -180,6 +180,13 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
         finally:
             self.preemption.restore()
 
+    def _run_epoch(self, *arguments: Any, **options: Any) -> None:
+        """As `Trainer`'s, which goes a step beyond the end where a checkpoint of the end is resumed within an epoch."""
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(*arguments, **options)
+        else:
+            self.control.should_training_stop = True
+
     def _choose_checkpoint(self) -> str | None:
         """The newest complete checkpoint, as the first process sees it."""
         chosen = [checkpoints.newest_complete(self.args.output_dir)]
@@ -240,8 +247,8 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
         """As `Trainer`'s; the loss is the mean over all label tokens, however they were put into batches."""
         training, self._tally = self._tally, Tally(self.model.config, self.args.device)
         started = time.perf_counter()
-        sized = has_length(dataloader) and has_length(dataloader.dataset)
-        self._evaluated_batches, self._rows_to_evaluate = 0, len(dataloader.dataset) if sized else sys.maxsize
+        rows: Any = dataloader.dataset
+        self._evaluated_batches, self._rows_to_evaluate = 0, len(rows) if has_length(rows) else sys.maxsize
         try:
             output = super().evaluation_loop(dataloader, *arguments, metric_key_prefix=metric_key_prefix, **options)
             results = self._tally.results(time.perf_counter() - started)
