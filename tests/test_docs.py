@@ -39,3 +39,9 @@ def test_the_examples_of_files_and_tables_run(tmp_path, monkeypatch, capsys):
     surest, *known = capsys.readouterr().out.splitlines()
     assert re.match(r"(ethanol|aspirin) The molecule", surest)
     assert known == ["0.58 CCCCO It is a fuel."]
+
+
+def test_the_examples_of_training_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_examples("training.md") == 2
+    assert (tmp_path / "ours" / "checkpoint-2" / "complete.json").exists()

@@ -1,10 +1,12 @@
 """What the README says can be done."""
 
 import re
+import shlex
 from pathlib import Path
 
 import datasets
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from biomedgpt_hf.cli import app
 from biomedgpt_hf.data.table import build
@@ -34,3 +36,17 @@ def test_the_example_of_batches_runs_on_a_table(tmp_path, monkeypatch):
     names = {}
     exec(code, names)
     assert sum(len(batch["input_ids"]) for batch in names["batches"]) == len(names["rows"])
+
+
+def test_the_commands_of_training_run(tmp_path, monkeypatch):
+    (block,) = re.findall(r"```bash\n(biomedgpt data table examples/.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    for line in block.splitlines():
+        words = shlex.split(line)[1:]
+        words += ["--max-steps", "2"] if words[0] == "train" else []
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, f"{line}\n{result.output}{result.exception!r}"
+    assert result.stdout.strip()
+    left = {path.name for path in (tmp_path / "runs" / "names").iterdir()}
+    assert {"training_report.md", "loss_curve.png", "runs"} <= left

@@ -150,3 +150,20 @@ def test_which_rows_may_share(rows, items, sequences):
 def test_items_of_a_conversation_come_in_order():
     row = mixed_rows()[4]
     assert items_of(to_conversation(row)) == (("molecule", "C1CC1"), ("protein", "MGSSHHHHHH"))
+
+
+def test_attention_that_would_read_the_mask_otherwise_is_refused(model, processor):
+    shared = both(processor, questions())[1]
+    model.set_attn_implementation("eager")
+    try:
+        with pytest.raises(ValueError, match="needs sdpa, and attention here is 'eager'"):
+            model(**shared)
+    finally:
+        model.set_attn_implementation("sdpa")
+    model.model.language_model.config.sliding_window = 32
+    try:
+        with pytest.raises(ValueError, match="beyond the language model's window of 32"):
+            model(**shared)
+    finally:
+        del model.model.language_model.config.sliding_window
+    assert model(**shared).loss.isfinite()

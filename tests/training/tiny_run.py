@@ -23,7 +23,6 @@ from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback, TrainingArguments
 
 from biomedgpt_hf.modeling.modalities_biomedgpt import ModalitiesMixin
-from biomedgpt_hf.training import checkpoints
 from biomedgpt_hf.training.parts import train_only
 from biomedgpt_hf.training.trainer import BioMedGPTTrainer
 
@@ -101,9 +100,13 @@ def kill_inside_a_save(step: int, after: str) -> None:
         if f"checkpoint-{step}/" in str(path) and str(path).endswith(after):
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def replace_or_die(self: Path, target: Path) -> Path:
+        if f"checkpoint-{step}/" in str(target) and after == "checksums":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replace(self, target)
+
+    replace, Path.replace = Path.replace, replace_or_die
     torch.save = write_and_die
-    if after == "checksums":
-        checkpoints.Path.replace = lambda self, target: os.kill(os.getpid(), signal.SIGKILL)
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:

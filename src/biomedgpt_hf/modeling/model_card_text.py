@@ -130,7 +130,7 @@ GIN_CITATION = """\
 
 ADAPTER = """
 
-This folder holds an adapter only: loading it loads the checkpoint that `adapter_config.json` names first. It needs
+This folder holds adapter weights only: loading it loads the checkpoint that `adapter_config.json` names first. It needs
 `peft`."""
 
 ADAPTER_INSIDE = """\

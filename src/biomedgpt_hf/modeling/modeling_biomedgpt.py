@@ -163,7 +163,7 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
 
         Args:
             input_ids: [B, T], with each placeholder repeated once per atom or residue.
-            attention_mask: [B, T].
+            attention_mask: [B, T]; or who sees whom, bool [B, 1, T, T], with `position_ids`.
             inputs_embeds: [B, T, H] instead of `input_ids`.
             atom_features, atom_mask, bond_index, bond_features, bond_mask: see `get_molecule_features`.
             atom_molecule: [B, A], which molecule an atom belongs to; not used here.
@@ -194,6 +194,8 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
         elif any(tensor is not None for tensor in tensors.values()):
             raise ValueError("Pass either the molecules' and proteins' tensors or mm_encoder_outputs, not both.")
 
+        if attention_mask is not None and attention_mask.ndim == 4 and attention_mask.dtype == torch.bool:
+            self._check_block_mask(attention_mask)
         if self.training:  # nothing reads the cache, and checkpointed layers, which run twice, would fill it twice
             kwargs.setdefault("use_cache", False)
         outputs = self.language_model(
@@ -210,6 +212,25 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
             attentions=outputs.get("attentions"),
             **{f"{name}_hidden_states": torch.cat(list(o.pooler_output)) for name, o in mm_encoder_outputs.items()},
         )
+
+    def _check_block_mask(self, attention_mask: torch.Tensor) -> None:
+        """Refuses a mask of who sees whom, bool [B, 1, T, T], where attention would read it otherwise, or not at all.
+
+        Raises:
+            ValueError: unless attention is sdpa, over all tokens.
+        """
+        config = self.language_model.config
+        if config._attn_implementation != "sdpa":
+            raise ValueError(
+                f"A mask of who sees whom (share_prefix) needs sdpa, and attention here is "
+                f"{config._attn_implementation!r}: load the model with attn_implementation='sdpa'."
+            )
+        window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+        if window and attention_mask.shape[-1] > window:
+            raise ValueError(
+                f"A mask of who sees whom (share_prefix) would let tokens see beyond the language model's window of "
+                f"{window}: leave share_prefix out, or use rows of at most {window} tokens."
+            )
 
 
 class BioMedGPTForConditionalGeneration(

@@ -5,9 +5,6 @@
     class MyTrainer(PublishingMixin, SFTTrainer): ...
 """
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +18,8 @@ from ..modeling.model_card_sections import adapter_of, hub_ids
 from ..modeling.saving_biomedgpt import CARD, write_model_card
 from .origin import find_origin
 from .report import PICTURE, REPORT
-from .saved_parts import check_trained_parts_are_saved
-from .uploading import file_times, has_weights, is_pickle, upload, upload_later
+from .saved_parts import check_trained_parts_are_saved, without_pefts_card
+from .uploading import copy_files, file_times, has_weights, is_pickle, upload, upload_later
 
 if TYPE_CHECKING:
     from transformers import Trainer as _Trainer
@@ -160,7 +157,7 @@ class PublishingMixin(_Trainer):
         if self.args.should_save:
             self._note_origin(model)
         before = file_times(folder)
-        with _without_pefts_card(model):
+        with without_pefts_card(model):
             super()._save(output_dir, state_dict)
         if not self.args.should_save:
             return
@@ -189,7 +186,8 @@ class PublishingMixin(_Trainer):
             logger.warning_once("Checkpoints are shards here, which are not uploaded: push_to_hub does it at the end.")
             return
         try:
-            self._copy_saved(folder, output_dir)
+            # The checkpoint may be removed while its upload is under way.
+            copy_files([name for name in self._saved_names if name != CARD], folder, output_dir)
             self.create_model_card()
         except OSError as error:  # an upload that fails is no reason to end a training
             logger.warning(f"Step {self.state.global_step} is not uploaded: {error}")
@@ -201,13 +199,6 @@ class PublishingMixin(_Trainer):
             self.push_in_progress.jobs.append(job)
         else:
             self.push_in_progress = PushInProgress([job])
-
-    def _copy_saved(self, folder: Path, output_dir: Path) -> None:
-        """Copies what a checkpoint's save wrote: the checkpoint may be removed while its upload is under way."""
-        for name in self._saved_names:
-            if name != CARD:
-                (output_dir / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / name, output_dir / name)
 
     def _upload(
         self, message: str | None, token: str | None, revision: str | None, blocking: bool, **options: Any
@@ -256,16 +247,3 @@ class PublishingMixin(_Trainer):
     def _bare_model(self) -> Any:
         """The model without the wrappers of compilation and distributed training; PEFT's stays."""
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
-
-
-@contextmanager
-def _without_pefts_card(model: Any) -> Iterator[None]:
-    """Keeps PEFT from writing its card, or from adding to ours, which would then pass for edited by hand."""
-    if not hasattr(model, "create_or_update_model_card"):
-        yield
-        return
-    model.create_or_update_model_card = lambda folder: None
-    try:
-        yield
-    finally:
-        del model.create_or_update_model_card

@@ -1,5 +1,7 @@
-"""Whether a save would keep everything that was trained."""
+"""What PEFT's saving needs watching for: that everything trained is kept, and that our card stays ours."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..modeling.model_card_sections import adapter_of
@@ -35,3 +37,16 @@ def check_trained_parts_are_saved(model: Any) -> None:
             f"{', '.join(lost[:3])}{more}. Name their modules in LoraConfig(modules_to_save=[...]), such as "
             f"{parts[0]!r}, or freeze them."
         )
+
+
+@contextmanager
+def without_pefts_card(model: Any) -> Iterator[None]:
+    """Keeps PEFT from writing its card, or from adding to ours, which would then pass for edited by hand."""
+    if not hasattr(model, "create_or_update_model_card"):
+        yield
+        return
+    model.create_or_update_model_card = lambda folder: None
+    try:
+        yield
+    finally:
+        del model.create_or_update_model_card

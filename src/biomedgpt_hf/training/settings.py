@@ -29,7 +29,7 @@ class Settings:
         max_tokens_per_batch: most tokens of a batch, padding included, instead of `per_device_train_batch_size` rows.
         global_batch_size: rows of one optimizer step over all processes; the accumulation steps follow from it.
         packing: put a batch's rows one after another in one sequence, with positions that start again.
-        share_prefix: put questions about one item behind its molecule or protein once.
+        share_prefix: put questions about one item behind its molecule or protein once; batches then count items.
         max_rejected: how many unreadable rows are tolerated, a number such as "20" or a share; None for any.
         memory_budget_gib: memory of one device in GiB, which the plan is compared with.
         language_model_only: `model` is a plain causal language model, trained alone; `biomedgpt convert

@@ -1,5 +1,6 @@
 """Uploading some files of a folder: what a run made for others, and never a pickle."""
 
+import shutil
 from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -69,3 +70,10 @@ def file_times(folder: Path) -> dict[str, int]:
     """Returns the modification times [ns] of the files in a folder and its subfolders, by their path in it."""
     files = (path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_file())
     return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in files}
+
+
+def copy_files(names: Iterable[str], source: Path, target: Path) -> None:
+    """Copies some files of a folder, with the subfolders they are in."""
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)
