@@ -2,18 +2,18 @@
 
     python benchmarks/gpu_alignment.py [--batch-size 8] [--layers 32] [--packing] [--repeats 10] [--write] [--small]
 
-Measures  a step: forward, backward and AdamW; language model frozen in bfloat16, encoders and projectors in float32
-          under autocast; sdpa and flash_attention_2, activation checkpointing off and on, the language model's layers
-          compiled or not; medians of synchronised steps; the peak is that of square bfloat16 products just before
-Input     one batch, half molecules, half proteins, lengths drawn like real ones (see batching.py), padded or packed;
-          random weights in layers of the true sizes: Llama-2-7B, ESM-2 of 3B, GraphMVP's GIN; as many layers, 32 to 36,
-          as the GPU should hold without checkpointing
+Measures  forward, backward and AdamW; language model frozen in bfloat16, encoders and projectors in float32 under
+          autocast; sdpa and flash_attention_2, activation checkpointing off and on, the language model's layers
+          compiled or not; medians of synchronised steps; first, the peak: square products in bfloat16
+Input     one batch of molecules and proteins by turns, as alignment_step.py draws them, padded or packed; random
+          weights in layers of the true sizes: Llama-2-7B, ESM-2 of 3B, GraphMVP's GIN; as many layers, 32 to 36, as
+          the GPU's memory should hold without checkpointing
 Counts    useful FLOPs: for each weight of a linear layer and each token that passes it 4 where it is frozen (forward,
-          and backward to the activations) and 6 where it trains; for attention 12 x width x layers x length^2, half of
+          and backward to the activations) and 6 where it trains; for attention 12 x layers x width x length^2, half of
           it in the language model, which is causal; nothing for what checkpointing computes again, for normalisations,
           embeddings and the optimizer. MFU leaves padding out; the column after it takes padding for tokens
-Asserts   before each variant is timed, that its loss is the first one's, to 2e-2; the learning rate is 0
-Excludes  reading rows, clipping of gradients, copies to the GPU
+Asserts   before a variant is timed, that its loss is the first one's, to 2e-2 (the learning rate is 0)
+Excludes  rows to batches, copies to the GPU, clipping of gradients
 Writes    a table with GPU, driver, versions and commit; with --write into results/<date>-<gpu>.md too
 """
 
@@ -23,7 +23,7 @@ import itertools
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from statistics import median
@@ -32,27 +32,41 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import transformers
-from batching import PROMPT, draw, draw_proteins
+from alignment_step import make_row
 from comparison import describe_software, seconds
 from torch import nn
 from transformers import EsmConfig, LlamaConfig
 from transformers.utils import is_flash_attn_2_available
 
-from biomedgpt_hf import BioMedGPTConfig, BioMedGPTForConditionalGeneration, GINConfig
-from biomedgpt_hf.data.packing import IGNORE_INDEX, pack
+from biomedgpt_hf import (
+    BioMedGPTConfig,
+    BioMedGPTDataCollator,
+    BioMedGPTForConditionalGeneration,
+    BioMedGPTProcessor,
+    GINConfig,
+    mini_checkpoint,
+)
+from biomedgpt_hf.data.packing import pack
 from biomedgpt_hf.modeling.configuration_biomedgpt import ESM2
-from biomedgpt_hf.training.activations import logits_bytes, make_stack
-from biomedgpt_hf.training.memory_parts import count_parts, model_without_weights
-from biomedgpt_hf.training.memory_plan import CONTEXT
+from biomedgpt_hf.training.memory.activations import logits_bytes, make_stack
+from biomedgpt_hf.training.memory.parts import count_parts, model_without_weights
 from biomedgpt_hf.training.parts import train_in_float32, train_only
-from biomedgpt_hf.training.settings import ALIGNED_PARTS, Settings
+from biomedgpt_hf.training.recipe.settings import ALIGNED_PARTS, Settings
 
 LAYERS, PROTEIN_LAYERS = 32, 36  # of Llama-2-7B and of ESM-2 of 3B parameters
 USABLE = 0.9  # of the free memory: the allocator leaves gaps
-MAX_LENGTH = 2048  # of recipes/align.yaml
 WARM_UP = 3
-ATTENTIONS = ("sdpa", "flash_attention_2")
-HEADER = "attention", "checkpointing", "compiled", "ms", "tokens/s", "label tokens/s", "MFU", "with padding", "peak GiB"
+HEADER = (
+    "attention",
+    "checkpointing",
+    "compiled",
+    "ms",
+    "tokens/s",
+    "label tokens/s",
+    "MFU",
+    "with padding",
+    "peak GiB",
+)
 
 
 class Lengths(NamedTuple):
@@ -70,7 +84,7 @@ class Lengths(NamedTuple):
 
 
 def main() -> None:
-    """Measures the peak, then each variant, and prints as it goes."""
+    """Reads the options, prints the report as it comes, and keeps it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--layers", type=int, help="of the language model, instead of as many as fit")
@@ -80,73 +94,169 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="tiny layers on the CPU: does it run at all?")
     arguments = parser.parse_args()
     if arguments.batch_size < 2:
-        parser.error("--batch-size must be 2 or more: half of the rows are molecules, half proteins.")
+        parser.error("--batch-size must be at least 2: half of the rows are molecules, half proteins.")
     if arguments.write and arguments.small:
         parser.error("--write keeps figures, and those of --small say nothing: leave one of them out.")
     if not arguments.small and not torch.cuda.is_available():
-        sys.exit("There is no CUDA device here, and this measures one: use --small to see whether the script runs.")
-    device = torch.device("cpu" if arguments.small else "cuda")
-    torch.manual_seed(0)
+        sys.exit("There is no CUDA device here, and this measures one: --small shows on a CPU that the script works.")
     name = "CPU" if arguments.small else torch.cuda.get_device_name()
-    lines: list[str] = []
-
-    def say(line: str) -> None:
+    lines = []
+    for line in report(arguments, name):
         print(line, flush=True)
         lines.append(line)
-
-    run(arguments, device, name, say)
     if arguments.write:
         file = Path(__file__).parent / "results" / f"{date.today()}-{re.sub('[^a-z0-9]+', '-', name.lower())}.md"
         file.parent.mkdir(exist_ok=True)
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def run(arguments: argparse.Namespace, device: torch.device, name: str, say: Callable[[str], None]) -> None:
-    """Says the whole report, line by line."""
+def report(arguments: argparse.Namespace, name: str) -> Iterator[str]:
+    """Measures the peak, then each variant; yields lines."""
     small, packing = arguments.small, arguments.packing
-    say(f"`python benchmarks/gpu_alignment.py {' '.join(sys.argv[1:])}`\n")
-    say(f"{name}, driver {driver()}, CUDA {torch.version.cuda}, {describe_software(torch, transformers)}\n")
+    device = torch.device("cpu" if small else "cuda")
+    torch.manual_seed(0)
+    yield f"`python benchmarks/gpu_alignment.py {' '.join(sys.argv[1:])}`\n"
+    yield f"{name}, driver {driver()}, CUDA {torch.version.cuda}, {describe_software(torch, transformers)}\n"
     peak = matmul_peak(device, [256] if small else [4096, 8192, 16384])
-    say(f"The peak, square products in bfloat16: {peak / 1e12:.2f} TFLOP/s")
-    batch, lengths = make_batch(make_config(1, small), arguments.batch_size, np.random.default_rng(0))
+    yield f"Peak, square products in bfloat16: {peak / 1e12:.3g} TFLOP/s."
+    mini = BioMedGPTProcessor.from_pretrained(mini_checkpoint())
+    processor = BioMedGPTProcessor.from_parts(mini.tokenizer, mini.protein_tokenizer)  # with GraphMVP's features
+    batch, lengths = make_batch(processor, arguments.batch_size)
     computed = lengths.padded(packing)
-    model = make_model(make_config(arguments.layers or (2 if small else layers_that_fit(computed)), small), device)
+    layers = arguments.layers or (2 if small else layers_that_fit(processor, computed))
+    model = make_model(make_config(processor, layers, small), device)
     inputs = {k: v.to(device) if torch.is_tensor(v) else v for k, v in (pack(batch) if packing else batch).items()}
     tokens, useful, done = int(lengths.tokens.sum()), count_flops(model, lengths), count_flops(model, computed)
-    text, protein = model.config.text_config, model.config.protein_config
-    say(f"Layers: {text.num_hidden_layers} of the language model, {protein.num_hidden_layers} of the protein encoder")
-    say(f"Batch: {arguments.batch_size} rows, {tokens} tokens ({int(computed.tokens.sum())} with padding), ")
-    say(f"{lengths.labels} of them labels; {useful / 1e12:.3f} useful TFLOP a step\n")
-    say(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
+    protein_layers = model.config.protein_config.num_hidden_layers
+    yield f"Layers: {layers} of {LAYERS} of the language model, {protein_layers} of {PROTEIN_LAYERS} of the encoder."
+    yield f"Batch: {len(lengths.tokens)} rows, {tokens} tokens ({int(computed.tokens.sum())} with padding), of them"
+    yield f"{lengths.labels} labels; {useful / 1e12:.3g} useful TFLOP a step.\n"
+    yield f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}"
+    attentions = ["sdpa", *["flash_attention_2"] * is_flash_attn_2_available()]
     expected = None
-    for attention, checkpointing, compiled in itertools.product(ATTENTIONS, (False, True), (False, True)):
+    for attention, checkpointing, compiled in itertools.product(attentions, (False, True), (False, True)):
         told = f"| {attention} | {'yes' if checkpointing else 'no'} | {'yes' if compiled else 'no'} |"
-        if attention == "flash_attention_2" and not is_flash_attn_2_available():
-            say(f"{told} skipped: not installed |" + " – |" * 5)
-            continue
         set_up(model, attention, checkpointing, ("aot_eager" if small else "inductor") if compiled else None)
         try:
             expected, duration = measure(model, inputs, arguments.repeats, expected)
         except torch.OutOfMemoryError:
-            say(f"{told} out of memory |" + " – |" * 5)
+            yield f"{told} out of memory |" + " – |" * 5
             continue
         rates = f"{1000 * duration:.1f} | {tokens / duration:,.0f} | {lengths.labels / duration:,.0f}"
         memory = "–" if small else f"{torch.cuda.max_memory_allocated() / 2**30:.1f}"
-        say(f"{told} {rates} | {useful / duration / peak:.3f} | {done / duration / peak:.3f} | {memory} |")
+        yield f"{told} {rates} | {useful / duration / peak:.3f} | {done / duration / peak:.3f} | {memory} |"
+    if len(attentions) == 1:
+        yield "| flash_attention_2 | – | – | skipped: not installed |" + " – |" * 5
+
+
+def driver() -> str:
+    """Returns the version of the GPU's driver."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.partition("\n")[0]
+    except OSError:
+        return "unknown"
+
+
+def matmul_peak(device: torch.device, sizes: list[int]) -> float:
+    """Returns the FLOP/s of square products in bfloat16, of the size that does best."""
+    rates = []
+    for size in sizes:
+        matrix = torch.randn(size, size, device=device, dtype=torch.bfloat16)
+
+        def multiply(matrix: torch.Tensor = matrix) -> None:
+            for _ in range(10):
+                matrix @ matrix
+            synchronize()
+
+        multiply()
+        rates.append(10 * 2 * size**3 / median(seconds(multiply) for _ in range(5)))
+    return max(rates)
+
+
+def synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def make_batch(processor: BioMedGPTProcessor, size: int) -> tuple[dict[str, torch.Tensor], Lengths]:
+    """Returns a padded batch, molecules and proteins by turns, and its lengths."""
+    random = np.random.default_rng(0)
+    batch = BioMedGPTDataCollator(processor)([make_row(("molecule", "protein")[i % 2], random) for i in range(size)])
+    counts = [batch[name].flatten(1).sum(1) for name in ("attention_mask", "atom_mask", "protein_attention_mask")]
+    return batch, Lengths(*counts, int((batch["labels"] != -100).sum()))
+
+
+def make_config(processor: BioMedGPTProcessor, layers: int, small: bool) -> BioMedGPTConfig:
+    """Layers of the true sizes, or tiny ones, so many in the language model and in proportion in the encoder."""
+    names = ("hidden_size", "intermediate_size", "num_attention_heads")
+    text, protein = ((64, 176, 4), (32, 128, 2)) if small else ((4096, 11008, 32), (2560, 10240, 40))
+    no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    protein_layers = round(layers * PROTEIN_LAYERS / LAYERS)
+    return BioMedGPTConfig(
+        text_config=LlamaConfig(**dict(zip(names, text, strict=True)), num_hidden_layers=layers),  # 32,000 tokens
+        protein_config=EsmConfig(
+            **dict(zip(names, protein, strict=True)), **ESM2, **no_dropout, num_hidden_layers=protein_layers
+        ),
+        molecule_config=GINConfig(),
+        molecule_token_id=processor.molecule_token_id,
+        protein_token_id=processor.protein_token_id,
+    )
+
+
+def layers_that_fit(processor: BioMedGPTProcessor, lengths: Lengths) -> int:
+    """Returns how many layers free memory should hold without checkpointing, counted as by `biomedgpt train --plan`."""
+    free = USABLE * torch.cuda.mem_get_info()[0]
+    for layers in range(LAYERS, 0, -1):
+        config = make_config(processor, layers, small=False)
+        parts = count_parts(model_without_weights(config, Settings()), "bfloat16", None, "adamw_torch").values()
+        text, protein = make_stack(config.text_config, trained=False), make_stack(config.protein_config, trained=True)
+        held = sum(part.total + 2 * part.trained for part in parts)  # autocast holds bfloat16 copies
+        held += text.kept(int(lengths.tokens.sum()), bf16=True, checkpointed=False)
+        held += protein.kept(int(lengths.residues.sum()), bf16=True, checkpointed=False)
+        if held + logits_bytes(lengths.labels, config.text_config.vocab_size, bf16=True) <= free:
+            return layers
+    return 1
+
+
+def make_model(config: BioMedGPTConfig, device: torch.device) -> BioMedGPTForConditionalGeneration:
+    """A random model in training mode, as alignment trains it."""
+    with device:
+        model = BioMedGPTForConditionalGeneration._from_config(config, dtype=torch.bfloat16)
+    train_only(model, ALIGNED_PARTS)
+    train_in_float32(model)
+    return model.train()
+
+
+def count_flops(model: BioMedGPTForConditionalGeneration, lengths: Lengths) -> float:
+    """Returns the useful FLOPs of a step, by the formula above."""
+    inner, tokens, residues, atoms = model.model, lengths.tokens, lengths.residues, lengths.atoms
+    flops = 0.0
+    for part, passed in (
+        (inner.language_model, tokens.sum()),
+        (model.lm_head, lengths.labels),
+        *((part, residues.sum()) for part in (inner.protein_encoder.encoder, inner.protein_projector)),
+        *((part, atoms.sum()) for part in (inner.molecule_encoder, inner.molecule_projector)),
+    ):
+        weights = [module.weight for module in part.modules() if isinstance(module, nn.Linear)]
+        flops += int(passed) * sum((6 if weight.requires_grad else 4) * weight.numel() for weight in weights)
+    for config, rows, share in ((model.config.text_config, tokens, 0.5), (model.config.protein_config, residues, 1)):
+        flops += share * 12 * config.num_hidden_layers * config.hidden_size * int((rows**2).sum())
+    return flops
 
 
 def set_up(model: Any, attention: str, checkpointing: bool, backend: str | None) -> None:
     """Makes a model's steps those of a variant; `backend` compiles the language model's layers, None does not."""
     model.set_attn_implementation(attention)
     if checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     else:
-        model.gradient_checkpointing_disable()
+        model.activation_checkpointing_disable()
     torch.compiler.reset()
-    language_model = model.model.language_model
-    layers = [getattr(layer, "_orig_mod", layer) for layer in language_model.layers]
-    compiled = layers if backend is None else [torch.compile(layer, backend=backend) for layer in layers]
-    language_model.layers = nn.ModuleList(compiled)
+    layers = [getattr(layer, "_orig_mod", layer) for layer in model.model.language_model.layers]
+    model.model.language_model.layers = nn.ModuleList(
+        layers if backend is None else [torch.compile(layer, backend=backend) for layer in layers]
+    )
 
 
 def measure(model: nn.Module, inputs: Mapping[str, Any], repeats: int, expected: float | None) -> tuple[float, float]:
@@ -173,148 +283,6 @@ def measure(model: nn.Module, inputs: Mapping[str, Any], repeats: int, expected:
     for _ in range(WARM_UP - 1):
         step()
     return loss, median(seconds(step) for _ in range(repeats))
-
-
-def driver() -> str:
-    """Returns the version of the GPU's driver."""
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
-        return (
-            subprocess.run(command, capture_output=True, text=True, check=False).stdout.partition("\n")[0] or "unknown"
-        )
-    except OSError:
-        return "unknown"
-
-
-def matmul_peak(device: torch.device, sizes: list[int]) -> float:
-    """Returns the FLOP/s of the best of several square products in bfloat16."""
-    best = 0.0
-    for size in sizes:
-        matrix, product = torch.randn(2, size, size, device=device, dtype=torch.bfloat16)
-
-        def multiply(matrix: torch.Tensor = matrix, product: torch.Tensor = product) -> None:
-            for _ in range(10):
-                torch.mm(matrix, matrix, out=product)
-            synchronize()
-
-        multiply()
-        best = max(best, 10 * 2 * size**3 / median(seconds(multiply) for _ in range(5)))
-    return best
-
-
-def synchronize() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def make_config(layers: int, small: bool) -> BioMedGPTConfig:
-    """Layers of the true sizes, or tiny ones, so many in the language model and in proportion in the encoder."""
-    text, protein = ((64, 176, 4), (32, 128, 2)) if small else ((4096, 11008, 32), (2560, 10240, 40))
-    names = ("hidden_size", "intermediate_size", "num_attention_heads")
-    return BioMedGPTConfig(
-        text_config=LlamaConfig(**dict(zip(names, text, strict=True)), num_hidden_layers=layers),  # 32,000 tokens
-        protein_config=EsmConfig(
-            **dict(zip(names, protein, strict=True)),
-            **ESM2,
-            num_hidden_layers=round(layers * PROTEIN_LAYERS / LAYERS),
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-        ),
-        molecule_config=GINConfig(),
-    )
-
-
-def make_batch(config: BioMedGPTConfig, size: int, random: np.random.Generator) -> tuple[dict[str, Any], Lengths]:
-    """Returns a padded batch, the first half of its rows about molecules, as the collator makes it, and its lengths.
-
-    Molecules are chains of random atoms, proteins random residues; of a row come prompt, item and answer.
-    """
-    half = size // 2
-    atoms, caption = draw(random, half, 25, 0.7, 300), draw(random, half, 90, 0.42, 600)  # as batching.py's
-    proteins = draw_proteins(random, size - half)
-    totals = np.concatenate([PROMPT + atoms + caption, proteins.total])
-    tokens = torch.from_numpy(totals).clamp(max=MAX_LENGTH)
-    atoms_of, residues_of = torch.zeros(2, size, dtype=torch.long)
-    atoms_of[:half], residues_of[half:] = torch.from_numpy(atoms), torch.from_numpy(proteins.residues)
-    answer = (PROMPT + atoms_of + residues_of)[:, None]
-    column, real = count_to(tokens)
-    item = (column >= PROMPT) & (column < answer)
-    ids = torch.randint(3, config.molecule_token_id, real.shape)
-    ids[:half][item[:half]], ids[half:][item[half:]] = config.molecule_token_id, config.protein_token_id
-    labels = ids.masked_fill(~real | (column < answer), IGNORE_INDEX)
-    place, atom_mask = count_to(atoms_of)
-    bonds, bond_mask = count_to((atoms_of - 1).clamp(min=0))
-    forth = torch.stack([bonds, bonds + 1])
-    residue_mask = count_to(residues_of)[1][:, None]
-    batch = {
-        "input_ids": ids.masked_fill(~real, 0),
-        "attention_mask": real.long(),
-        "labels": labels,
-        "atom_features": torch.randint(3, (*place.expand_as(atom_mask).shape, 2)),
-        "atom_mask": atom_mask.long(),
-        "atom_molecule": torch.zeros_like(atom_mask, dtype=torch.long),
-        "bond_index": torch.cat([forth, forth.flip(0)], dim=1).expand(size, -1, -1),
-        "bond_features": torch.randint(3, (size, 2 * len(bonds), 2)),
-        "bond_mask": bond_mask.repeat(1, 2).long(),
-        "protein_input_ids": torch.randint(4, 24, residue_mask.shape).masked_fill(~residue_mask, ESM2["pad_token_id"]),
-        "protein_attention_mask": residue_mask.long(),
-    }
-    return batch, Lengths(tokens, atoms_of, residues_of, int((labels != IGNORE_INDEX).sum()))
-
-
-def count_to(lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns the columns of the longest row, [N], and which of them each row has, [B, N]."""
-    columns = torch.arange(int(lengths.max()))
-    return columns, columns < lengths[:, None]
-
-
-def layers_that_fit(lengths: Lengths) -> int:
-    """Returns for how many layers free memory should do, by the arithmetic of `biomedgpt train --plan`."""
-    free = USABLE * torch.cuda.mem_get_info()[0]
-    return next((n for n in range(LAYERS, 1, -1) if bytes_needed(make_config(n, False), lengths) <= free), 1)
-
-
-def bytes_needed(config: BioMedGPTConfig, lengths: Lengths) -> int:
-    """Returns bytes of weights, gradients, optimizer, bfloat16 copies, and activations without checkpointing."""
-    parts = count_parts(model_without_weights(config, Settings()), "bfloat16", None, "adamw_torch")
-    held = sum(part.total + 2 * part.trained for part in parts.values())
-    for of, tokens, trained in (
-        (config.text_config, lengths.tokens, False),
-        (config.protein_config, lengths.residues, True),
-    ):
-        held += make_stack(of, trained).kept(int(tokens.sum()), bf16=True, checkpointed=False)
-    return held + logits_bytes(lengths.labels, config.text_config.vocab_size, bf16=True) + CONTEXT
-
-
-def make_model(config: BioMedGPTConfig, device: torch.device) -> BioMedGPTForConditionalGeneration:
-    """A random model in training mode, as alignment trains it."""
-    with device:
-        model = BioMedGPTForConditionalGeneration._from_config(config, dtype=torch.bfloat16)
-    train_only(model, ALIGNED_PARTS)
-    train_in_float32(model)
-    return model.train()
-
-
-def count_flops(model: BioMedGPTForConditionalGeneration, lengths: Lengths) -> float:
-    """Returns the useful FLOPs of a step, by the formula above."""
-    inner, labels = model.model, torch.tensor(lengths.labels)
-    flops = 0.0
-    for part, passed in (
-        (inner.language_model, lengths.tokens),
-        (model.lm_head, labels),
-        (inner.protein_encoder.encoder, lengths.residues),
-        (inner.protein_projector, lengths.residues),
-        (inner.molecule_encoder, lengths.atoms),
-        (inner.molecule_projector, lengths.atoms),
-    ):
-        weights = [module.weight for module in part.modules() if isinstance(module, nn.Linear)]
-        flops += sum((6 if weight.requires_grad else 4) * weight.numel() for weight in weights) * int(passed.sum())
-    for config, rows, share in (
-        (model.config.text_config, lengths.tokens, 0.5),
-        (model.config.protein_config, lengths.residues, 1.0),
-    ):
-        flops += share * 12 * config.hidden_size * config.num_hidden_layers * float((rows**2).sum())
-    return flops
 
 
 if __name__ == "__main__":

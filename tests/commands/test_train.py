@@ -12,7 +12,7 @@ from biomedgpt_hf import mini_checkpoint
 from biomedgpt_hf.cli import app
 from biomedgpt_hf.conversion import export_language_model
 from biomedgpt_hf.training import run as training_run
-from biomedgpt_hf.training.recipe_files import FOLDER, recipe_names
+from biomedgpt_hf.training.recipe.files import FOLDER, recipe_names
 
 
 @pytest.fixture

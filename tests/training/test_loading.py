@@ -14,7 +14,7 @@ from transformers import EsmConfig, LlamaConfig
 from biomedgpt_hf import BioMedGPTForConditionalGeneration, BioMedGPTProcessor, GINConfig, mini_checkpoint
 from biomedgpt_hf.conversion import export_language_model
 from biomedgpt_hf.training.loading import load_for_training, starts_empty
-from biomedgpt_hf.training.settings import Settings
+from biomedgpt_hf.training.recipe.settings import Settings
 
 
 def arguments(**changes) -> SimpleNamespace:

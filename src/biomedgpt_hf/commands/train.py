@@ -25,7 +25,7 @@ class TrainCommand(TyperCommand):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Writes the recipes above the examples."""
-        from biomedgpt_hf.training.recipe_files import recipe_names
+        from biomedgpt_hf.training.recipe.files import recipe_names
 
         formatter.write_paragraph()
         formatter.write_text(f"Recipes: {', '.join(recipe_names())}; or the path of a YAML file.")
@@ -51,7 +51,7 @@ def train(
     After the recipe come any of its keys with values, as `--learning-rate 1e-4` or `--lora.r=8`: those of
     transformers' TrainingArguments, of peft's LoraConfig, and our few (docs/training.md).
     """
-    from biomedgpt_hf.training.recipe import read_recipe
+    from biomedgpt_hf.training.recipe.recipe import read_recipe
 
     told = read_recipe(recipe, ctx.args)
     if plan:
@@ -72,7 +72,7 @@ def recipes(
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="With --copy; NAME.yaml here if none.")] = None,
 ) -> None:
     """List the recipes, or copy one to change it."""
-    from biomedgpt_hf.training.recipe_files import copy_file, launcher_names, recipe_names, summary
+    from biomedgpt_hf.training.recipe.files import copy_file, launcher_names, recipe_names, summary
 
     if copy:
         typer.echo(f"Wrote {copy_file(copy, output)}")
@@ -85,7 +85,7 @@ def recipes(
 
 def show_plan(recipe: Any, processes: int) -> None:
     """Print the memory plan of a recipe, on the first process."""
-    from biomedgpt_hf.training.memory_plan import plan_memory
+    from biomedgpt_hf.training.memory.plan import plan_memory
 
     plan = plan_memory(recipe, processes)
     if is_first_process():

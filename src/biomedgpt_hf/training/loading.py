@@ -18,7 +18,7 @@ from ..checkpoints import find_config
 from ..mini import mini_checkpoint
 from ..processors.processing_biomedgpt import BioMedGPTProcessor
 from .parts import add_lora, train_in_float32, train_only
-from .settings import Settings
+from .recipe.settings import Settings
 
 
 class Loaded(NamedTuple):

@@ -6,7 +6,8 @@ Parameters and optimizer states are kept under the parameters' names, whole, or 
     model.safetensors, optimizer.pt      whole; optimizer.pt is read by torch's restricted unpickler (`weights_only`)
     sharded/                             torch.distributed.checkpoint: model and optimizer in pieces
 
-Reading `sharded/` unpickles its `.metadata`, so a sharded checkpoint must be one's own (docs/security.md).
+Reading `sharded/` unpickles its `.metadata` and what is no tensor, so a sharded checkpoint must be one's own
+(docs/security.md).
 """
 
 import os

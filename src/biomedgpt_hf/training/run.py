@@ -30,13 +30,13 @@ from . import checkpoints
 from .engine import check_torch_build
 from .loading import Loaded, load_for_training
 from .parts import trained_counts
-from .recipe import Recipe
-from .report import card_facts, write_report
-from .rows import load_rows, screen
-from .run_facts import RunFacts
+from .recipe.recipe import Recipe
+from .recipe.settings import Settings
+from .reporting.report import card_facts, write_report
+from .reporting.run_facts import RunFacts
+from .rows.screening import load_rows, screen
+from .rows.sets import describe_set
 from .run_notes import RunNotes
-from .sets import describe_set
-from .settings import Settings
 from .trainer import BioMedGPTTrainer
 
 logger = logging.getLogger(__name__)
@@ -196,7 +196,8 @@ def _finish(
     if result.stopped_by and result.step < result.steps:
         return result
     facts = _facts(recipe, loaded, rows, trainer, notes)
-    trainer.model.config.training = card_facts(state.log_history, facts)
+    config = trainer.model.config
+    config.training = {**card_facts(state.log_history, facts), **(getattr(config, "training", None) or {})}
     trainer.save_model()
     if trainer.args.should_save:
         write_report(output, state.log_history, facts)

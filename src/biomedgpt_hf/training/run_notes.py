@@ -7,8 +7,8 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from .recipe import Recipe
-from .settings import Settings
+from .recipe.recipe import Recipe
+from .recipe.settings import Settings
 
 logger = logging.getLogger(__name__)
 

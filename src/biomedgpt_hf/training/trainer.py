@@ -37,8 +37,8 @@ from .engine import check_engine
 from .loading import buffers_shared_apart
 from .preemption import PreemptionCallback
 from .publishing import PublishingMixin
+from .reporting.tally import Tally
 from .resuming import ResumableStateMixin
-from .tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -314,10 +314,11 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """As `Trainer`'s; it always writes a whole model, except for a sharded checkpoint, which explains itself."""
+        is_checkpoint = _internal_call and output_dir is not None
         if not self.saves_sharded:
-            with self._failures_noted() if _internal_call else nullcontext():
+            with self._failures_noted() if is_checkpoint else nullcontext():
                 super().save_model(output_dir, _internal_call)
-        elif _internal_call and output_dir is not None:
+        elif is_checkpoint:
             with self._failures_noted():
                 if self.args.should_save:
                     self.model.config.save_pretrained(output_dir)

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from transformers import TrainingArguments
 
-from biomedgpt_hf.training.keys import FSDP_KEYS, argument_keys, lora_keys, our_keys
-from biomedgpt_hf.training.recipe import read_recipe, recipe_names
-from biomedgpt_hf.training.recipe_files import FOLDER, copy_file, launcher_names, summary
-from biomedgpt_hf.training.settings import Settings
+from biomedgpt_hf.training.recipe.files import FOLDER, copy_file, launcher_names, summary
+from biomedgpt_hf.training.recipe.keys import FSDP_KEYS, argument_keys, lora_keys, our_keys
+from biomedgpt_hf.training.recipe.recipe import read_recipe, recipe_names
+from biomedgpt_hf.training.recipe.settings import Settings
 
 NAMES = [
     "align", "align_chat_lm", "biomedical_qa", "chebi20", "lora_align", "lora_biomedical_qa", "lora_chebi20", "mini",
@@ -323,7 +323,7 @@ def test_every_setting_is_described():
 
 
 def test_the_page_on_training_has_every_setting_with_its_default_and_every_recipe():
-    page = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text("utf-8")
+    page = (Path(__file__).resolve().parents[3] / "docs" / "training.md").read_text("utf-8")
     for field in dataclasses.fields(Settings):
         row = next(line for line in page.splitlines() if line.startswith(f"| `{field.name}` |"))
         if isinstance(field.default, str | bool):

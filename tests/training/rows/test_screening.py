@@ -19,10 +19,10 @@ from biomedgpt_hf.data.building.pipeline import TooManyRejectedError
 from biomedgpt_hf.data.collator import BioMedGPTDataCollator
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.training import rows as rows_module
-from biomedgpt_hf.training.rows import load_rows, screen
-from biomedgpt_hf.training.sets import describe_set
+from biomedgpt_hf.training.rows.screening import load_rows, screen
+from biomedgpt_hf.training.rows.sets import describe_set
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "data"))
 from built_set import row, write_set  # noqa: E402
 
 TOO_MANY_BONDS = "CN(C)(C)(C)C"

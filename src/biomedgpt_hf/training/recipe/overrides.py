@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from .files import read_value
 from .keys import LORA, annotation_of, argument_keys, full_name
-from .recipe_files import read_value
 from .values import fit_words
 
 

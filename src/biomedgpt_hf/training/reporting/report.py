@@ -12,8 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from biomedgpt_hf.training.curves import Curve, draw, loss_curves, values_of
-from biomedgpt_hf.training.run_facts import RunFacts, duration, hardware, publishable, versions
+from biomedgpt_hf.training.reporting.curves import Curve, draw, loss_curves, values_of
+from biomedgpt_hf.training.reporting.run_facts import RunFacts, duration, hardware, publishable, versions
 
 REPORT, PICTURE = "training_report.md", "loss_curve.png"
 CAVEAT = (

@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import nn
 
-from ..checkpoints import find_config
-from ..mini import mini_checkpoint
+from ...checkpoints import find_config
+from ...mini import mini_checkpoint
+from ..recipe.recipe import Recipe
 from .activations import BatchSize, logits_bytes, make_stack
-from .memory_parts import ADAPTERS, PartMemory, count_parts, model_without_weights
-from .recipe import Recipe
+from .parts import ADAPTERS, PartMemory, count_parts, model_without_weights
 
 GIB = 2**30
 CONTEXT = 3 * GIB // 2  # a guess: CUDA's context, libraries' workspaces, what the allocator cannot use

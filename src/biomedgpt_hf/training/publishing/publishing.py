@@ -14,10 +14,10 @@ from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import HubStrategy, SaveStrategy
 from transformers.utils import PushInProgress, logging
 
-from ..modeling.model_card_sections import adapter_of, hub_ids
-from ..modeling.saving_biomedgpt import CARD, write_model_card
+from ...modeling.model_card_sections import adapter_of, hub_ids
+from ...modeling.saving_biomedgpt import CARD, write_model_card
+from ..reporting.report import PICTURE, REPORT
 from .origin import find_origin
-from .report import PICTURE, REPORT
 from .saved_parts import check_trained_parts_are_saved, without_pefts_card
 from .uploading import copy_files, file_times, has_weights, is_pickle, upload, upload_later
 

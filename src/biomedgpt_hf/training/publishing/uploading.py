@@ -9,8 +9,8 @@ from typing import Any
 from huggingface_hub import HfApi
 from transformers.utils import logging
 
-from ..modeling.model_card import is_untouched
-from ..modeling.saving_biomedgpt import CARD, is_own_card_on_hub
+from ...modeling.model_card import is_untouched
+from ...modeling.saving_biomedgpt import CARD, is_own_card_on_hub
 
 logger = logging.get_logger(__name__)
 

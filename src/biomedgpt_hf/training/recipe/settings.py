@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .parts import PARTS
+from ..parts import PARTS
 
 ALIGNED_PARTS = [part for part in PARTS if part != "language_model"]  # what alignment trains (paper §3.2)
 

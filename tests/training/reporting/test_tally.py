@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from biomedgpt_hf.data.shared_prefix import share_prefixes
-from biomedgpt_hf.training.tally import Tally
+from biomedgpt_hf.training.reporting.tally import Tally
 
 M, P = 96, 97  # placeholders
 CONFIG = SimpleNamespace(molecule_token_id=M, protein_token_id=P)
@@ -158,7 +158,7 @@ def test_losses_that_are_not_those_of_the_labels_are_refused():
 
 
 def test_the_models_own_losses_add_up_to_its_loss():
-    sys.path.insert(0, str(Path(__file__).parents[1] / "modeling"))
+    sys.path.insert(0, str(Path(__file__).parents[2] / "modeling"))
     from tiny_models import collate, make_sample, tiny_model
 
     model = tiny_model()
@@ -181,7 +181,7 @@ import sys, torch
 from datetime import timedelta
 from types import SimpleNamespace
 from torch import distributed
-from biomedgpt_hf.training.tally import Tally
+from biomedgpt_hf.training.reporting.tally import Tally
 
 rank, port = int(sys.argv[1]), sys.argv[2]
 distributed.init_process_group(

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..device import best_device
+from ...device import best_device
+from .files import find_recipe, read_mapping, recipe_names
 from .keys import AT_LEAST, LORA, NESTED, annotation_of, argument_keys, check_name, our_keys
 from .overrides import read_words
-from .recipe_files import find_recipe, read_mapping, recipe_names
 from .settings import Settings
 from .values import fit
 

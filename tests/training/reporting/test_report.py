@@ -10,9 +10,9 @@ from transformers import AutoConfig
 
 import biomedgpt_hf  # noqa: F401  (registers the Auto classes)
 from biomedgpt_hf.mini import mini_checkpoint
-from biomedgpt_hf.training.curves import loss_curves
-from biomedgpt_hf.training.report import card_facts, write_report
-from biomedgpt_hf.training.run_facts import RunFacts, duration
+from biomedgpt_hf.training.reporting.curves import loss_curves
+from biomedgpt_hf.training.reporting.report import card_facts, write_report
+from biomedgpt_hf.training.reporting.run_facts import RunFacts, duration
 
 LOG = [
     {"loss": 4.0, "loss_molecule": 5.0, "loss_text": 3.0, "tokens_per_second": 100.0, "memory_gib": 1.0, "step": 1},
@@ -108,7 +108,7 @@ def test_the_picture_is_one(tmp_path):
 def test_the_picture_leaves_matplotlibs_backend_alone(tmp_path):
     code = (
         "import matplotlib, sys; before = matplotlib.rcParams._get_backend_or_none()\n"
-        "from pathlib import Path; from biomedgpt_hf.training.curves import draw, loss_curves\n"
+        "from pathlib import Path; from biomedgpt_hf.training.reporting.curves import draw, loss_curves\n"
         f"assert draw(loss_curves([{{'loss': 1.0, 'step': 1}}]), Path({str(tmp_path / 'p.png')!r}))\n"
         "assert 'matplotlib.pyplot' not in sys.modules and matplotlib.rcParams._get_backend_or_none() == before"
     )

@@ -9,7 +9,7 @@ from transformers import AutoModelForMultimodalLM, AutoProcessor, Trainer, Train
 
 from biomedgpt_hf import BioMedGPTDataCollator, mini_checkpoint
 from biomedgpt_hf.data.schema import question_row
-from biomedgpt_hf.training.publishing import PublishingMixin, check_trained_parts_are_saved
+from biomedgpt_hf.training.publishing.publishing import PublishingMixin, check_trained_parts_are_saved
 
 TARGETS = r".*language_model\..*\.(q_proj|v_proj)"
 KEPT = ["molecule_projector", "protein_projector", "molecule_encoder"]

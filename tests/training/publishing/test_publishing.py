@@ -19,10 +19,10 @@ from transformers import (
 
 from biomedgpt_hf import BioMedGPTDataCollator, mini_checkpoint
 from biomedgpt_hf.data.schema import question_row
-from biomedgpt_hf.training import publishing
-from biomedgpt_hf.training.origin import find_origin
-from biomedgpt_hf.training.publishing import PublishingMixin
-from biomedgpt_hf.training.uploading import is_pickle
+from biomedgpt_hf.training.publishing import publishing
+from biomedgpt_hf.training.publishing.origin import find_origin
+from biomedgpt_hf.training.publishing.publishing import PublishingMixin
+from biomedgpt_hf.training.publishing.uploading import is_pickle
 
 COMMON = {"task": "test", "source": "test", "license": "CC0-1.0"}
 ROWS = [question_row("What is it?", "An alcohol.", id=str(i), molecules=["C" * i + "O"], **COMMON) for i in range(1, 5)]

@@ -25,8 +25,8 @@ from tqdm.auto import tqdm
 
 from biomedgpt_hf.data.building.pipeline import TooManyRejectedError, parse_limit
 from biomedgpt_hf.data.building.workers import map_in_order
-from biomedgpt_hf.training.screening_cache import cache_key, read_cache, write_cache
-from biomedgpt_hf.training.sets import open_set, split_names
+from biomedgpt_hf.training.rows.screening_cache import cache_key, read_cache, write_cache
+from biomedgpt_hf.training.rows.sets import open_set, split_names
 
 ROWS_AT_ONCE = 200  # that a worker process builds for one result: some tenths of a second
 NAMED = 3  # rejected rows that an error names; the file has all

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from .parts import PARTS, add_lora, train_only
-from .settings import Settings
+from ..parts import PARTS, add_lora, train_only
+from ..recipe.settings import Settings
 
 ADAPTERS = "adapters (LoRA)"
 # Bytes of optimizer state for each trained parameter; what is not listed is taken for Adam in float32.
@@ -49,7 +49,7 @@ def model_without_weights(config: Any, settings: Settings) -> nn.Module:
     """The model as the run would train it, on the meta device: frozen, with adapters, with no memory taken."""
     from transformers import AutoModelForCausalLM
 
-    from ..modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from ...modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
 
     with torch.device("meta"):
         if config.model_type == "biomedgpt":

@@ -1,0 +1,1 @@
+"""Rows that a run trains on: sets, and a look at every row before the training."""
