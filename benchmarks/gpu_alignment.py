@@ -1,10 +1,11 @@
 """Training steps of alignment (paper §3.2) on a GPU, against what the same GPU's matrix products reach.
 
-    python benchmarks/gpu_alignment.py [--batch-size 8] [--layers 32] [--packing] [--repeats 10] [--write] [--small]
+    python benchmarks/gpu_alignment.py [--batch-size 4] [--accumulation 8] [--layers 32] [--packing] [--write] [--small]
 
-Measures  forward, backward and AdamW; language model frozen in bfloat16, encoders and projectors in float32 under
-          autocast; sdpa and flash_attention_2, activation checkpointing off and on, the language model's layers
-          compiled or not; medians of synchronised steps; first, the peak: square products in bfloat16
+Measures  first the peak: square products in bfloat16; then steps: forward and backward of so many batches, one AdamW;
+          language model frozen in bfloat16, encoders and projectors in float32 under autocast; sdpa and
+          flash_attention_2, activation checkpointing off and on, the language model's layers compiled or not; medians
+          of synchronised steps
 Input     one batch of molecules and proteins by turns, as alignment_step.py draws them, padded or packed; random
           weights in layers of the true sizes: Llama-2-7B, ESM-2 of 3B, GraphMVP's GIN; as many layers, 32 to 36, as
           the GPU's memory should hold without checkpointing
@@ -35,7 +36,7 @@ import transformers
 from alignment_step import make_row
 from comparison import describe_software, seconds
 from torch import nn
-from transformers import EsmConfig, LlamaConfig
+from torch.utils.benchmark import Timer
 from transformers.utils import is_flash_attn_2_available
 
 from biomedgpt_hf import (
@@ -43,7 +44,6 @@ from biomedgpt_hf import (
     BioMedGPTDataCollator,
     BioMedGPTForConditionalGeneration,
     BioMedGPTProcessor,
-    GINConfig,
     mini_checkpoint,
 )
 from biomedgpt_hf.data.packing import pack
@@ -55,18 +55,7 @@ from biomedgpt_hf.training.recipe.settings import ALIGNED_PARTS, Settings
 
 LAYERS, PROTEIN_LAYERS = 32, 36  # of Llama-2-7B and of ESM-2 of 3B parameters
 USABLE = 0.9  # of the free memory: the allocator leaves gaps
-WARM_UP = 3
-HEADER = (
-    "attention",
-    "checkpointing",
-    "compiled",
-    "ms",
-    "tokens/s",
-    "label tokens/s",
-    "MFU",
-    "with padding",
-    "peak GiB",
-)
+HEADER = "attention | checkpointing | compiled | ms | tokens/s | label tokens/s | MFU | with padding | peak GiB"
 
 
 class Lengths(NamedTuple):
@@ -86,76 +75,79 @@ class Lengths(NamedTuple):
 def main() -> None:
     """Reads the options, prints the report as it comes, and keeps it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--accumulation", type=int, default=8, help="batches of a step; 1 with --small")
     parser.add_argument("--layers", type=int, help="of the language model, instead of as many as fit")
     parser.add_argument("--packing", action="store_true", help="all rows in one sequence, without padding")
-    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=5, help="timed steps; 1 with --small")
     parser.add_argument("--write", action="store_true", help="into benchmarks/results too")
     parser.add_argument("--small", action="store_true", help="tiny layers on the CPU: does it run at all?")
     arguments = parser.parse_args()
-    if arguments.batch_size < 2:
-        parser.error("--batch-size must be at least 2: half of the rows are molecules, half proteins.")
-    if arguments.write and arguments.small:
-        parser.error("--write keeps figures, and those of --small say nothing: leave one of them out.")
+    if arguments.batch_size < 2 or (arguments.write and arguments.small):
+        parser.error("--batch-size is at least 2, a molecule and a protein; --write keeps no figures of --small.")
     if not arguments.small and not torch.cuda.is_available():
         sys.exit("There is no CUDA device here, and this measures one: --small shows on a CPU that the script works.")
+    if arguments.small:
+        arguments.accumulation = arguments.repeats = 1
     name = "CPU" if arguments.small else torch.cuda.get_device_name()
     lines = []
     for line in report(arguments, name):
         print(line, flush=True)
-        lines.append(line)
+        lines.append(line + "\n")
     if arguments.write:
         file = Path(__file__).parent / "results" / f"{date.today()}-{re.sub('[^a-z0-9]+', '-', name.lower())}.md"
         file.parent.mkdir(exist_ok=True)
-        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        file.write_text("".join(lines), encoding="utf-8")
 
 
 def report(arguments: argparse.Namespace, name: str) -> Iterator[str]:
-    """Measures the peak, then each variant; yields lines."""
+    """Yields lines: where the figures come from, the peak, what is measured, the table."""
     small, packing = arguments.small, arguments.packing
     device = torch.device("cpu" if small else "cuda")
     torch.manual_seed(0)
+    driver = (
+        "none" if small else subprocess.getoutput("nvidia-smi -i 0 --query-gpu=driver_version --format=csv,noheader")
+    )
     yield f"`python benchmarks/gpu_alignment.py {' '.join(sys.argv[1:])}`\n"
-    yield f"{name}, driver {driver()}, CUDA {torch.version.cuda}, {describe_software(torch, transformers)}\n"
+    yield f"{name}, driver {driver}, CUDA {torch.version.cuda}, {describe_software(torch, transformers)}\n"
     peak = matmul_peak(device, [256] if small else [4096, 8192, 16384])
     yield f"Peak, square products in bfloat16: {peak / 1e12:.3g} TFLOP/s."
     mini = BioMedGPTProcessor.from_pretrained(mini_checkpoint())
     processor = BioMedGPTProcessor.from_parts(mini.tokenizer, mini.protein_tokenizer)  # with GraphMVP's features
-    batch, lengths = make_batch(processor, arguments.batch_size)
-    computed = lengths.padded(packing)
-    layers = arguments.layers or (2 if small else layers_that_fit(processor, computed))
+    batch, real = make_batch(processor, arguments.batch_size)
+    padded = real.padded(packing)
+    layers = arguments.layers or (2 if small else layers_that_fit(processor, padded))
     model = make_model(make_config(processor, layers, small), device)
     inputs = {k: v.to(device) if torch.is_tensor(v) else v for k, v in (pack(batch) if packing else batch).items()}
-    tokens, useful, done = int(lengths.tokens.sum()), count_flops(model, lengths), count_flops(model, computed)
-    protein_layers = model.config.protein_config.num_hidden_layers
-    yield f"Layers: {layers} of {LAYERS} of the language model, {protein_layers} of {PROTEIN_LAYERS} of the encoder."
-    yield f"Batch: {len(lengths.tokens)} rows, {tokens} tokens ({int(computed.tokens.sum())} with padding), of them"
-    yield f"{lengths.labels} labels; {useful / 1e12:.3g} useful TFLOP a step.\n"
-    yield f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}"
+    tokens, useful = int(real.tokens.sum()), count_flops(model, real)
+    yield f"Layers: {layers} of {LAYERS} in the language model, and of {PROTEIN_LAYERS} in the encoder in proportion."
+    yield f"Batch: {len(real.tokens)} rows, {tokens} tokens ({int(padded.tokens.sum())} with padding), {real.labels} of"
+    yield f"them labels, {useful / 1e12:.3g} useful TFLOP; {arguments.accumulation} batches a step.\n"
+    yield f"| {HEADER} |\n{'|---' * len(HEADER.split('|'))}|"
+    yield from table(model, inputs, real, padded, arguments, peak)
+
+
+def table(
+    model: Any, inputs: Mapping[str, Any], real: Lengths, padded: Lengths, arguments: argparse.Namespace, peak: float
+) -> Iterator[str]:
+    """Yields a row for each variant."""
     attentions = ["sdpa", *["flash_attention_2"] * is_flash_attn_2_available()]
+    tokens, useful, done = int(real.tokens.sum()), count_flops(model, real), count_flops(model, padded)
     expected = None
     for attention, checkpointing, compiled in itertools.product(attentions, (False, True), (False, True)):
         told = f"| {attention} | {'yes' if checkpointing else 'no'} | {'yes' if compiled else 'no'} |"
-        set_up(model, attention, checkpointing, ("aot_eager" if small else "inductor") if compiled else None)
+        set_up(model, attention, checkpointing, ("aot_eager" if arguments.small else "inductor") if compiled else None)
         try:
-            expected, duration = measure(model, inputs, arguments.repeats, expected)
+            expected, step = measure(model, inputs, arguments.accumulation, arguments.repeats, expected)
         except torch.OutOfMemoryError:
             yield f"{told} out of memory |" + " – |" * 5
             continue
-        rates = f"{1000 * duration:.1f} | {tokens / duration:,.0f} | {lengths.labels / duration:,.0f}"
-        memory = "–" if small else f"{torch.cuda.max_memory_allocated() / 2**30:.1f}"
-        yield f"{told} {rates} | {useful / duration / peak:.3f} | {done / duration / peak:.3f} | {memory} |"
+        each = step / arguments.accumulation
+        rates = f"{1000 * step:.1f} | {tokens / each:,.0f} | {real.labels / each:,.0f}"
+        memory = "–" if arguments.small else f"{torch.cuda.max_memory_allocated() / 2**30:.1f}"
+        yield f"{told} {rates} | {useful / each / peak:.3f} | {done / each / peak:.3f} | {memory} |"
     if len(attentions) == 1:
         yield "| flash_attention_2 | – | – | skipped: not installed |" + " – |" * 5
-
-
-def driver() -> str:
-    """Returns the version of the GPU's driver."""
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.partition("\n")[0]
-    except OSError:
-        return "unknown"
 
 
 def matmul_peak(device: torch.device, sizes: list[int]) -> float:
@@ -163,20 +155,9 @@ def matmul_peak(device: torch.device, sizes: list[int]) -> float:
     rates = []
     for size in sizes:
         matrix = torch.randn(size, size, device=device, dtype=torch.bfloat16)
-
-        def multiply(matrix: torch.Tensor = matrix) -> None:
-            for _ in range(10):
-                matrix @ matrix
-            synchronize()
-
-        multiply()
-        rates.append(10 * 2 * size**3 / median(seconds(multiply) for _ in range(5)))
+        timer = Timer("matrix @ matrix", globals={"matrix": matrix})  # it synchronises
+        rates.append(2 * size**3 / timer.blocked_autorange(min_run_time=1).median)
     return max(rates)
-
-
-def synchronize() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 def make_batch(processor: BioMedGPTProcessor, size: int) -> tuple[dict[str, torch.Tensor], Lengths]:
@@ -189,16 +170,13 @@ def make_batch(processor: BioMedGPTProcessor, size: int) -> tuple[dict[str, torc
 
 def make_config(processor: BioMedGPTProcessor, layers: int, small: bool) -> BioMedGPTConfig:
     """Layers of the true sizes, or tiny ones, so many in the language model and in proportion in the encoder."""
-    names = ("hidden_size", "intermediate_size", "num_attention_heads")
+    names = ("hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers")
     text, protein = ((64, 176, 4), (32, 128, 2)) if small else ((4096, 11008, 32), (2560, 10240, 40))
+    protein_sizes = zip(names, (*protein, round(layers * PROTEIN_LAYERS / LAYERS)), strict=True)
     no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    protein_layers = round(layers * PROTEIN_LAYERS / LAYERS)
     return BioMedGPTConfig(
-        text_config=LlamaConfig(**dict(zip(names, text, strict=True)), num_hidden_layers=layers),  # 32,000 tokens
-        protein_config=EsmConfig(
-            **dict(zip(names, protein, strict=True)), **ESM2, **no_dropout, num_hidden_layers=protein_layers
-        ),
-        molecule_config=GINConfig(),
+        text_config=dict(zip(names, (*text, layers), strict=True)),  # Llama's defaults are Llama-2's: 32,000 tokens
+        protein_config={"model_type": "esm", **ESM2, **no_dropout, **dict(protein_sizes)},
         molecule_token_id=processor.molecule_token_id,
         protein_token_id=processor.protein_token_id,
     )
@@ -206,8 +184,9 @@ def make_config(processor: BioMedGPTProcessor, layers: int, small: bool) -> BioM
 
 def layers_that_fit(processor: BioMedGPTProcessor, lengths: Lengths) -> int:
     """Returns how many layers free memory should hold without checkpointing, counted as by `biomedgpt train --plan`."""
+    torch.cuda.empty_cache()
     free = USABLE * torch.cuda.mem_get_info()[0]
-    for layers in range(LAYERS, 0, -1):
+    for layers in range(LAYERS, 1, -1):
         config = make_config(processor, layers, small=False)
         parts = count_parts(model_without_weights(config, Settings()), "bfloat16", None, "adamw_torch").values()
         text, protein = make_stack(config.text_config, trained=False), make_stack(config.protein_config, trained=True)
@@ -228,16 +207,14 @@ def make_model(config: BioMedGPTConfig, device: torch.device) -> BioMedGPTForCon
     return model.train()
 
 
-def count_flops(model: BioMedGPTForConditionalGeneration, lengths: Lengths) -> float:
+def count_flops(model: Any, lengths: Lengths) -> float:
     """Returns the useful FLOPs of a step, by the formula above."""
-    inner, tokens, residues, atoms = model.model, lengths.tokens, lengths.residues, lengths.atoms
+    tokens, residues, atoms = lengths.tokens, lengths.residues, lengths.atoms
+    parts = [(model.model.language_model, tokens.sum()), (model.lm_head, lengths.labels)]
+    parts += [(part, residues.sum()) for part in (model.model.protein_encoder.encoder, model.model.protein_projector)]
+    parts += [(part, atoms.sum()) for part in (model.model.molecule_encoder, model.model.molecule_projector)]
     flops = 0.0
-    for part, passed in (
-        (inner.language_model, tokens.sum()),
-        (model.lm_head, lengths.labels),
-        *((part, residues.sum()) for part in (inner.protein_encoder.encoder, inner.protein_projector)),
-        *((part, atoms.sum()) for part in (inner.molecule_encoder, inner.molecule_projector)),
-    ):
+    for part, passed in parts:
         weights = [module.weight for module in part.modules() if isinstance(module, nn.Linear)]
         flops += int(passed) * sum((6 if weight.requires_grad else 4) * weight.numel() for weight in weights)
     for config, rows, share in ((model.config.text_config, tokens, 0.5), (model.config.protein_config, residues, 1)):
@@ -248,40 +225,39 @@ def count_flops(model: BioMedGPTForConditionalGeneration, lengths: Lengths) -> f
 def set_up(model: Any, attention: str, checkpointing: bool, backend: str | None) -> None:
     """Makes a model's steps those of a variant; `backend` compiles the language model's layers, None does not."""
     model.set_attn_implementation(attention)
-    if checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
-    else:
-        model.activation_checkpointing_disable()
+    (model.activation_checkpointing_enable if checkpointing else model.activation_checkpointing_disable)()
     torch.compiler.reset()
     layers = [getattr(layer, "_orig_mod", layer) for layer in model.model.language_model.layers]
-    model.model.language_model.layers = nn.ModuleList(
-        layers if backend is None else [torch.compile(layer, backend=backend) for layer in layers]
-    )
+    if backend is not None:
+        layers = [torch.compile(layer, backend=backend) for layer in layers]
+    model.model.language_model.layers = nn.ModuleList(layers)
 
 
-def measure(model: nn.Module, inputs: Mapping[str, Any], repeats: int, expected: float | None) -> tuple[float, float]:
-    """Returns the loss and the median of seconds of a step; the loss must be the expected one, if there is one."""
+def measure(
+    model: nn.Module, inputs: Mapping[str, Any], accumulation: int, repeats: int, expected: float | None
+) -> tuple[float, float]:
+    """Returns the loss, which must be the expected one if there is one, and the median of seconds of a step."""
     gc.collect()  # what a variant that ran out of memory left
     model.zero_grad()
-    if torch.cuda.is_available():
+    device = inputs["input_ids"].device
+    if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    device = inputs["input_ids"].device
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.0, fused=True)
 
-    def step() -> torch.Tensor:
-        with torch.autocast(device.type, torch.bfloat16):
-            loss = model(**inputs).loss
-        loss.backward()
+    def step(batches: int = accumulation) -> torch.Tensor:
+        for _ in range(batches):
+            with torch.autocast(device.type, torch.bfloat16):
+                loss = model(**inputs).loss
+            loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        synchronize()
+        torch.get_device_module(device).synchronize()
         return loss.detach()
 
-    loss = float(step())
+    loss = float(step(1))
     assert expected is None or abs(loss - expected) <= 2e-2, f"losses differ: {loss}, {expected}"
-    for _ in range(WARM_UP - 1):
-        step()
+    step()
     return loss, median(seconds(step) for _ in range(repeats))
 
 

@@ -18,7 +18,7 @@ from biomedgpt_hf.data import schema
 from biomedgpt_hf.data.building.pipeline import TooManyRejectedError
 from biomedgpt_hf.data.collator import BioMedGPTDataCollator
 from biomedgpt_hf.mini import mini_checkpoint
-from biomedgpt_hf.training import rows as rows_module
+from biomedgpt_hf.training.rows import screening as rows_module
 from biomedgpt_hf.training.rows.screening import load_rows, screen
 from biomedgpt_hf.training.rows.sets import describe_set
 
@@ -291,7 +291,7 @@ from transformers import AutoProcessor
 import biomedgpt_hf
 from biomedgpt_hf.data.collator import BioMedGPTDataCollator
 from biomedgpt_hf.mini import mini_checkpoint
-from biomedgpt_hf.training import rows as module
+from biomedgpt_hf.training.rows import screening as module
 
 rank, port, folder, run = int(sys.argv[1]), *sys.argv[2:]
 distributed.init_process_group(
