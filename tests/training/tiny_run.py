@@ -82,7 +82,8 @@ class Faults(TrainerCallback):
             if self.fault.get("do") in sent:
                 os.kill(os.getpid(), sent[self.fault["do"]])
             elif self.fault.get("do") == "fill the disk":
-                resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+                limit = self.fault["bytes"]
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
             elif self.fault.get("do") == "kill a worker":
                 psutil.Process().children()[0].kill()
 

@@ -19,6 +19,15 @@ logger = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
+def ignore_signals() -> None:
+    """Lets a process that reads rows outlive signals, which clusters and terminals send to all processes at once.
+
+    Rows are needed until the checkpoint is written; then the training's own process ends the ones that read.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 class PreemptionCallback(TrainerCallback):
     """Turns signals into a complete checkpoint and an orderly end.
 
@@ -29,6 +38,7 @@ class PreemptionCallback(TrainerCallback):
     def __init__(self) -> None:
         self.received = 0
         self._noted = 0
+        self._saved = 0  # the newest checkpoint's step
         self._handlers: dict[int, Any] = {}
         self._group: Any = None
 
@@ -52,9 +62,27 @@ class PreemptionCallback(TrainerCallback):
             agreed = torch.tensor(received)
             distributed.all_reduce(agreed, distributed.ReduceOp.MAX, self._group)
             received = int(agreed)
-        if received and not self.received:
+        if received and not self.received and state.global_step < state.max_steps:
             self.received = received
-            control.should_save = control.should_training_stop = True
+            control.should_training_stop = True
+            if not _ends_epoch(state):  # else it is saved when what comes with an epoch's end is done
+                control.should_save = True
+        return control
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._saved = state.global_step
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        """Lets an epoch that was stopped within end with nothing but its checkpoint.
+
+        `Trainer` would evaluate, which the same training without the signal does not, and save the same step again.
+        """
+        if self.received and _ends_epoch(state):
+            control.should_save |= self._saved != state.global_step
+        elif self.received:
+            control.should_log = control.should_evaluate = control.should_save = False
         return control
 
     def on_train_end(
@@ -73,3 +101,8 @@ class PreemptionCallback(TrainerCallback):
         if number == signal.SIGINT and self._noted:
             raise KeyboardInterrupt
         self._noted = number
+
+
+def _ends_epoch(state: TrainerState) -> bool:
+    """Whether the last step was an epoch's last."""
+    return float(state.epoch or 0.0).is_integer()

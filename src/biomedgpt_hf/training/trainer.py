@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ from ..data.grouping import GroupBatchSampler
 from . import checkpoints
 from .engine import check_engine
 from .loading import buffers_shared_apart
-from .preemption import PreemptionCallback
+from .preemption import PreemptionCallback, ignore_signals
 from .publishing import PublishingMixin
 from .reporting.tally import Tally
 from .resuming import ResumableStateMixin
@@ -47,6 +47,18 @@ WORKER_DIED = "DataLoader worker"  # how torch begins its message
 
 class DataWorkerError(OSError):
     """A process that reads rows died."""
+
+
+def start_worker(as_before: Callable[[int], None] | None, worker: int) -> None:
+    """Begins a process that reads rows.
+
+    Args:
+        as_before: what is done there in any case.
+        worker: its number.
+    """
+    ignore_signals()
+    if as_before is not None:
+        as_before(worker)
 
 
 class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
@@ -138,6 +150,7 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
             self.train_dataset,
             batch_sampler=sampler,
             collate_fn=self.data_collator,
+            worker_init_fn=partial(start_worker, None),
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory,
             persistent_workers=args.dataloader_persistent_workers,
@@ -145,6 +158,12 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
             multiprocessing_context=args.dataloader_multiprocessing_context,
         )
         return prepare_data_loader(loader, args.device, num_processes=1, process_index=0, put_on_device=True)
+
+    def _get_dataloader(self, *arguments: Any, **options: Any) -> DataLoader:
+        """As `Trainer`'s; its processes outlive the signals that end a training in a checkpoint."""
+        loader = super()._get_dataloader(*arguments, **options)
+        loader.worker_init_fn = partial(start_worker, loader.worker_init_fn)
+        return loader
 
     # Training.
 
@@ -186,6 +205,21 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
             super()._run_epoch(*arguments, **options)
         else:
             self.control.should_training_stop = True
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """As `Trainer`'s; with `save_strategy="best"`, it decides about saving, which a signal asks for in any case."""
+        return super()._determine_best_metric(metrics, trial) or bool(self.preemption.received)
+
+    def _finalize_training(self, trial: Any, num_train_samples: int, start_time: float) -> TrainOutput:
+        """As `Trainer`'s, which with `save_total_limit=1` removes the newest checkpoint where another is the best."""
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        best, self.args.load_best_model_at_end = self.args.load_best_model_at_end, (
+            self.args.load_best_model_at_end and not self.preemption.received
+        )
+        try:
+            return super()._finalize_training(trial, num_train_samples, start_time)
+        finally:
+            self.args.save_total_limit, self.args.load_best_model_at_end = limit, best
 
     def _choose_checkpoint(self) -> str | None:
         """The newest complete checkpoint, as the first process sees it."""
@@ -270,8 +304,11 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
             self._everywhere(lambda: self._make_room(folder), self.args.should_save)
             with self._failures_noted():
                 super()._save_checkpoint(model, trial)
+            self._everywhere(lambda: None, False)  # whether some process could not write its part
             self._everywhere(lambda: self._complete(folder, limit), self.args.should_save)
         except (OSError, RuntimeError, SafetensorError) as error:
+            if WORKER_DIED in str(error):  # torch tells it wherever the process is
+                raise
             raise self._not_saved(folder, error) from error
         finally:
             self.args.save_total_limit = limit
@@ -299,6 +336,8 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
         newest = checkpoints.newest_complete(folder.parent)
         kept = f"{newest.name} is complete" if newest else "there is no earlier one"
         reason = " ".join(str(error).split())[:300].rstrip(".")
+        if "unexpected pos" in reason:  # torch's writer
+            reason = f"torch could not write a file to its end ({reason})"
         return checkpoints.CheckpointNotSavedError(
             f"Cannot save {folder}: {reason}. {kept[0].upper()}{kept[1:]}; free some space, or choose another "
             "output_dir, and start the training again to go on."

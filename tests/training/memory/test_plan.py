@@ -147,6 +147,13 @@ def test_every_recipe_fits_the_hardware_that_it_names(published, recipe, process
     assert plan(recipe, model, processes=processes).fits
 
 
+def test_a_model_of_another_kind_is_refused_as_by_the_run(published):
+    with pytest.raises(ValueError, match="'align' trains a BioMedGPT, and .* is a 'llama'"):
+        plan("align", f"{published}/language-model")
+    with pytest.raises(ValueError, match="'lora_biomedical_qa' trains a language model alone .* is a 'biomedgpt'"):
+        plan("lora_biomedical_qa", published)
+
+
 def test_a_plan_without_a_budget_claims_nothing():
     mini = plan("mini", "mini")
     assert mini.fits is None and "give memory_budget_gib" in mini.verdict()

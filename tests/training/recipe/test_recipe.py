@@ -172,7 +172,10 @@ BAD_FILES = {
     "a number that is none": ("learning_rate: .nan", "learning_rate is '.nan': a number is wanted"),
     "a choice that does not exist": ("lr_scheduler_type: cosin", "'cosin': one of linear, cosine,"),
     "a choice of ours that does not exist": ("quantization: int4", "quantization is 'int4': nf4 is wanted"),
-    "nothing for what needs a value": ("batching: null", "batching is None: one of length, random is wanted"),
+    "no end of steps": ("max_steps: 0", "max_steps is 0: 1 or more is wanted, or null for whole epochs"),
+    "no epoch": ("num_train_epochs: 0", "num_train_epochs is 0: more than 0 is wanted"),
+    "an evaluation before the first step": ("eval_steps: -1", "eval_steps is -1: more than 0 is wanted"),
+    "fewer than no workers": ("dataloader_num_workers: -1", "dataloader_num_workers is -1: 0 or more is wanted"),
     "a batch of nothing": ("per_device_train_batch_size: 0", "per_device_train_batch_size is 0: 1 or more"),
     "a part that does not exist": ("trainable: [molecule]", "trainable has 'molecule', which is no part"),
     "parts beside lora": ("trainable: [protein_projector]\nlora:\n  r: 8", "modules_to_save"),
@@ -234,7 +237,54 @@ def test_a_recipe_that_does_not_exist_is_told_with_those_that_do(name, said):
         read_recipe(name)
 
 
+def test_null_takes_our_keys_back_in_a_file_and_on_the_command_line(write):
+    words = ["--trainable", "null", "--batching", "null", "--max-rejected", "null", "--lora.r", "4"]
+    settings = read_recipe("mini", words).settings
+    assert (settings.trainable, settings.batching, settings.max_rejected) == ([], "length", None)
+    settings = read_recipe(write("trainable:\nbatching: null\nmax_rejected: null\nmax_length: null")).settings
+    assert settings == Settings(max_rejected=None)
+
+
+def test_no_error_names_a_string_that_yaml_has_made_up(write):
+    with pytest.raises(ValueError, match="cannot start any token on line 1, column 7") as error:
+        read_recipe(write("model:\tmini\n\tlora: 1\n"))
+    assert "unicode string" not in str(error.value)
+
+
 # Training arguments.
+
+
+FAILS_LATER = {
+    "--report-to nonsense": "report_to has 'nonsense': choose of azure_ml, ",
+    "--report-to comet_ml": "report_to has 'comet_ml', which is not installed: pip install comet_ml, or leave it out",
+    "--lr-scheduler-kwargs.cycles 2": "lr_scheduler_kwargs has 'cycles', but cosine takes num_cycles",
+    "--metric-for-best-model accuracy": "metric_for_best_model is 'accuracy', but an evaluation gives loss, loss_text,",
+    "--deepspeed file.json": "distribution was not found",
+}
+
+
+@pytest.mark.parametrize("words", FAILS_LATER)
+def test_what_a_run_would_fail_at_later_is_told_before_it_starts(words, required):
+    with pytest.raises(ValueError) as error:
+        read_recipe("mini", [*required, *words.split()]).training_arguments()
+    assert FAILS_LATER[words] in str(error.value) and "\n" not in str(error.value)
+
+
+def test_arguments_that_a_run_can_work_with_are_left_alone(required):
+    words = "--report-to none --lr-scheduler-kwargs.num_cycles 0.5 --metric-for-best-model eval_loss_protein"
+    assert read_recipe("mini", [*required, *words.split()]).training_arguments().report_to == []
+
+
+def test_an_output_folder_that_cannot_be_is_refused_before_anything_is_loaded(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    words = ["--train-data", "rows", "--output-dir"]
+    for name in ("file", "file/run"):
+        with pytest.raises(ValueError, match="output_dir is .*, but .*file is no folder: choose another one"):
+            read_recipe("mini", [*words, str(tmp_path / name)]).training_arguments()
+    monkeypatch.setattr(os, "access", lambda *asked: False)  # the tests may run as root, who may write anywhere
+    with pytest.raises(ValueError, match="output_dir is .*new/run, but .* cannot be written to"):
+        read_recipe("mini", [*words, str(tmp_path / "new" / "run")]).training_arguments()
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_is_missing_is_told_with_the_command_that_gives_it():

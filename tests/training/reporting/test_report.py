@@ -1,5 +1,6 @@
 """What a run leaves for people, from full logs, short ones and strange ones."""
 
+import dataclasses
 import math
 import subprocess
 import sys
@@ -165,6 +166,18 @@ def test_facts_for_the_card_are_short_texts_that_a_config_keeps(tmp_path):
     config.training = facts
     config.save_pretrained(tmp_path)
     assert AutoConfig.from_pretrained(tmp_path).training == facts
+
+
+def test_a_card_names_the_steps_or_the_epochs_that_decided_and_one_loss_once():
+    arguments = {"num_train_epochs": 50, "max_steps": 4}
+    log = [{"loss": 2.0, "step": 4}, {"eval_loss": 3.0, "step": 4}]
+    facts = card_facts(log, dataclasses.replace(FACTS, settings={}, arguments=arguments))
+    assert (facts["hyper-parameters"], facts["loss"]) == (
+        "max_steps 4",
+        "training 2.0000 (step 4); evaluation 3.0000 (step 4)",
+    )
+    facts = card_facts(log, dataclasses.replace(FACTS, settings={}, arguments=arguments | {"max_steps": -1}))
+    assert facts["hyper-parameters"] == "num_train_epochs 50"
 
 
 @pytest.mark.parametrize(

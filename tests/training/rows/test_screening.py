@@ -109,8 +109,16 @@ def test_what_is_no_set_is_told_in_one_line(folder, tmp_path):
         load_rows([], "train")
 
 
+def test_a_set_without_rows_is_named(folder, tmp_path):
+    empty = write_set(tmp_path / "none", {"train": [row("a")]})
+    file = next(empty.glob("data/train-*.parquet"))
+    pq.write_table(pq.read_table(file).slice(0, 0), file)
+    with pytest.raises(ValueError, match="none has no row in its split 'train': build it again, or leave it out"):
+        load_rows([str(folder), str(empty)], "train")
+
+
 @pytest.mark.parametrize("damage", ["cut", "emptied", "overwritten"])
-def test_a_damaged_file_is_named(folder, tmp_path, damage):
+def test_a_damaged_file_is_named(folder, tmp_path, damage, caplog):
     many = [row(f"r{place}") for place in range(9)]
     folder = write_set(tmp_path / "damaged", {"train": many}, rows_per_file=3)
     file = sorted(folder.glob("data/train-*.parquet"))[1]
@@ -120,7 +128,7 @@ def test_a_damaged_file_is_named(folder, tmp_path, damage):
     )
     with pytest.raises(ValueError, match=f"{file.name} is damaged: .* Copy or build the set again") as caught:
         load_rows([str(folder)], "train")
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and "Failed to read" not in caplog.text
 
 
 def test_a_set_is_described_by_its_manifest(folder):

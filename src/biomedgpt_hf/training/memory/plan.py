@@ -95,12 +95,17 @@ def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
 
     Raises:
         OSError: if there is no such model.
-        ValueError: if the recipe has no model, or its batch cannot be divided.
+        ValueError: if the recipe has no model or one of another kind, or its batch cannot be divided.
     """
     recipe.require("model")
     settings = recipe.settings
     arguments, _ = recipe.adapted(processes, on_cpu=bool(recipe.arguments.get("use_cpu")))
     config = find_config(str(mini_checkpoint()) if settings.model == "mini" else str(settings.model))
+    if settings.language_model_only == (config.model_type == "biomedgpt"):
+        wanted = (
+            "language model alone (`biomedgpt convert language-model`)" if settings.language_model_only else "BioMedGPT"
+        )
+        raise ValueError(f"{recipe.name!r} trains a {wanted}, and {settings.model} is a {config.model_type!r}.")
     bf16, sharded = bool(arguments.get("bf16")), bool(arguments.get("fsdp"))
     model = model_without_weights(config, settings)
     parts = count_parts(

@@ -78,12 +78,17 @@ def read_mapping(file: Path) -> dict[str, Any]:
     try:
         content = yaml.load(file.read_text("utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}.") from error
+        raise ValueError(f"{file} cannot be read as YAML: {' '.join(_problem(error).split())}.") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise ValueError(f"{file} holds no keys: write `key: value` lines, as `biomedgpt recipes --copy mini` shows.")
     return content
+
+
+def _problem(error: Exception) -> str:
+    """What YAML says, without its own name for what it was given."""
+    return str(error).replace('in "<unicode string>", ', "on ")
 
 
 def read_value(text: str) -> Any:

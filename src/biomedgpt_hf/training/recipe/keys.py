@@ -34,8 +34,11 @@ AT_LEAST = {
     "per_device_eval_batch_size": 1,
     "gradient_accumulation_steps": 1,
     "learning_rate": 0,
-    "num_train_epochs": 0,
+    "weight_decay": 0,
+    "max_grad_norm": 0,
+    "dataloader_num_workers": 0,
 }
+ABOVE_0 = ("num_train_epochs", "logging_steps", "eval_steps", "save_steps")  # shares of all steps below 1
 
 
 @cache

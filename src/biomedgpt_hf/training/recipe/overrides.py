@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .files import read_value
-from .keys import LORA, annotation_of, argument_keys, full_name
+from .keys import LORA, annotation_of, argument_keys, full_name, our_keys
 from .values import fit_words
 
 
@@ -42,7 +42,7 @@ def read_words(words: Sequence[str], has_lora: bool) -> dict[str, Any]:
 
 
 def _read_value(key: str, texts: list[str], name: str) -> Any:
-    if texts == ["null"] and name in argument_keys():
+    if texts == ["null"] and (name in argument_keys() or name in our_keys()):
         return None
     annotation = annotation_of(name)
     if annotation is Any:

@@ -8,14 +8,16 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 from ...device import best_device
+from .agreement import check_arguments, check_output
 from .files import find_recipe, read_mapping, recipe_names
-from .keys import AT_LEAST, LORA, NESTED, annotation_of, argument_keys, check_name, our_keys
+from .keys import ABOVE_0, AT_LEAST, LORA, NESTED, annotation_of, argument_keys, check_name, our_keys
 from .overrides import read_words
 from .settings import Settings
-from .values import fit
+from .values import fit, members
 
 __all__ = ["Recipe", "read_recipe", "recipe_names"]
 logger = logging.getLogger(__name__)
@@ -111,6 +113,7 @@ class Recipe:
         from transformers import TrainingArguments
 
         self.require(*REQUIRED)
+        check_output(str(self.arguments["output_dir"]))
         arguments, notes = self.adapted()
         for note in notes if os.environ.get("RANK", "0") == "0" else ():
             logger.warning(note)
@@ -120,8 +123,10 @@ class Recipe:
         if isinstance(config, Mapping):  # accelerate would cut tensors that are no batches along their first dimension
             arguments["accelerator_config"] = {"dispatch_batches": False, **config}
         try:
-            return TrainingArguments(**arguments)
-        except (ValueError, TypeError, NotImplementedError, OSError) as error:
+            made = TrainingArguments(**arguments)
+            check_arguments(made)
+            return made
+        except (ValueError, TypeError, NotImplementedError, OSError, ImportError) as error:
             raise ValueError(f"The recipe {self.name!r} cannot be run: {' '.join(str(error).split())}") from error
 
 
@@ -144,6 +149,7 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     for key, value in given.items():
         _put(values, key, value, "the command line")
     ours = {key: values.pop(key) for key in [*values] if key in our_keys()}
+    ours = {key: value for key, value in ours.items() if value is not None or _takes_null(key)}
     arguments = {key: value for key, value in values.items() if value is not None}
     try:
         settings = Settings(**ours)
@@ -173,8 +179,8 @@ def _put(values: dict[str, Any], key: str, value: Any, source: str) -> None:
 
 
 def _checked(key: str, value: Any) -> Any:
-    """The value as the key takes it; null takes a key of TrainingArguments back."""
-    if value is None and key in argument_keys():
+    """The value as the key takes it; null takes a key back, to its default where null is no value of its own."""
+    if value is None and (key in argument_keys() or key in our_keys()):
         return None
     annotation = annotation_of(key)
     try:
@@ -183,4 +189,13 @@ def _checked(key: str, value: Any) -> Any:
         raise ValueError(f"{key} is {value!r}: {error} is wanted.") from error
     if key in AT_LEAST and value < AT_LEAST[key]:
         raise ValueError(f"{key} is {value!r}: {AT_LEAST[key]} or more is wanted.")
+    if key in ABOVE_0 and value <= 0:
+        raise ValueError(f"{key} is {value!r}: more than 0 is wanted.")
+    if key == "max_steps" and value < 1 and value != -1:
+        raise ValueError(f"{key} is {value!r}: 1 or more is wanted, or null for whole epochs.")
     return value
+
+
+def _takes_null(key: str) -> bool:
+    """Whether null is a value of one of our keys, such as no limit."""
+    return NoneType in members(annotation_of(key))

@@ -73,6 +73,8 @@ def write_report(output_dir: str | Path, log_history: Iterable[Mapping[str, Any]
 def card_facts(log_history: Iterable[Mapping[str, Any]], facts: RunFacts) -> dict[str, str]:
     """Return what a model card tells of a run, for `model.config.training`."""
     told = {**facts.arguments, **facts.settings}
+    by_steps = (told.get("max_steps") or -1) > 0  # then epochs decide nothing
+    told.pop("num_train_epochs" if by_steps else "max_steps", None)
     curves = {curve.name: curve for curve in loss_curves(log_history)}
     losses = [_in_words(curves[name]) for name in ("loss", "eval_loss") if name in curves and curves[name].finite]
     card = {
@@ -129,6 +131,8 @@ def _number(value: float, step: int) -> str:
 def _in_words(curve: Curve) -> str:
     kind = "evaluation" if curve.is_evaluation else "training"
     (first_step, first), (last_step, last) = curve.points[0], curve.points[-1]
+    if len(curve.points) == 1:
+        return f"{kind} {_number(first, first_step)}"
     lowest = f", best {_number(*curve.best[::-1])}" if curve.best else ""
     return f"{kind} {_number(first, first_step)} to {_number(last, last_step)}{lowest}"
 

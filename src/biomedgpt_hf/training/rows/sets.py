@@ -98,11 +98,21 @@ def _open_folder(folder: Path, split: str) -> datasets.Dataset | None:
         raise ValueError(f"{folder} is no data set: it holds no data/*.parquet. `biomedgpt data` makes one.")
     if not files:
         return None
+    if not sum(map(_rows_in, files)):
+        raise ValueError(f"{folder} has no row in its split {split!r}: build it again, or leave it out.")
     try:
         return datasets.load_dataset("parquet", data_files={split: [str(file) for file in files]}, split=split)
     except (OSError, ValueError, DatasetsError) as error:
         _name_damaged(files)
         raise ValueError(f"Cannot read {folder}: {_one_line(error.__cause__ or error)}") from error
+
+
+def _rows_in(file: Path) -> int:
+    """Rows of a file by its footer, which is missing where it was cut off: `datasets` would tell so in two lines."""
+    try:
+        return pq.read_metadata(file).num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(f"{file} is damaged: {_one_line(error)} Copy or build the set again.") from error
 
 
 def _name_damaged(files: Sequence[Path]) -> None:

@@ -1,0 +1,61 @@
+"""What `TrainingArguments` takes, and a run would fail at only later: found before anything is loaded or written."""
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+LOSSES = ("loss", *(f"loss_{kind}" for kind in ("text", "molecule", "protein", "both")))  # of an evaluation
+
+
+def check_output(output_dir: str) -> None:
+    """Raises a ValueError unless a folder of this name is there, or can be made, and written to."""
+    path = Path(output_dir)
+    there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        raise ValueError(f"output_dir is {output_dir}, but {there} is no folder: choose another one.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"output_dir is {output_dir}, but {there} cannot be written to: choose another one.")
+
+
+def check_arguments(arguments: Any) -> None:
+    """Raises a ValueError if a run with these `TrainingArguments` would fail at its start or its first evaluation."""
+    _check_reports(arguments)
+    _check_schedule(arguments)
+    _check_best(arguments)
+
+
+def _check_reports(arguments: Any) -> None:
+    from transformers.integrations import get_available_reporting_integrations
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+    for name in arguments.report_to:
+        if name not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
+            raise ValueError(f"report_to has {name!r}: choose of {known}; all and none stand alone.")
+        if name not in get_available_reporting_integrations():
+            raise ValueError(f"report_to has {name!r}, which is not installed: pip install {name}, or leave it out.")
+
+
+def _check_schedule(arguments: Any) -> None:
+    from transformers.optimization import TYPE_TO_SCHEDULER_FUNCTION
+
+    makes = TYPE_TO_SCHEDULER_FUNCTION.get(arguments.lr_scheduler_type)
+    given = arguments.lr_scheduler_kwargs
+    if makes is None or not isinstance(given, dict):
+        return
+    taken = inspect.signature(makes).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        return
+    own = [name for name in taken if name not in ("optimizer", "num_warmup_steps", "num_training_steps")]
+    if unknown := [name for name in given if name not in own]:
+        raise ValueError(
+            f"lr_scheduler_kwargs has {unknown[0]!r}, but {arguments.lr_scheduler_type.value} takes "
+            f"{', '.join(own) or 'none'}."
+        )
+
+
+def _check_best(arguments: Any) -> None:
+    metric = arguments.metric_for_best_model
+    if metric is not None and metric.removeprefix("eval_") not in LOSSES:
+        raise ValueError(f"metric_for_best_model is {metric!r}, but an evaluation gives {', '.join(LOSSES)}.")
