@@ -238,6 +238,7 @@ def answers_so_far(folder):
 
 
 @pytest.mark.fault
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_killed_again_and_again_writes_the_same_bytes(tmp_path, kill):
     molecules = tmp_path / "molecules.smi"

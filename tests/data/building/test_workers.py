@@ -76,6 +76,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.fault
+@pytest.mark.slow
 def test_a_process_that_dies_while_another_is_started_is_told_and_leaves_nobody_to_wait_for(tmp_path):
     (tmp_path / "script.py").write_text(HANGS)
     run = subprocess.run([sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True, timeout=60)

@@ -343,6 +343,7 @@ OPTIONS = ["--dtype", "float32", "--device", "cpu", "--batch-tokens", "150"]
 
 
 @pytest.mark.fault
+@pytest.mark.slow
 def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path):
     path, output, whole = (tmp_path / name for name in ("in.smi", "out.parquet", "whole.parquet"))
     path.write_text("".join(f"{'C' * (1 + number % 97)}O n{number}\n" for number in range(3_000)))
