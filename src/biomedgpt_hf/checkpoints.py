@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig
+from transformers.utils.peft_utils import find_adapter_config_file
 
 from . import register_auto_classes
+
+ADAPTER = "adapter_config.json"
 
 
 def find_config(checkpoint: str, revision: str | None = None) -> Any:
@@ -25,35 +28,37 @@ def find_config(checkpoint: str, revision: str | None = None) -> Any:
     register_auto_classes()
     path = Path(checkpoint)
     if path.is_dir():
-        if (base := adapter_base(path)) is not None:
-            return find_config(base)
-        if not (path / "config.json").is_file():
+        if not any((path / name).is_file() for name in ("config.json", ADAPTER)):
             raise FileNotFoundError(f"The folder {checkpoint!r} holds no checkpoint: it has no config.json.")
     elif path.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1:
         raise FileNotFoundError(f"There is no checkpoint folder {checkpoint!r}: check the path.")
     try:
         return AutoConfig.from_pretrained(checkpoint, revision=revision)
-    except OSError as error:
+    except (KeyError, OSError, ValueError) as error:
+        if (base := adapter_base(checkpoint, revision)) is not None:
+            return find_config(base)
         reason = " ".join(str(error).split())
-        raise OSError(f"Cannot load {checkpoint!r}, as a folder or from the Hub or its cache: {reason}") from error
-    except (KeyError, ValueError) as error:  # of an unknown model type transformers says much
-        reason = " ".join(str(error).split()).split(". ")[0][:200]
-        raise ValueError(
-            f"Cannot load {checkpoint!r}: {reason}. If one of its parts is of your own making, import the module that "
-            "registers it first."
+        if isinstance(error, OSError):
+            raise OSError(f"Cannot load {checkpoint!r}, as a folder or from the Hub or its cache: {reason}") from error
+        raise ValueError(  # of an unknown model type transformers says much
+            f"Cannot load {checkpoint!r}: {reason.split('. ')[0][:200]}. If one of its parts is of your own making, "
+            "import the module that registers it first."
         ) from error
 
 
-def adapter_base(folder: Path) -> str | None:
-    """Returns the checkpoint that a folder's adapter is of, or None where it holds no adapter.
+def adapter_base(checkpoint: str, revision: str | None = None) -> str | None:
+    """Returns the checkpoint that an adapter is of, or None for what is no adapter.
 
     Raises:
         ValueError: if the adapter does not say.
     """
-    settings = folder / "adapter_config.json"
-    if not settings.is_file() or (folder / "config.json").is_file():
+    try:
+        settings = find_adapter_config_file(checkpoint, revision=revision)
+    except OSError:
+        settings = None
+    if settings is None:
         return None
     try:
-        return str(json.loads(settings.read_text("utf-8"))["base_model_name_or_path"])
+        return str(json.loads(Path(settings).read_text("utf-8"))["base_model_name_or_path"])
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{settings} does not say of which checkpoint the adapter is: copy it again.") from error

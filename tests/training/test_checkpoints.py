@@ -104,3 +104,10 @@ def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path, monkey
     checkpoints.check_free_space(tmp_path, 2**30 // 2)
     with pytest.raises(CheckpointNotSavedError, match="takes about 3.00 GiB and the disk of .* has 1.00 GiB left"):
         checkpoints.check_free_space(tmp_path, 3 * 2**30)
+
+
+def test_one_whose_removal_was_cut_short_does_not_pass_for_complete(tmp_path, monkeypatch):
+    make(tmp_path, 3, 5)
+    monkeypatch.setattr(shutil, "rmtree", lambda path, ignore_errors: None)
+    checkpoints.remove(tmp_path / "checkpoint-5")
+    assert newest_complete(tmp_path) == tmp_path / "checkpoint-3"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from biomedgpt_hf.training import engine
-from biomedgpt_hf.training.engine import WrongEngineError, check_engine, check_torch_build, torchrun_command
+from biomedgpt_hf.training.engine import WrongEngineError, check_engine, check_torch_build, given_command
 
 
 def arguments(**changes) -> SimpleNamespace:
@@ -41,7 +41,7 @@ def test_data_parallel_is_refused_with_the_command_that_is_right(monkeypatch, ar
     with pytest.raises(WrongEngineError) as refused:
         check_engine(arguments(n_gpu=4), accelerator())
     assert "One process would drive 4 GPUs by DataParallel" in str(refused.value) and command in str(refused.value)
-    assert torchrun_command(4) == command
+    assert given_command(4) == command
 
 
 def test_ddp_in_fsdps_place_is_refused(monkeypatch):

@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from trainings import largest_difference
 
@@ -96,11 +97,81 @@ def test_a_signal_to_torchrun_ends_in_one_checkpoint(
 
 
 @pytest.mark.slow
+def test_a_signal_within_an_epoch_brings_no_evaluation_that_the_same_training_would_not_have(train, tmp_path):
+    arguments = {"eval_strategy": "epoch", "save_strategy": "epoch"}
+    options = {"steps": 6, "rows": 12, "accumulate": 2, "arguments": arguments}
+    whole = train(tmp_path / "whole", **options)
+    stopped = train(tmp_path / "again", fault={"do": "term", "at": 2}, **options)
+    assert stopped.checkpoints == ["checkpoint-2"] and not evaluated(stopped)
+    at_epochs_end = train(tmp_path / "again", fault={"do": "term", "at": 3}, **options)
+    assert "checkpoint-3" in at_epochs_end.checkpoints and [*evaluated(at_epochs_end)] == [3]
+    again = train(tmp_path / "again", **options)
+    assert evaluated(again) == evaluated(whole) and largest_difference(whole, again) == 0
+
+
+def evaluated(run) -> dict[int, float]:
+    """The losses of a training's evaluations, by step."""
+    return {entry["step"]: entry["eval_loss"] for entry in run.said["history"] if "eval_loss" in entry}
+
+
+EVERY_STEP = {"eval_strategy": "steps", "eval_steps": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("keep", "arguments"),
+    [(1, {"load_best_model_at_end": True}), (None, {"save_strategy": "best", "metric_for_best_model": "loss"})],
+)
+def test_a_signal_saves_where_another_checkpoint_is_the_best(train, tmp_path, keep, arguments):
+    # At this rate the third step's loss is the highest.
+    options = {"steps": 5, "rows": 12, "accumulate": 2, "save_steps": 1, "rate": 1.0, "keep": keep}
+    options["arguments"] = {**EVERY_STEP, **arguments}
+    whole = train(tmp_path / "whole", **options)
+    assert evaluated(whole)[3] > evaluated(whole)[2]
+    stopped = train(tmp_path / "again", fault={"do": "term", "at": 3}, **options)
+    assert "checkpoint-3" in stopped.checkpoints
+    assert largest_difference(whole, train(tmp_path / "again", **options)) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_to_all_processes_spares_those_that_read_rows(
+    uninterrupted, start, finish, wait_for_step, train, tmp_path, sent
+):
+    process = start(tmp_path, workers=2, **{**OPTIONS, "save_steps": 100, "fault": {"sleep": 0.5}})
+    wait_for_step(tmp_path, 2)
+    os.killpg(process.pid, sent)  # as terminals, Slurm and torchrun do
+    stopped = finish(process, tmp_path)
+    assert len(stopped.checkpoints) == 1 and stopped.said["received"] == sent
+    assert largest_difference(uninterrupted("alone"), train(tmp_path, **OPTIONS)) == 0
+
+
+@pytest.mark.slow
+def test_ctrl_c_to_torchrun_and_to_its_processes_is_one(start, finish, wait_for_step, tmp_path):
+    process = start(tmp_path, engine="ddp", **{**OPTIONS, "fault": {"sleep": 0.5}, "save_steps": 100})
+    wait_for_step(tmp_path, 2)
+    for each in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+        each.send_signal(signal.SIGINT)
+    stopped = finish(process, tmp_path, fails=None)
+    assert len(stopped.checkpoints) == 1 and stopped.said["received"] == signal.SIGINT
+
+
+@pytest.mark.slow
+def test_processes_end_when_torchrun_is_killed(start, finish, wait_for_step, tmp_path):
+    process = start(tmp_path, engine="ddp", **{**OPTIONS, "steps": 60, "fault": {"sleep": 0.5}})
+    wait_for_step(tmp_path, 2)
+    left = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    _, alive = psutil.wait_procs(left, timeout=30)
+    assert not alive and "LauncherDiedError: torchrun (process" in finish(process, tmp_path, fails=True).printed
+
+
+@pytest.mark.slow
 def test_ctrl_c_a_second_time_ends_at_once(start, finish, wait_for_step, tmp_path):
-    process = start(tmp_path, **{**OPTIONS, "fault": {"sleep": 2}})
+    process = start(tmp_path, **{**OPTIONS, "fault": {"sleep": 4}})
     wait_for_step(tmp_path, 1)
     os.kill(process.pid, signal.SIGINT)
-    time.sleep(0.3)
+    time.sleep(1.2)
     os.kill(process.pid, signal.SIGINT)
     assert "KeyboardInterrupt" in finish(process, tmp_path, fails=True).printed
 
@@ -185,6 +256,18 @@ def test_a_sharded_checkpoint_that_lacks_a_piece_is_refused_by_name(train, tmp_p
     (tmp_path / "checkpoint-2" / "sharded" / "__1_0.distcp").unlink()
     refused = train(tmp_path, fails=True, **options)
     assert "sharded/__1_0.distcp is missing. Copy it again, or remove it to begin anew" in refused.printed
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_the_model_alone_is_nothing_to_go_on_from_unless_a_signal_asked_for_it(
+    uninterrupted, train, tmp_path
+):
+    options = {**OPTIONS, "arguments": {"save_only_model": True}}
+    train(tmp_path / "killed", fault={"do": "kill", "at": 4}, fails=True, **options)
+    refused = train(tmp_path / "killed", fails=True, **options)
+    assert "checkpoint-2 holds the model alone (save_only_model), so no training can go on" in refused.printed
+    train(tmp_path / "stopped", fault={"do": "term", "at": 3}, **options)
+    assert largest_difference(uninterrupted("alone"), train(tmp_path / "stopped", **options)) == 0
 
 
 # 11: a process that reads rows dies.

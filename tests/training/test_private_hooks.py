@@ -15,6 +15,12 @@ from transformers import Trainer, trainer
 from biomedgpt_hf.training.trainer import WORKER_DIED, BioMedGPTTrainer
 
 OVERRIDDEN = {
+    "_determine_best_metric": "self, metrics, trial",
+    "_finalize_training": "self, trial, num_train_samples, start_time",
+    "_get_dataloader": "self, dataset, description, batch_size, sampler_fn, is_training, dataloader_key",
+    "_init_training_state": (
+        "self, max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial"
+    ),
     "_load_best_model": "self",
     "_load_from_checkpoint": "self, resume_from_checkpoint, model",
     "_load_optimizer_and_scheduler": "self, checkpoint",

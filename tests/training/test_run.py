@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def trained(mixed, tmp_path_factory) -> Path:
     words = [word for word in SHORT if word not in ("--eval-strategy", "no")]
     said = run("train", "mini", "--train-data", mixed, "--output-dir", str(folder), *words, "--eval-strategy", "steps",
                "--eval-steps", "2")  # fmt: skip
-    assert f"Wrote {folder} after 4 steps (eval_loss " in said
+    assert f"Wrote {folder} after 4 steps (loss " in said and ", eval_loss " in said
     return folder
 
 
@@ -122,14 +123,24 @@ def test_the_same_command_again_changes_nothing(trained, mixed):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--seed", "3"), "holds a run with seed None, and now it is 3"),
+        (("--seed", "3"), "holds a run with seed 42, and now it is 3"),
         (("--trainable", "molecule_projector"), "holds a run with trainable ['molecule_encoder', "),
-        (("--packing",), "holds a run with packing None, and now it is True"),
+        (("--learning-rate", "1e-3"), "holds a run with learning_rate 0.0005, and now it is 0.001"),
+        (("--weight-decay", "0.1"), "holds a run with weight_decay 0.0, and now it is 0.1"),
+        (("--packing",), "holds a run with packing False, and now it is True"),
     ],
 )
 def test_a_folder_of_another_run_is_refused(trained, mixed, words, message):
     said = run("train", "mini", "--train-data", mixed, "--output-dir", str(trained), *SHORT, *words, fails=True)
     assert message in said and "choose another output_dir" in said and said.count("\n") == 1
+
+
+def test_a_run_goes_on_saving_as_often_as_it_is_told_now(trained, mixed, tmp_path):
+    for name in ("checkpoint-2", "run.json"):
+        source = trained / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    run("train", "mini", "--train-data", mixed, "--output-dir", str(tmp_path), *SHORT, "--save-steps", "1")
+    assert (tmp_path / "checkpoint-3" / "complete.json").exists()
 
 
 def test_rows_that_no_one_can_read_are_listed_and_counted(tmp_path):

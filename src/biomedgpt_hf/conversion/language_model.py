@@ -49,7 +49,7 @@ def export_language_model(
     if placeholders != [rows, rows + 1]:
         raise ConversionError(
             f"The placeholders of {checkpoint} have the ids {placeholders}, not the last of {text.vocab_size} rows: "
-            "tokens were added after them, and taking them out would move those."
+            "tokens were added after them, or the vocabulary is padded, and taking them out would move what follows."
         )
     with staged_folder(output) as folder, open_checkpoint(_weight_files(source)) as weights:
         text.tie_word_embeddings = config.tie_word_embeddings

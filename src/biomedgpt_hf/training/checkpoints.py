@@ -133,8 +133,13 @@ def remove_old(output_dir: str | os.PathLike, keep: int | None, best: str | None
         stay = [*complete[: max(1, keep - 1)], *(folder for folder in complete if folder.resolve() == best_folder)]
     for folder in folders:
         if folder not in stay and step_of(folder) < step_of(complete[0]):
-            (folder / MARKER).unlink(missing_ok=True)  # first: what is half removed must not pass for complete
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Removes a checkpoint, its marker first: what is half removed must not pass for complete."""
+    (folder / MARKER).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _files(folder: Path) -> Iterator[Path]:

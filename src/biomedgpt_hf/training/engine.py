@@ -30,7 +30,7 @@ def check_engine(arguments: TrainingArguments, accelerator: Any) -> None:
     if arguments.n_gpu > 1:
         raise WrongEngineError(
             f"One process would drive {arguments.n_gpu} GPUs by DataParallel, which is slow and gives other gradients. "
-            f"Start one process for each: {torchrun_command(arguments.n_gpu)}; or show it one GPU by "
+            f"Start one process for each: {given_command(arguments.n_gpu)}; or show it one GPU by "
             "CUDA_VISIBLE_DEVICES=0."
         )
     started = int(os.environ.get("WORLD_SIZE", 1))
@@ -65,9 +65,11 @@ def check_torch_build(use_cpu: bool = False) -> None:
         )
 
 
-def torchrun_command(processes: int) -> str:
-    """Returns the command that starts this program once for each GPU, with the arguments it was given."""
+def given_command(processes: int = 1) -> str:
+    """Returns the command that starts this program, with the arguments it was given, in so many processes."""
     script, *arguments = sys.argv or [""]
     ours = Path(script).name in ("biomedgpt", "cli.py")
-    program = "-m biomedgpt_hf.cli" if ours else script
-    return " ".join(["torchrun", f"--nproc-per-node {processes}", program, *arguments])
+    if processes > 1:
+        launcher = f"torchrun --nproc-per-node {processes}"
+        return " ".join([launcher, "-m biomedgpt_hf.cli" if ours else script, *arguments])
+    return " ".join(["biomedgpt" if ours else script, *arguments])

@@ -2,11 +2,13 @@
 
 SIGTERM comes before a machine is taken away, SIGUSR1 is Slurm's early warning (`--signal=USR1@120`), SIGINT is Ctrl-C.
 The handler only notes the signal. After each step the processes agree on whether any of them got one; if so, all save
-that step and stop. Ctrl-C a second time stops at once.
+that step and stop. Ctrl-C a second time, a second later or more, stops at once.
 """
 
 import logging
+import os
 import signal
+import time
 from types import FrameType
 from typing import Any
 
@@ -17,6 +19,12 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+# Within it a second Ctrl-C is the first: torchrun passes it on to processes that a cluster has sent it, too.
+SAME = 1.0  # seconds
+
+
+class LauncherDiedError(OSError):
+    """torchrun was killed, and this process lives on without it."""
 
 
 def ignore_signals() -> None:
@@ -33,11 +41,14 @@ class PreemptionCallback(TrainerCallback):
 
     Attributes:
         received: the signal that ended the training, on whichever process it came in; 0 if none did.
+        launcher: the process that started this one.
     """
 
     def __init__(self) -> None:
+        self.launcher = os.getppid()
         self.received = 0
         self._noted = 0
+        self._noted_at = 0.0
         self._saved = 0  # the newest checkpoint's step
         self._handlers: dict[int, Any] = {}
         self._group: Any = None
@@ -57,6 +68,7 @@ class PreemptionCallback(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> TrainerControl:
+        self._check_launcher()
         received = self._noted
         if self._group is not None:
             agreed = torch.tensor(received)
@@ -85,6 +97,11 @@ class PreemptionCallback(TrainerCallback):
             control.should_log = control.should_evaluate = control.should_save = False
         return control
 
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._check_launcher()
+
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -98,9 +115,18 @@ class PreemptionCallback(TrainerCallback):
         self._group = None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self._noted:
+        now = time.monotonic()
+        if self._noted and number == signal.SIGINT and now - self._noted_at >= SAME:
             raise KeyboardInterrupt
-        self._noted = number
+        self._noted, self._noted_at = number, now
+
+    def _check_launcher(self) -> None:
+        """Ends a process that torchrun cannot end any more, before the next start writes to the same folder."""
+        if "TORCHELASTIC_RUN_ID" in os.environ and os.getppid() != self.launcher:
+            raise LauncherDiedError(
+                f"torchrun (process {self.launcher}) was killed, so process {os.getpid()} ends, too: give the same "
+                "command again to go on from the newest complete checkpoint."
+            )
 
 
 def _ends_epoch(state: TrainerState) -> bool:

@@ -131,6 +131,15 @@ class ResumableStateMixin:
         )
 
 
+def check_resumable(folder: str | os.PathLike) -> None:
+    """Raises a DamagedCheckpointError if a checkpoint holds the model alone, as `save_only_model` makes them."""
+    if not Path(folder, SHARDED).is_dir() and not Path(folder, OPTIMIZER_NAME).is_file():
+        raise DamagedCheckpointError(
+            f"The checkpoint {folder} holds the model alone (save_only_model), so no training can go on from it: "
+            "remove it, or choose another output_dir, and leave save_only_model out of a run that is to go on."
+        )
+
+
 def unwrapped(optimizer: Any) -> Any:
     """Returns torch's optimizer out of accelerate's."""
     return getattr(optimizer, "optimizer", optimizer)

@@ -10,8 +10,8 @@ In the run's folder are:
 """
 
 import logging
+import os
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from ..data.collator import BioMedGPTDataCollator
 from ..data.schema import to_conversation
 from ..data.shared_prefix import items_of
 from . import checkpoints
-from .engine import check_torch_build
+from .engine import check_torch_build, given_command
 from .loading import Loaded, load_for_training
 from .parts import trained_counts
 from .recipe.recipe import Recipe
@@ -89,6 +89,7 @@ def train(recipe: Recipe) -> RunResult:
         ValueError: if the recipe does not fit the machine, the model or the rows, or the run that it would go on with.
         OSError: if something cannot be found, read or written; checkpoints stay.
     """
+    launcher = os.getppid()  # before the minutes that loading may take
     check_torch_build(bool(recipe.arguments.get("use_cpu")))
     arguments, settings = recipe.training_arguments(), recipe.settings
     output = Path(arguments.output_dir)
@@ -103,6 +104,7 @@ def train(recipe: Recipe) -> RunResult:
             "validation": _evaluation_rows(settings, arguments, collator),
         }
         trainer = _make_trainer(settings, arguments, loaded, collator, rows)
+        trainer.preemption.launcher = launcher
         if arguments.should_save:
             notes.begin(resumes=checkpoints.newest_complete(output) is not None)
         started = time.monotonic()
@@ -140,6 +142,7 @@ def _read_rows(
         max_rejected=None if settings.max_rejected is None else str(settings.max_rejected),
         folder=arguments.output_dir,
         name="rejected_rows" if split == "train" else f"rejected_{split}_rows",
+        text_only=settings.language_model_only,
         processes=max(1, arguments.dataloader_num_workers),
         rank=arguments.process_index,
         world_size=arguments.world_size,
@@ -189,16 +192,15 @@ def _finish(
 ) -> RunResult:
     """Writes the trained checkpoint with its card and report, unless the run was stopped before its end."""
     output, state = Path(trainer.args.output_dir), trainer.state
-    evaluations = [entry for entry in state.log_history if "eval_loss" in entry]
-    ends = {name: value for entry in state.log_history if "train_loss" in entry for name, value in entry.items()}
-    metrics = {**(evaluations[-1] if evaluations else {}), **ends}
+    metrics = {name: value for entry in state.log_history for name, value in entry.items() if name.endswith("loss")}
+    metrics.pop("train_loss", None)  # of this start alone
     result = RunResult(output, state.global_step, state.max_steps, metrics, trainer.preemption.received)
     if result.stopped_by and result.step < result.steps:
         return result
     facts = _facts(recipe, loaded, rows, trainer, notes)
     config = trainer.model.config
     config.training = {**card_facts(state.log_history, facts), **(getattr(config, "training", None) or {})}
-    trainer.save_model()
+    trainer.save_model(_internal_call=True)  # the Trainer's own would upload it, too
     if trainer.args.should_save:
         write_report(output, state.log_history, facts)
     if trainer.args.push_to_hub:
@@ -214,11 +216,11 @@ def _facts(
     used = {split: of_split for split, of_split in rows.items() if of_split is not None}
     names = dict.fromkeys([*(settings.train_data or []), *(settings.eval_data or [])])
     return RunFacts(
-        command=" ".join(["biomedgpt", *sys.argv[1:]]),
+        command=given_command(arguments.world_size),
         recipe=recipe.name,
         base=str(settings.model),
         settings={key: value for key, value in vars(settings).items() if value != getattr(Settings(), key)},
-        arguments=recipe.arguments,
+        arguments=recipe.adapted()[0],
         sets=[describe_set(name) for name in names],
         rows={split: len(of_split.rows) for split, of_split in used.items()},
         rejected={split: of_split.rejected for split, of_split in used.items()},

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import re
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,14 @@ logger = logging.getLogger(__name__)
 
 FILE = "run.json"
 BATCHES = "processes × gradient_accumulation_steps"
-# What makes another run of it: other rows, in other batches, or other weights to train.
-DECISIVE = (
-    *("model", "train_data", "trainable", "lora", "quantization", "language_model_only", "dtype"),
-    *("max_length", "truncate_proteins", "batching", "max_tokens_per_batch", "global_batch_size"),
-    *("packing", "share_prefix", "seed", "data_seed", "optim", "bf16", "per_device_train_batch_size", BATCHES),
+# What a run may go on with that began with something else: its end, what it tells and keeps, and where it runs. All
+# else makes another run of it, or would not be heeded, as the learning rate, which the checkpoint has.
+FREE = re.compile(
+    r"output_dir|max_steps|num_train_epochs|max_rejected|memory_budget_gib|gradient_accumulation_steps"
+    r"|(logging|log|eval|per_device_eval|prediction|include|trackio|save|load_best|push|hub|skip|do|resume)_\w+"
+    r"|report_to|run_name|project|disable_tqdm|metric_for_best_model|greater_is_better|batch_eval_metrics|debug"
+    r"|use_cpu|full_determinism|(fsdp|ddp|torch|tf32|activation_checkpointing|gradient_checkpointing|bf16_full)\w*"
+    r"|dataloader_(num_workers|pin_memory|persistent_workers|prefetch_factor|multiprocessing_context)"
 )
 
 
@@ -58,14 +63,17 @@ class RunNotes:
         """
         if not resumes or self.before is None:
             return
-        changed = [key for key in {**self.before, **self.asked} if self.before.get(key) != self.asked.get(key)]
-        for key in (key for key in DECISIVE if key in changed):
-            raise ValueError(
-                f"{self.path.parent} holds a run with {key} {self.before.get(key)!r}, and now it is "
-                f"{self.asked.get(key)!r}: give it as it was to go on, or choose another output_dir."
-            )
+        defaults = _defaults()
+        before, now = {**defaults, **self.before}, {**defaults, **self.asked}
+        changed = [key for key in {**self.before, **self.asked} if before.get(key) != now.get(key)]
         for key in changed:
-            logger.warning("%s was %r and is %r from here on.", key, self.before.get(key), self.asked.get(key))
+            if not FREE.fullmatch(key):
+                raise ValueError(
+                    f"{self.path.parent} holds a run with {key} {before.get(key)!r}, and now it is {now.get(key)!r}: "
+                    "give it as it was to go on, or choose another output_dir."
+                )
+        for key in changed:
+            logger.warning("%s was %r and is %r from here on.", key, before.get(key), now.get(key))
 
     def begin(self, resumes: bool) -> None:
         """Notes a start."""
@@ -94,3 +102,9 @@ class RunNotes:
         partial = self.path.with_suffix(".partial")
         partial.write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
         partial.replace(self.path)
+
+
+def _defaults() -> dict[str, Any]:
+    """What keys have that nobody gave, as JSON gives it back."""
+    given = {field.name: field.default for field in fields(TrainingArguments) if field.default is not MISSING}
+    return json.loads(json.dumps({**given, **vars(Settings())}, default=str))

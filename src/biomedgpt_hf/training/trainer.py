@@ -11,7 +11,6 @@ signals that end in a checkpoint, losses by kind of row, and our model card.
 
 import logging
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -38,7 +37,7 @@ from .loading import buffers_shared_apart
 from .preemption import PreemptionCallback, ignore_signals
 from .publishing import PublishingMixin
 from .reporting.tally import Tally
-from .resuming import ResumableStateMixin
+from .resuming import ResumableStateMixin, check_resumable
 
 logger = logging.getLogger(__name__)
 
@@ -183,7 +182,7 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
             resume_from_checkpoint = self._choose_checkpoint()
         if resume_from_checkpoint:
             resume_from_checkpoint = os.fspath(resume_from_checkpoint)
-            self._everywhere(lambda: checkpoints.verify(resume_from_checkpoint), self.args.should_save)
+            self._everywhere(lambda: self._check_checkpoint(resume_from_checkpoint), self.args.should_save)
         self._tally.reset()
         self._tally_started = time.perf_counter()
         try:
@@ -199,6 +198,17 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
         finally:
             self.preemption.restore()
 
+    @staticmethod
+    def _check_checkpoint(folder: str) -> None:
+        checkpoints.verify(folder)
+        check_resumable(folder)
+
+    def _init_training_state(self, max_steps: int, *arguments: Any, **options: Any) -> tuple[int, int]:
+        """As `Trainer`'s, which goes on logging, evaluating and saving when the earlier start was told to."""
+        done = super()._init_training_state(max_steps, *arguments, **options)
+        self.state.compute_steps(self.args, max_steps)
+        return done
+
     def _run_epoch(self, *arguments: Any, **options: Any) -> None:
         """As `Trainer`'s, which goes a step beyond the end where a checkpoint of the end is resumed within an epoch."""
         if self.state.global_step < self.state.max_steps:
@@ -213,9 +223,8 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
     def _finalize_training(self, trial: Any, num_train_samples: int, start_time: float) -> TrainOutput:
         """As `Trainer`'s, which with `save_total_limit=1` removes the newest checkpoint where another is the best."""
         limit, self.args.save_total_limit = self.args.save_total_limit, None
-        best, self.args.load_best_model_at_end = self.args.load_best_model_at_end, (
-            self.args.load_best_model_at_end and not self.preemption.received
-        )
+        best = self.args.load_best_model_at_end
+        self.args.load_best_model_at_end = best and not self.preemption.received  # else the run is not at its end
         try:
             return super()._finalize_training(trial, num_train_samples, start_time)
         finally:
@@ -299,6 +308,8 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
         """Writes a checkpoint, marks it complete, and only then removes old ones."""
         folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
         limit, self.args.save_total_limit = self.args.save_total_limit, None
+        model_alone = self.args.save_only_model
+        self.args.save_only_model = model_alone and not self.preemption.received  # a stopped run is to go on
         self._save_failure = None
         try:
             self._everywhere(lambda: self._make_room(folder), self.args.should_save)
@@ -311,11 +322,11 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
                 raise
             raise self._not_saved(folder, error) from error
         finally:
-            self.args.save_total_limit = limit
+            self.args.save_total_limit, self.args.save_only_model = limit, model_alone
 
     def _make_room(self, folder: Path) -> None:
-        """Removes what a dead process left under this name, and looks whether the disk has room."""
-        shutil.rmtree(folder, ignore_errors=True)
+        """Removes what an earlier start left under this name, and looks whether the disk has room."""
+        checkpoints.remove(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         checkpoints.check_free_space(folder.parent, self._checkpoint_size())
 
@@ -332,7 +343,7 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
 
     def _not_saved(self, folder: Path, error: Exception) -> checkpoints.CheckpointNotSavedError:
         if self.args.should_save:
-            shutil.rmtree(folder, ignore_errors=True)
+            checkpoints.remove(folder)
         newest = checkpoints.newest_complete(folder.parent)
         kept = f"{newest.name} is complete" if newest else "there is no earlier one"
         reason = " ".join(str(error).split())[:300].rstrip(".")

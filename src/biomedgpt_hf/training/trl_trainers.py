@@ -81,7 +81,8 @@ class BioMedGPTDPOTrainer(_RowsAsTheyAre, DPOTrainer):
 
     Args:
         model: a BioMedGPT, with or without PEFT's adapters, or its folder or Hub id.
-        ref_model: what `model` is compared with; as it is now when None (with adapters: without them).
+        ref_model: what `model` is compared with, itself or its folder or Hub id; `model` as it is now when None (with
+            adapters: without them).
         args: TRL's; `max_length` is the collator's business.
         data_collator: a `BioMedGPTPreferenceCollator(processing_class)` when None.
         train_dataset, eval_dataset: rows with `chosen` and `rejected` (see `data.preferences`).
@@ -114,6 +115,8 @@ class BioMedGPTDPOTrainer(_RowsAsTheyAre, DPOTrainer):
         adapters = options.get("peft_config") is not None or hasattr(model, "peft_config")
         if ref_model is None and not adapters:
             ref_model = copy.deepcopy(model)  # TRL would load it anew, from a folder that need not be what `model` is
+        elif isinstance(ref_model, str):
+            ref_model = AutoModelForMultimodalLM.from_pretrained(ref_model, dtype=model.dtype)
         super().__init__(
             model,
             ref_model,

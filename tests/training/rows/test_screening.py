@@ -176,6 +176,16 @@ def test_rows_that_are_too_long_are_rejected(folder, processor):
     assert "max_length" in next(r for r in short.rejections if r["index"] == lengths.argmax())["reason"]
 
 
+def test_molecules_and_proteins_are_rejected_where_a_language_model_trains_alone(tmp_path, collator):
+    some = [row("text", molecules=[]), row("molecule", molecules=["CCO"]), row("protein", proteins=["MKT"])]
+    rows = load_rows([str(write_set(tmp_path / "mixed", {"train": some}))], "train")
+    assert len(screen(rows, collator, folder=tmp_path).kept) == 3
+    screening = screen(rows, collator, folder=tmp_path, text_only=True)
+    assert screening.kept.tolist() == [0]
+    assert [rejection["id"] for rejection in screening.rejections] == ["molecule", "protein"]
+    assert "a plain language model reads text only" in screening.rejections[0]["reason"]
+
+
 def test_a_row_whose_text_cannot_be_decoded_is_rejected(folder, collator):
     """Bytes that are no UTF-8, which Parquet files may hold all the same."""
     file = next(folder.glob("data/train-*.parquet"))

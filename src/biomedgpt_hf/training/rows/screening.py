@@ -29,6 +29,7 @@ from biomedgpt_hf.training.rows.screening_cache import cache_key, read_cache, wr
 from biomedgpt_hf.training.rows.sets import open_set, split_names
 
 ROWS_AT_ONCE = 200  # that a worker process builds for one result: some tenths of a second
+ITEMS = {"atom_features", "protein_input_ids"}  # what a batch has for molecules and for proteins
 NAMED = 3  # rejected rows that an error names; the file has all
 
 
@@ -85,6 +86,7 @@ def screen(
     rank: int = 0,
     world_size: int = 1,
     progress: bool = True,
+    text_only: bool = False,
 ) -> Screening:
     """Build every row once and tell which ones cannot be; all processes of a run call it and get the same.
 
@@ -98,6 +100,7 @@ def screen(
         rank: which process of the run this is.
         world_size: how many there are; more than one talk through `torch.distributed`.
         progress: show a progress bar on the first one.
+        text_only: reject rows with molecules or proteins, which a plain language model has no tokens for.
 
     Raises:
         TooManyRejectedError: a ValueError; there are more than `max_rejected`, or no row is left.
@@ -105,14 +108,14 @@ def screen(
     """
     limit = parse_limit(max_rejected)
     cache = Path(folder) / f".{name}.json" if folder is not None else None
-    key = cache_key(rows, collator) if cache and rank == 0 else None
+    key = cache_key(rows, collator, text_only) if cache and rank == 0 else None
     found = read_cache(cache, key, len(rows)) if cache and key else None
     if world_size > 1:  # what the first one found, or did not
         shared = [found]
         distributed.broadcast_object_list(shared, src=0)
         found = shared[0]
     if found is None:
-        found = _build_all(_RowBuilder(rows, collator), len(rows), processes, rank, world_size, progress)
+        found = _build_all(_RowBuilder(rows, collator, text_only), len(rows), processes, rank, world_size, progress)
         if cache and key:
             write_cache(cache, key, *found)
     screening = Screening(*found)
@@ -148,8 +151,10 @@ def _build_all(
 class _RowBuilder:
     """Builds some rows, one by one; worker processes get a copy."""
 
-    def __init__(self, rows: datasets.Dataset, collator: Callable[..., Mapping[str, Any]]) -> None:
-        self.rows, self.collator = rows, collator
+    def __init__(
+        self, rows: datasets.Dataset, collator: Callable[..., Mapping[str, Any]], text_only: bool = False
+    ) -> None:
+        self.rows, self.collator, self.text_only = rows, collator, text_only
 
     def __call__(self, chunk: range) -> tuple[list[int], list[dict[str, Any]]]:
         """Return the lengths of rows, 0 for a rejected one, and the rejections."""
@@ -161,7 +166,10 @@ class _RowBuilder:
                 row: Mapping[str, Any] = {}
                 try:
                     row = self.rows[index]
-                    lengths.append(_length(self.collator([row])))
+                    batch = self.collator([row])
+                    if self.text_only and not ITEMS.isdisjoint(batch):
+                        raise ValueError("It has a molecule or a protein, and a plain language model reads text only.")
+                    lengths.append(_length(batch))
                 except ValueError as error:
                     lengths.append(0)
                     reason = " ".join(str(error).split())

@@ -23,7 +23,7 @@ ROWS_AT_ONCE = 10_000
 Found = tuple[np.ndarray, list[dict[str, Any]]]
 
 
-def cache_key(rows: datasets.Dataset, collator: Callable[..., Any]) -> str | None:
+def cache_key(rows: datasets.Dataset, collator: Callable[..., Any], text_only: bool = False) -> str | None:
     """Return a digest of all that decides which rows can be built, and how long they become.
 
     That is what the rows hold, not where they lie; the collator's settings; all that its processor saves, its code
@@ -37,7 +37,7 @@ def cache_key(rows: datasets.Dataset, collator: Callable[..., Any]) -> str | Non
     if not hasattr(processor, "save_pretrained"):
         return None
     digest = hashlib.sha256()
-    facts = [VERSIONS, type(collator).__qualname__, settings]
+    facts = [VERSIONS, type(collator).__qualname__, settings, text_only]
     # What has no form in JSON is told by its `repr`: in doubt that is another one each time, and the rows are built.
     digest.update(json.dumps(facts, sort_keys=True, default=repr).encode())
     with tempfile.TemporaryDirectory() as folder:
