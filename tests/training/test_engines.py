@@ -139,3 +139,16 @@ def test_a_training_goes_on_with_another_engine_and_another_number_of_processes(
     whole = runs(first, sharded)
     resumed = train(begin_from(tmp_path, whole), engine=then, accumulate=2 if then == "alone" else 1, save_steps=3)
     assert resumed.said["step"] == 6 and largest_difference(whole, resumed) <= 1e-5
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "sharded"),
+    [({"language_model": "qwen2"}, False), ({"lora": True}, False), ({"lora": True}, True)],
+    ids=["tied embeddings", "adapters", "adapters in pieces"],
+)
+def test_tied_embeddings_and_adapters_go_on_bit_by_bit_too(train, tmp_path, options, sharded):
+    options = {**options, "engine": "fsdp", "sharded": sharded, "save_steps": 3}
+    whole = train(tmp_path / "whole", **options)
+    assert largest_difference(whole, train(begin_from(tmp_path / "resumed", whole), **options)) == 0

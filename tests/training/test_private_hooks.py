@@ -12,7 +12,8 @@ from accelerate.utils import FullyShardedDataParallelPlugin, fsdp_utils
 from torch.utils.data import dataloader
 from transformers import Trainer, trainer
 
-from biomedgpt_hf.training.trainer import WORKER_DIED, BioMedGPTTrainer
+from biomedgpt_hf.training.row_readers import WORKER_DIED
+from biomedgpt_hf.training.trainer import BioMedGPTTrainer
 
 OVERRIDDEN = {
     "_determine_best_metric": "self, metrics, trial",

@@ -17,13 +17,13 @@ import psutil
 import torch
 from cpu_fsdp import shard_on_cpu
 from safetensors.torch import save_file
-from tiny_models import collate, make_sample, new_tokens, tiny_model
+from tiny_models import collate, make_sample, new_tokens, tiny_config, tiny_model
 from torch import distributed
 from torch.distributed.tensor import DTensor
-from transformers import TrainerCallback, TrainingArguments
+from transformers import GPT2Config, Qwen2Config, TrainerCallback, TrainingArguments
 
 from biomedgpt_hf.modeling.modalities_biomedgpt import ModalitiesMixin
-from biomedgpt_hf.training.parts import train_only
+from biomedgpt_hf.training.parts import add_lora, train_only
 from biomedgpt_hf.training.trainer import BioMedGPTTrainer
 
 # What rows hold: (molecules, proteins). Two processes with batches of two take four rows in a step.
@@ -121,6 +121,29 @@ def in_one_piece(weights: dict[str, torch.Tensor], seed: int) -> torch.nn.Module
     return model
 
 
+def make_model(options: dict[str, Any]) -> torch.nn.Module:
+    """The usual tiny model, or one with a tied Qwen2 or a GPT-2 in it; all of it trains, or adapters and projectors."""
+    kinds = {
+        "qwen2": Qwen2Config(
+            vocab_size=98, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=2, pad_token_id=0, tie_word_embeddings=True,
+        ),
+        "gpt2": GPT2Config(
+            vocab_size=98, n_embd=32, n_layer=2, n_head=4, n_positions=128, pad_token_id=0, attn_pdrop=0.0,
+            embd_pdrop=0.0, resid_pdrop=0.0,
+        ),
+    }  # fmt: skip
+    kind = options.get("language_model")
+    model = tiny_model(tiny_config(text_config=kinds[kind]) if kind else None, seed=options.get("seed", 0))
+    if not options.get("lora"):
+        train_only(model, options.get("trainable", [*ALIGNED, "language_model"]))
+        return model
+    return add_lora(
+        model,
+        {"r": 2, "target_modules": r".*language_model\..*\.(q_proj|v_proj)", "modules_to_save": list(ALIGNED[:2])},
+    )
+
+
 def main(options: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     engine, output = options["engine"], Path(options["output"])
@@ -157,8 +180,7 @@ def main(options: dict[str, Any]) -> None:
         seed=options.get("seed", 0),
         **options.get("arguments", {}),
     )
-    model = tiny_model(seed=options.get("seed", 0))
-    train_only(model, options.get("trainable", [*ALIGNED, "language_model"]))
+    model = make_model(options)
     rows = Rows(options.get("rows", 24), KINDS[options.get("kinds", "mixed")], options.get("seed", 0))
     trainer = BioMedGPTTrainer(
         model,

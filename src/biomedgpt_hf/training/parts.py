@@ -105,13 +105,9 @@ def saved_names(model: nn.Module) -> dict[str, SavedTensor]:
     Args:
         model: one with or without adapters, sharded or not, but not wrapped in DDP.
     """
-    parameters: dict[str, torch.Tensor] = {}
-    for name, parameter in model.named_parameters():  # of tied ones the first alone
-        parameters[canonical(name)] = parameter
+    tied = tied_names(model)
     tensors = {canonical(name): tensor for name, tensor in model.state_dict(keep_vars=True).items()}
-    shared = {id(parameter) for parameter in parameters.values()}
-    own = {name: tensor for name, tensor in tensors.items() if name in parameters or id(tensor) not in shared}
-    saved = {name: SavedTensor(name, tensor.shape) for name, tensor in own.items()}
+    saved = {name: SavedTensor(name, tensor.shape) for name, tensor in tensors.items() if name not in tied}
     if not is_peft_model(model):
         return saved
     from peft import get_peft_model_state_dict
@@ -121,6 +117,12 @@ def saved_names(model: nn.Module) -> dict[str, SavedTensor]:
     origin = {id(probe): name for name, probe in probes.items()}
     renamed = get_peft_model_state_dict(model, state_dict=probes, save_embedding_layers=False)
     return {name: saved[origin[id(probe)]] for name, probe in renamed.items()}
+
+
+def tied_names(model: nn.Module) -> set[str]:
+    """Returns the further names of parameters that have several, such as a tied `lm_head`."""
+    every = {canonical(name) for name, _ in model.named_parameters(remove_duplicate=False)}
+    return every - {canonical(name) for name, _ in model.named_parameters()}
 
 
 def canonical(name: str) -> str:

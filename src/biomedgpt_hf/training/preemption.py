@@ -27,15 +27,6 @@ class LauncherDiedError(OSError):
     """torchrun was killed, and this process lives on without it."""
 
 
-def ignore_signals() -> None:
-    """Lets a process that reads rows outlive signals, which clusters and terminals send to all processes at once.
-
-    Rows are needed until the checkpoint is written; then the training's own process ends the ones that read.
-    """
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-
-
 class PreemptionCallback(TrainerCallback):
     """Turns signals into a complete checkpoint and an orderly end.
 

@@ -10,20 +10,16 @@ signals that end in a checkpoint, losses by kind of row, and our model card.
 """
 
 import logging
-import os
 import sys
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Hashable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate.data_loader import prepare_data_loader
-from safetensors import SafetensorError
-from torch import distributed, nn
+from torch import nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, register_fsdp_forward_method
 from torch.utils.data import DataLoader
 from transformers import Trainer
@@ -31,36 +27,18 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput, has_length
 
 from ..data.batching import LengthBatchSampler
 from ..data.grouping import GroupBatchSampler
-from . import checkpoints
+from .checkpoints.saving import CompleteCheckpointsMixin
 from .engine import check_engine
 from .loading import buffers_shared_apart
-from .preemption import PreemptionCallback, ignore_signals
+from .preemption import PreemptionCallback
 from .publishing import PublishingMixin
 from .reporting.tally import Tally
-from .resuming import ResumableStateMixin, check_resumable
+from .row_readers import WORKER_DIED, DataWorkerError, start_worker
 
 logger = logging.getLogger(__name__)
 
-WORKER_DIED = "DataLoader worker"  # how torch begins its message
 
-
-class DataWorkerError(OSError):
-    """A process that reads rows died."""
-
-
-def start_worker(as_before: Callable[[int], None] | None, worker: int) -> None:
-    """Begins a process that reads rows.
-
-    Args:
-        as_before: what is done there in any case.
-        worker: its number.
-    """
-    ignore_signals()
-    if as_before is not None:
-        as_before(worker)
-
-
-class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
+class BioMedGPTTrainer(PublishingMixin, CompleteCheckpointsMixin, Trainer):
     """transformers' `Trainer`, and what its module's docstring lists.
 
     Args:
@@ -73,6 +51,8 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
     Raises:
         WrongEngineError: if the training would not run as its arguments say.
     """
+
+    optimizer: Any
 
     def __init__(
         self,
@@ -91,7 +71,6 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
         self._tally = Tally(self.model.config, self.args.device)
         self._tally_started = 0.0
         self._evaluated_batches, self._rows_to_evaluate = 0, sys.maxsize
-        self._save_failure: Exception | None = None
 
     # Engine.
 
@@ -105,6 +84,8 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
 
     def create_accelerator_and_postprocess(self) -> None:
         """As `Trainer`'s, with sharding that knows of buffers, of evaluation, and of other methods than `forward`."""
+        if self.args.ddp_find_unused_parameters is None:  # every forward uses them all; looking for others takes time
+            self.args.ddp_find_unused_parameters = False
         super().create_accelerator_and_postprocess()
         if not self.is_fsdp_enabled:
             return
@@ -178,30 +159,17 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
             CheckpointNotSavedError: if a checkpoint cannot be written; older ones stay.
             DataWorkerError: if a process that reads rows dies.
         """
-        if resume_from_checkpoint is True:
-            resume_from_checkpoint = self._choose_checkpoint()
-        if resume_from_checkpoint:
-            resume_from_checkpoint = os.fspath(resume_from_checkpoint)
-            self._everywhere(lambda: self._check_checkpoint(resume_from_checkpoint), self.args.should_save)
+        resume_from_checkpoint = self._choose_checkpoint(resume_from_checkpoint)
         self._tally.reset()
         self._tally_started = time.perf_counter()
         try:
-            return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **options)
+            return super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
         except RuntimeError as error:
             if WORKER_DIED not in str(error):
                 raise
-            reason = str(error).partition(" It is possible")[0].rstrip(".")
-            raise DataWorkerError(
-                f"A process that reads rows died ({reason}), perhaps for want of memory. Start the training again to "
-                "go on from the newest checkpoint, with fewer dataloader_num_workers if memory was short."
-            ) from error
+            raise DataWorkerError(error) from error
         finally:
             self.preemption.restore()
-
-    @staticmethod
-    def _check_checkpoint(folder: str) -> None:
-        checkpoints.verify(folder)
-        check_resumable(folder)
 
     def _init_training_state(self, max_steps: int, *arguments: Any, **options: Any) -> tuple[int, int]:
         """As `Trainer`'s, which goes on logging, evaluating and saving when the earlier start was told to."""
@@ -229,17 +197,6 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
             return super()._finalize_training(trial, num_train_samples, start_time)
         finally:
             self.args.save_total_limit, self.args.load_best_model_at_end = limit, best
-
-    def _choose_checkpoint(self) -> str | None:
-        """The newest complete checkpoint, as the first process sees it."""
-        chosen = [checkpoints.newest_complete(self.args.output_dir)]
-        if self.args.world_size > 1:
-            distributed.broadcast_object_list(chosen)
-        if chosen[0] is not None:
-            newest = checkpoints.checkpoint_folders(self.args.output_dir)[0]
-            if newest != chosen[0] and self.args.should_save:
-                logger.warning("%s was not written to its end: going on from %s.", newest, chosen[0].name)
-        return os.fspath(chosen[0]) if chosen[0] is not None else None
 
     def compute_loss(
         self,
@@ -301,108 +258,3 @@ class BioMedGPTTrainer(PublishingMixin, ResumableStateMixin, Trainer):
         losses = {f"{metric_key_prefix}_{name}": value for name, value in results.items() if name.startswith("loss")}
         output.metrics.update(losses)
         return output
-
-    # Checkpoints.
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Writes a checkpoint, marks it complete, and only then removes old ones."""
-        folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
-        model_alone = self.args.save_only_model
-        self.args.save_only_model = model_alone and not self.preemption.received  # a stopped run is to go on
-        self._save_failure = None
-        try:
-            self._everywhere(lambda: self._make_room(folder), self.args.should_save)
-            with self._failures_noted():
-                super()._save_checkpoint(model, trial)
-            self._everywhere(lambda: None, False)  # whether some process could not write its part
-            self._everywhere(lambda: self._complete(folder, limit), self.args.should_save)
-        except (OSError, RuntimeError, SafetensorError) as error:
-            if WORKER_DIED in str(error):  # torch tells it wherever the process is
-                raise
-            raise self._not_saved(folder, error) from error
-        finally:
-            self.args.save_total_limit, self.args.save_only_model = limit, model_alone
-
-    def _make_room(self, folder: Path) -> None:
-        """Removes what an earlier start left under this name, and looks whether the disk has room."""
-        checkpoints.remove(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        checkpoints.check_free_space(folder.parent, self._checkpoint_size())
-
-    def _checkpoint_size(self) -> int:
-        """About how many bytes a checkpoint takes: the weights, and two states for each that is trained."""
-        saved = [p for p in self.model.parameters() if p.requires_grad or not hasattr(self.model, "peft_config")]
-        weights = sum(parameter.numel() * parameter.element_size() for parameter in saved)
-        states = 0 if self.args.save_only_model else sum(8 * p.numel() for p in saved if p.requires_grad)
-        return weights + states
-
-    def _complete(self, folder: Path, limit: int | None) -> None:
-        checkpoints.mark_complete(folder, step=self.state.global_step, processes=self.args.world_size)
-        checkpoints.remove_old(folder.parent, limit, self.state.best_model_checkpoint)
-
-    def _not_saved(self, folder: Path, error: Exception) -> checkpoints.CheckpointNotSavedError:
-        if self.args.should_save:
-            checkpoints.remove(folder)
-        newest = checkpoints.newest_complete(folder.parent)
-        kept = f"{newest.name} is complete" if newest else "there is no earlier one"
-        reason = " ".join(str(error).split())[:300].rstrip(".")
-        if "unexpected pos" in reason:  # torch's writer
-            reason = f"torch could not write a file to its end ({reason})"
-        return checkpoints.CheckpointNotSavedError(
-            f"Cannot save {folder}: {reason}. {kept[0].upper()}{kept[1:]}; free some space, or choose another "
-            "output_dir, and start the training again to go on."
-        )
-
-    @contextmanager
-    def _failures_noted(self) -> Iterator[None]:
-        """Keeps a failure to write until all processes can hear of it, since the others wait for this one."""
-        try:
-            yield
-        except (OSError, RuntimeError, SafetensorError) as error:
-            self._save_failure = self._save_failure or error
-
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """As `Trainer`'s; it always writes a whole model, except for a sharded checkpoint, which explains itself."""
-        is_checkpoint = _internal_call and output_dir is not None
-        if not self.saves_sharded:
-            with self._failures_noted() if is_checkpoint else nullcontext():
-                super().save_model(output_dir, _internal_call)
-        elif is_checkpoint:
-            with self._failures_noted():
-                if self.args.should_save:
-                    self.model.config.save_pretrained(output_dir)
-                    if self.processing_class is not None:
-                        self.processing_class.save_pretrained(output_dir)
-        else:
-            self._save(output_dir, state_dict=self.accelerator.get_state_dict(self.model))
-
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        with self._failures_noted():
-            super()._save_optimizer_and_scheduler(output_dir)
-
-    def _save_rng_state(self, output_dir: str) -> None:
-        with self._failures_noted():
-            super()._save_rng_state(output_dir)
-
-    def _everywhere(self, work: Any, here: bool) -> None:
-        """Does some work on one process; if it fails, all raise.
-
-        Args:
-            work: called without arguments.
-            here: whether this is the process.
-        """
-        failure = self._save_failure
-        try:
-            if here and failure is None:
-                work()
-        except (OSError, RuntimeError, SafetensorError) as error:
-            failure = error
-        if self.args.world_size > 1:
-            told: list[str | None] = [None] * self.args.world_size
-            distributed.all_gather_object(told, str(failure) if failure else None)
-            rank = next((rank for rank, message in enumerate(told) if message is not None), None)
-            if failure is None and rank is not None:
-                failure = OSError(f"process {rank} says: {told[rank]}")
-        if failure is not None:
-            raise failure

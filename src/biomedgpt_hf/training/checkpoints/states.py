@@ -12,7 +12,7 @@ Reading `sharded/` unpickles its `.metadata` and what is no tensor, so a sharded
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -27,24 +27,20 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
-from .checkpoints import DamagedCheckpointError
-from .parts import is_peft_model, saved_names
+from ..parts import is_peft_model, saved_names, tied_names
+from .folders import DamagedCheckpointError
+
+if TYPE_CHECKING:
+    from transformers import Trainer as _Trainer
+else:
+    _Trainer = object
 
 SHARDED = "sharded"
 WEIGHTS = ("model", "adapter_model")  # how the names of their files begin
 
 
-class ResumableStateMixin:
+class ResumableStateMixin(_Trainer):
     """How [`BioMedGPTTrainer`] saves and loads the states of model, optimizer and scheduler."""
-
-    accelerator: Any
-    args: Any
-    is_fsdp_enabled: bool
-    lr_scheduler: Any
-    model: Any
-    model_wrapped: Any
-    optimizer: Any
-    state: Any
 
     @property
     def saves_sharded(self) -> bool:
@@ -80,7 +76,7 @@ class ResumableStateMixin:
         if (folder / SHARDED).is_dir():
             state = {"model": get_model_state_dict(model, options=self._options(False))}
             _read_sharded(folder, state)
-            set_model_state_dict(model, state["model"], options=self._options(False))
+            set_model_state_dict(model, state["model"], options=self._options(False, strict=not is_peft_model(model)))
             return
         tensors = _read_weights(folder)
         expected = saved_names(model)
@@ -90,6 +86,8 @@ class ResumableStateMixin:
             if tensors[name].shape != tensor.shape:
                 shapes = f"{list(tensors[name].shape)}, not {list(tensor.shape)}"
                 raise DamagedCheckpointError(f"In the checkpoint {folder} the tensor {name!r} has the shape {shapes}.")
+        for name in tied_names(model):  # a sharded model's weights are saved under each name
+            tensors.pop(name, None)
         if surplus := tensors.keys() - expected.keys():
             raise DamagedCheckpointError(
                 f"The checkpoint {folder} has a tensor {min(surplus)!r} that the model has no place for: it is of "

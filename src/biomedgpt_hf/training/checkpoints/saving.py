@@ -1,0 +1,162 @@
+"""Saving checkpoints that are complete, or do not count."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from torch import distributed
+
+from ..row_readers import WORKER_DIED
+from . import folders
+from .states import ResumableStateMixin, check_resumable
+
+logger = logging.getLogger(__name__)
+
+
+class CompleteCheckpointsMixin(ResumableStateMixin):
+    """When [`BioMedGPTTrainer`] saves, what counts as saved, and what it goes on from.
+
+    A failure to write on one process is kept until all have heard of it: the others wait for this one in collectives.
+    """
+
+    preemption: Any
+    processing_class: Any
+    _save_failure: Exception | None = None
+
+    def _choose_checkpoint(self, asked: str | os.PathLike | bool | None) -> str | None:
+        """The checkpoint to go on from, once the first process has looked at its files.
+
+        Args:
+            asked: a folder; True for the newest complete one of this run, if it has one; anything else for none.
+        """
+        self._save_failure = None
+        if asked is True:
+            asked = self._newest_checkpoint()
+        if not asked:
+            return None
+        folder = os.fspath(asked)
+        self._everywhere(lambda: self._check(folder), self.args.should_save)
+        return folder
+
+    @staticmethod
+    def _check(folder: str) -> None:
+        folders.verify(folder)
+        check_resumable(folder)
+
+    def _newest_checkpoint(self) -> str | None:
+        """The newest complete checkpoint, as the first process sees it."""
+        chosen = [folders.newest_complete(self.args.output_dir)]
+        if self.args.world_size > 1:
+            distributed.broadcast_object_list(chosen)
+        if chosen[0] is not None:
+            newest = folders.checkpoint_folders(self.args.output_dir)[0]
+            if newest != chosen[0] and self.args.should_save:
+                logger.warning("%s was not written to its end: going on from %s.", newest, chosen[0].name)
+        return os.fspath(chosen[0]) if chosen[0] is not None else None
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Writes a checkpoint, marks it complete, and only then removes old ones."""
+        folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        model_alone = self.args.save_only_model
+        self.args.save_only_model = model_alone and not self.preemption.received  # a stopped run is to go on
+        self._save_failure = None
+        try:
+            self._everywhere(lambda: self._make_room(folder), self.args.should_save)
+            with self._failures_noted():
+                super()._save_checkpoint(model, trial)
+            self._everywhere(lambda: None, False)  # whether some process could not write its part
+            self._everywhere(lambda: self._complete(folder, limit), self.args.should_save)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            if WORKER_DIED in str(error):  # torch tells it wherever the process is
+                raise
+            raise self._not_saved(folder, error) from error
+        finally:
+            self.args.save_total_limit, self.args.save_only_model = limit, model_alone
+
+    def _make_room(self, folder: Path) -> None:
+        """Removes what an earlier start left under this name, and looks whether the disk has room."""
+        folders.remove(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folders.check_free_space(folder.parent, self._checkpoint_size())
+
+    def _checkpoint_size(self) -> int:
+        """About how many bytes a checkpoint takes: the weights, and two states for each that is trained."""
+        saved = [p for p in self.model.parameters() if p.requires_grad or not hasattr(self.model, "peft_config")]
+        weights = sum(parameter.numel() * parameter.element_size() for parameter in saved)
+        states = 0 if self.args.save_only_model else sum(8 * p.numel() for p in saved if p.requires_grad)
+        return weights + states
+
+    def _complete(self, folder: Path, limit: int | None) -> None:
+        folders.mark_complete(folder, step=self.state.global_step, processes=self.args.world_size)
+        folders.remove_old(folder.parent, limit, self.state.best_model_checkpoint)
+
+    def _not_saved(self, folder: Path, error: Exception) -> folders.CheckpointNotSavedError:
+        if self.args.should_save:
+            folders.remove(folder)
+        newest = folders.newest_complete(folder.parent)
+        kept = f"{newest.name} is complete" if newest else "there is no earlier one"
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        if "unexpected pos" in reason:  # torch's writer
+            reason = f"torch could not write a file to its end ({reason})"
+        return folders.CheckpointNotSavedError(
+            f"Cannot save {folder}: {reason}. {kept[0].upper()}{kept[1:]}; free some space, or choose another "
+            "output_dir, and start the training again to go on."
+        )
+
+    @contextmanager
+    def _failures_noted(self) -> Iterator[None]:
+        """Keeps a failure to write until all processes can hear of it, since the others wait for this one."""
+        try:
+            yield
+        except (OSError, RuntimeError, SafetensorError) as error:
+            self._save_failure = self._save_failure or error
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """As `Trainer`'s; it always writes a whole model, except for a sharded checkpoint, which explains itself."""
+        is_checkpoint = _internal_call and output_dir is not None
+        if not self.saves_sharded:
+            with self._failures_noted() if is_checkpoint else nullcontext():
+                super().save_model(output_dir, _internal_call)
+        elif is_checkpoint:
+            with self._failures_noted():
+                if self.args.should_save:
+                    self.model.config.save_pretrained(output_dir)
+                    if self.processing_class is not None:
+                        self.processing_class.save_pretrained(output_dir)
+        else:
+            self._save(output_dir, state_dict=self.accelerator.get_state_dict(self.model))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        with self._failures_noted():
+            super()._save_optimizer_and_scheduler(output_dir)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        with self._failures_noted():
+            super()._save_rng_state(output_dir)
+
+    def _everywhere(self, work: Callable[[], object], here: bool) -> None:
+        """Does some work on one process; if it fails, all raise.
+
+        Args:
+            work: called without arguments.
+            here: whether this is the process.
+        """
+        failure = self._save_failure
+        try:
+            if here and failure is None:
+                work()
+        except (OSError, RuntimeError, SafetensorError) as error:
+            failure = error
+        if self.args.world_size > 1:
+            told: list[str | None] = [None] * self.args.world_size
+            distributed.all_gather_object(told, str(failure) if failure else None)
+            rank = next((rank for rank, message in enumerate(told) if message is not None), None)
+            if failure is None and rank is not None:
+                failure = OSError(f"process {rank} says: {told[rank]}")
+        if failure is not None:
+            raise failure
