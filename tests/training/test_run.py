@@ -78,7 +78,7 @@ def trained(mixed, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "mini"
     words = [word for word in SHORT if word not in ("--eval-strategy", "no")]
     said = run("train", "mini", "--train-data", mixed, "--output-dir", str(folder), *words, "--eval-strategy", "steps",
-               "--eval-steps", "2")  # fmt: skip
+               "--eval-steps", "2", "--hub-token", "hf_secret")  # fmt: skip
     assert f"Wrote {folder} after 4 steps (loss " in said and ", eval_loss " in said
     return folder
 
@@ -99,6 +99,11 @@ def test_it_tells_what_was_done_in_card_and_report(trained, mixed):
         assert told in report, told
     assert str(Path(mixed).parent) not in card + report
     assert not list(trained.rglob("training_args.bin"))
+
+
+def test_no_token_is_written_down(trained):
+    files = [path for path in trained.rglob("*") if path.is_file()]
+    assert len(files) > 20 and not any(b"hf_secret" in path.read_bytes() for path in files)
 
 
 def test_losses_by_kind_throughput_and_memory_are_in_the_log(trained):

@@ -219,7 +219,7 @@ def _facts(
         command=given_command(arguments.world_size),
         recipe=recipe.name,
         base=str(settings.model),
-        settings={key: value for key, value in vars(settings).items() if value != getattr(Settings(), key)},
+        settings=settings.changed(),
         arguments=recipe.adapted()[0],
         sets=[describe_set(name) for name in names],
         rows={split: len(of_split.rows) for split, of_split in used.items()},

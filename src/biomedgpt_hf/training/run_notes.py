@@ -42,12 +42,13 @@ class RunNotes:
 
     def __init__(self, output: Path, recipe: Recipe, arguments: TrainingArguments) -> None:
         self.path = output / FILE
-        settings = {key: value for key, value in vars(recipe.settings).items() if value != getattr(Settings(), key)}
         batches = {
             "per_device_train_batch_size": arguments.per_device_train_batch_size,
             BATCHES: arguments.world_size * arguments.gradient_accumulation_steps,
         }
-        self.asked = json.loads(json.dumps({**settings, **recipe.arguments, **batches}, default=str))
+        asked = {**recipe.settings.changed(), **recipe.arguments, **batches}
+        asked = {key: value for key, value in asked.items() if not key.endswith("_token")}  # nobody else's business
+        self.asked = json.loads(json.dumps(asked, default=str))
         earlier = self._read()
         self.before: dict[str, Any] | None = earlier.get("asked")
         self.seconds, self.resumed = float(earlier.get("seconds", 0)), int(earlier.get("resumed", 0))

@@ -78,6 +78,10 @@ class Settings:
         self._check_batches()
         self._check_numbers()
 
+    def changed(self) -> dict[str, Any]:
+        """The keys whose values are not the defaults, with these values."""
+        return {key: value for key, value in vars(self).items() if value != getattr(Settings(), key)}
+
     def frozen_dtype(self, bf16: bool) -> str:
         """Dtype of the frozen parts, "float32" or "bfloat16".
 
