@@ -13,7 +13,6 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,10 +98,7 @@ def train(recipe: Recipe) -> RunResult:
     try:
         loaded = load_for_training(settings, arguments)
         collator = make_collator(settings, loaded)
-        rows = {
-            "train": _read_rows(settings, arguments, collator, settings.train_data or [], "train"),
-            "validation": _evaluation_rows(settings, arguments, collator),
-        }
+        rows = _read_rows(settings, arguments, collator)
         trainer = _make_trainer(settings, arguments, loaded, collator, rows)
         trainer.preemption.launcher = launcher
         if arguments.should_save:
@@ -130,49 +126,48 @@ def make_collator(settings: Settings, loaded: Loaded) -> BioMedGPTDataCollator:
     )
 
 
-def _read_rows(
-    settings: Settings, arguments: TrainingArguments, collator: Any, names: Sequence[str], split: str, **options: Any
-) -> _Rows | None:
-    rows = load_rows(names, split, **options)
-    if rows is None:
-        return None
+def _read_rows(settings: Settings, arguments: TrainingArguments, collator: Any) -> dict[str, _Rows]:
+    """Rows by split: "train", and "validation" if the recipe evaluates and the sets have any."""
+    training, validation = load_rows(settings.train_data or [], "train"), None
+    if arguments.eval_strategy != "no" or settings.eval_data:
+        names = settings.eval_data or settings.train_data or []
+        validation = load_rows(names, "validation", required=bool(settings.eval_data))
+        if validation is None:
+            logger.warning("No set has a split 'validation': training goes without evaluation.")
+            arguments.eval_strategy = "no"
+    found = {"train": training, "validation": validation}
+    return {
+        split: _screen(settings, arguments, collator, split, rows) for split, rows in found.items() if rows is not None
+    }
+
+
+def _screen(
+    settings: Settings, arguments: TrainingArguments, collator: Any, split: str, rows: datasets.Dataset
+) -> _Rows:
+    """The rows of a split that can be trained on."""
+    name = "rejected_rows" if split == "train" else f"rejected_{split}_rows"
     screening = screen(
         rows,
         collator,
         max_rejected=None if settings.max_rejected is None else str(settings.max_rejected),
         folder=arguments.output_dir,
-        name="rejected_rows" if split == "train" else f"rejected_{split}_rows",
+        name=name,
         text_only=settings.language_model_only,
         processes=max(1, arguments.dataloader_num_workers),
         rank=arguments.process_index,
         world_size=arguments.world_size,
     )
-    kept = screening.kept
     if screening.rejections and arguments.should_save:
-        logger.warning(
-            "%d of %d rows (%s) cannot be used and are left out; rejected_*rows.jsonl in %s lists them.",
-            len(screening.rejections), len(rows), split, arguments.output_dir,
-        )  # fmt: skip
+        told = (len(screening.rejections), len(rows), split, Path(arguments.output_dir, f"{name}.jsonl"))
+        logger.warning("%d of %d rows (%s) cannot be used and are left out: see %s.", *told)
+    kept = screening.kept
     return _Rows(rows.select(kept), screening.lengths[kept], len(screening.rejections))
 
 
-def _evaluation_rows(settings: Settings, arguments: TrainingArguments, collator: Any) -> _Rows | None:
-    """Rows to evaluate on, if the sets have any and the recipe evaluates."""
-    if arguments.eval_strategy == "no" and not settings.eval_data:
-        return None
-    names = settings.eval_data or settings.train_data or []
-    rows = _read_rows(settings, arguments, collator, names, "validation", required=bool(settings.eval_data))
-    if rows is None:
-        logger.warning("No set has a split 'validation': training goes without evaluation.")
-        arguments.eval_strategy = "no"
-    return rows
-
-
 def _make_trainer(
-    settings: Settings, arguments: TrainingArguments, loaded: Loaded, collator: Any, rows: dict[str, _Rows | None]
+    settings: Settings, arguments: TrainingArguments, loaded: Loaded, collator: Any, rows: dict[str, _Rows]
 ) -> BioMedGPTTrainer:
-    training, validation = rows["train"], rows["validation"]
-    assert training is not None  # noqa: S101 - load_rows has raised
+    training, validation = rows["train"], rows.get("validation")
     by_length = settings.batching == "length"
     return BioMedGPTTrainer(
         loaded.model,
@@ -188,7 +183,7 @@ def _make_trainer(
 
 
 def _finish(
-    recipe: Recipe, loaded: Loaded, rows: dict[str, _Rows | None], trainer: BioMedGPTTrainer, notes: RunNotes
+    recipe: Recipe, loaded: Loaded, rows: dict[str, _Rows], trainer: BioMedGPTTrainer, notes: RunNotes
 ) -> RunResult:
     """Writes the trained checkpoint with its card and report, unless the run was stopped before its end."""
     output, state = Path(trainer.args.output_dir), trainer.state
@@ -209,11 +204,10 @@ def _finish(
 
 
 def _facts(
-    recipe: Recipe, loaded: Loaded, rows: dict[str, _Rows | None], trainer: BioMedGPTTrainer, notes: RunNotes
+    recipe: Recipe, loaded: Loaded, rows: dict[str, _Rows], trainer: BioMedGPTTrainer, notes: RunNotes
 ) -> RunFacts:
     """What the report and the card tell beside the losses."""
     settings, arguments = recipe.settings, trainer.args
-    used = {split: of_split for split, of_split in rows.items() if of_split is not None}
     names = dict.fromkeys([*(settings.train_data or []), *(settings.eval_data or [])])
     return RunFacts(
         command=given_command(arguments.world_size),
@@ -222,8 +216,8 @@ def _facts(
         settings=settings.changed(),
         arguments=recipe.adapted()[0],
         sets=[describe_set(name) for name in names],
-        rows={split: len(of_split.rows) for split, of_split in used.items()},
-        rejected={split: of_split.rejected for split, of_split in used.items()},
+        rows={split: len(of_split.rows) for split, of_split in rows.items()},
+        rejected={split: of_split.rejected for split, of_split in rows.items()},
         trained=trained_counts(trainer.model),
         parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
         steps=trainer.state.global_step,
