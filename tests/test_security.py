@@ -58,5 +58,5 @@ def test_the_search_finds_what_it_looks_for(source, fault):
 def test_the_one_reader_of_pickles_is_the_one_that_the_page_names():
     """torch's sharded checkpoints; whoever adds another reader has to say so in docs/security.md."""
     users = [file for file in FILES if "distributed_checkpoint.load(" in file.read_text("utf-8")]
-    assert [file.name for file in users] == ["resuming.py"]
+    assert [file.name for file in users] == ["states.py"]
     assert "`sharded/.metadata`" in (ROOT / "docs" / "security.md").read_text("utf-8")
