@@ -12,8 +12,7 @@ from biomedgpt_hf.data.lengths import row_lengths
 from biomedgpt_hf.data.packing import pack
 from biomedgpt_hf.data.schema import to_conversation
 from biomedgpt_hf.data.shared_prefix import items_of, share_prefixes
-
-IGNORE_INDEX = -100
+from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
 
 
 class BioMedGPTDataCollator:

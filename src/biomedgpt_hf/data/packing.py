@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-IGNORE_INDEX = -100
+from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
 
 
 def pack(batch: Mapping[str, torch.Tensor]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-IGNORE_INDEX = -100
+from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
+
 ITEM_TENSORS = (
     *("atom_features", "atom_mask", "atom_molecule", "bond_index", "bond_features", "bond_mask"),
     *("protein_input_ids", "protein_attention_mask"),

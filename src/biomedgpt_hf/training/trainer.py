@@ -9,7 +9,6 @@ length, one precision policy, checkpoints that are complete or passed over, stat
 signals that end in a checkpoint, losses by kind of row, and our model card.
 """
 
-import logging
 import sys
 import time
 from collections.abc import Hashable, Sequence
@@ -34,8 +33,6 @@ from .preemption import PreemptionCallback
 from .publishing import PublishingMixin
 from .reporting.tally import Tally
 from .row_readers import WORKER_DIED, DataWorkerError, start_worker
-
-logger = logging.getLogger(__name__)
 
 
 class BioMedGPTTrainer(PublishingMixin, CompleteCheckpointsMixin, Trainer):

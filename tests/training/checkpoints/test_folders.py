@@ -47,7 +47,6 @@ def test_the_marker_lists_every_file_with_size_and_checksum(tmp_path):
     assert marker["step"] == 1 and marker["processes"] == 2
     assert set(marker["files"]) == {"model.safetensors", "part/state.bin"}
     assert marker["files"]["part/state.bin"] == {"size": 5, "sha256": hashlib.sha256(b"state").hexdigest()}
-    assert checkpoints.size_of(tmp_path / "checkpoint-1") == 256 + 5
     verify(tmp_path / "checkpoint-1")
 
 

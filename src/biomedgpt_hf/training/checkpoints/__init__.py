@@ -10,7 +10,6 @@ from .folders import (
     newest_complete,
     remove,
     remove_old,
-    size_of,
     verify,
 )
 
@@ -24,6 +23,5 @@ __all__ = [
     "newest_complete",
     "remove",
     "remove_old",
-    "size_of",
     "verify",
 ]

@@ -95,11 +95,6 @@ def verify(folder: str | os.PathLike) -> None:
                 raise _damaged(folder, f"{name} is not what was saved (its sha256 differs)")
 
 
-def size_of(folder: str | os.PathLike) -> int:
-    """Returns the bytes of a complete checkpoint, as its marker lists them."""
-    return sum(noted["size"] for noted in _read_marker(Path(folder))["files"].values())
-
-
 def check_free_space(output_dir: str | os.PathLike, needed: int) -> None:
     """Raises a CheckpointNotSavedError unless a disk has room for a checkpoint.
 

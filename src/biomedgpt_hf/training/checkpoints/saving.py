@@ -10,6 +10,7 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import distributed
 
+from ..parts import is_peft_model
 from ..row_readers import WORKER_DIED
 from . import folders
 from .states import ResumableStateMixin, check_resumable
@@ -86,7 +87,7 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
 
     def _checkpoint_size(self) -> int:
         """About how many bytes a checkpoint takes: the weights, and two states for each that is trained."""
-        saved = [p for p in self.model.parameters() if p.requires_grad or not hasattr(self.model, "peft_config")]
+        saved = [p for p in self.model.parameters() if p.requires_grad or not is_peft_model(self.model)]
         weights = sum(parameter.numel() * parameter.element_size() for parameter in saved)
         states = 0 if self.args.save_only_model else sum(8 * p.numel() for p in saved if p.requires_grad)
         return weights + states

@@ -16,7 +16,8 @@ import torch
 from torch import distributed
 from torch.nn import functional
 
-IGNORE_INDEX = -100
+from ...processors.prompt_tensors import IGNORE_INDEX
+
 KINDS = ("text", "molecule", "protein", "both")  # by the bits of what a row has: 1 molecules, 2 proteins
 # Places in the counts, and how many of them: the same on every process, whatever it has seen.
 INPUT_TOKENS, LOSSES = 0, 1
