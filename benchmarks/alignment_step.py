@@ -40,9 +40,9 @@ from biomedgpt_hf import (
     GINConfig,
     mini_checkpoint,
 )
-from biomedgpt_hf.data.batching import LengthBatchSampler, padding_share
-from biomedgpt_hf.data.schema import question_row
+from biomedgpt_hf.batches.batching import LengthBatchSampler, padding_share
 from biomedgpt_hf.modeling import modalities_biomedgpt
+from biomedgpt_hf.rows.schema import question_row
 
 WORDS = "the molecule protein acts as an inhibitor of membrane binding and derives from phenyl acid".split()
 QUESTIONS = ["What is its function?", "Which family is it of?", "Where in the cell is it found?"]
@@ -51,7 +51,7 @@ Loss = Callable[[], torch.Tensor]
 
 
 def main() -> None:
-    """Asserts parity, measures, prints."""
+    """Assert parity, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=3)
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def make_model(processor: BioMedGPTProcessor, small: bool) -> BioMedGPTForConditionalGeneration:
-    """A random model in training mode, its language model frozen."""
+    """Return a random model in training mode, its language model frozen."""
     size, layers, heads = (64, 2, 4) if small else (512, 6, 20)
     text = LlamaConfig(
         vocab_size=len(processor.tokenizer) if small else 32_000,
@@ -104,7 +104,7 @@ def make_model(processor: BioMedGPTProcessor, small: bool) -> BioMedGPTForCondit
 
 
 def make_row(kind: str, random: np.random.Generator) -> dict[str, Any]:
-    """A question about a molecule or a protein, and an answer of a caption's length."""
+    """Return a question about a molecule or a protein, and an answer of a caption's length."""
     answer = " ".join(random.choice(WORDS, draw(random, 1, 60, 0.45, 300)[0]))
     if kind == "molecule":
         pieces = random.choice(["C", "C(O)", "C(=O)", "N", "c1ccccc1", "C(Cl)"], draw(random, 1, 12, 0.5, 60)[0])
@@ -135,7 +135,7 @@ class Bench:
         return self.model(**batch, **options).loss
 
     def step(self, losses: Iterable[Loss]) -> tuple[float, dict[str, torch.Tensor]]:
-        """Returns the sum of losses, and its gradients."""
+        """Return the sum of losses, and its gradients."""
         self.model.zero_grad()
         total = 0.0
         for loss in losses:
@@ -145,13 +145,13 @@ class Bench:
         return total, {n: p.grad for n, p in self.model.named_parameters() if p.grad is not None and p.grad.any()}
 
     def cpu_seconds(self, losses: Iterable[Loss]) -> float:
-        """Returns what a step takes of this process's one thread, whatever else the machine does."""
+        """Return what a step takes of this process's one thread, whatever else the machine does."""
         started = time.process_time()
         self.step(losses)
         return time.process_time() - started
 
     def compare(self, path: str, against: str, run: Sequence[Loss], reference: Sequence[Loss]) -> None:
-        """Asserts that both give the same, and prints their ratio."""
+        """Assert that both give the same, and prints their ratio."""
         (loss, gradients), (expected, others) = self.step(run), self.step(reference)
         assert abs(loss - expected) <= 1e-5 * abs(expected), f"losses differ: {loss}, {expected}"
         assert gradients.keys() == others.keys() and len(gradients) > 9, "other parameters have gradients"
@@ -171,13 +171,13 @@ def compare_logits(bench: Bench, kind: str, batch: Batch) -> None:
 
 
 def compare_loop(bench: Bench, kind: str, batch: Batch) -> None:
-    """A step against a loop over samples: each encoded by itself, embedded piece by piece, padded; all logits."""
+    """Compare a step with a loop over samples: each encoded by itself, embedded piece by piece, padded; all logits."""
     path = f"{len(batch['labels'])} {kind}s, one batch throughout"
     bench.compare(path, "a loop over samples", [lambda: bench.loss(batch)], [lambda: loss_of_loop(bench.model, batch)])
 
 
 def loss_of_loop(model: BioMedGPTForConditionalGeneration, batch: Batch) -> torch.Tensor:
-    """The loss as a loop over samples makes it."""
+    """Return the loss as a loop over samples makes it."""
     inner, embeddings, labels = model.model, [], []
     for row, mask in enumerate(batch["attention_mask"].bool()):
         ids = batch["input_ids"][row][mask]
@@ -223,7 +223,7 @@ def compare_questions(bench: Bench, processor: BioMedGPTProcessor, random: np.ra
 
 
 def compare_batches(bench: Bench, collator: BioMedGPTDataCollator, rows: Sequence[Any], size: int) -> None:
-    """An epoch of molecules and proteins in batches of similar length against random ones."""
+    """Return an epoch of molecules and proteins in batches of similar length against random ones."""
     lengths = collator.row_lengths(rows)
     count = sum(int((collator([row])["labels"] != -100).sum()) for row in rows)
 

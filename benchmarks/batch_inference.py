@@ -40,7 +40,7 @@ QUESTIONS = ["What is it?", "What is its function?", "Where is it found?"]
 
 
 def main() -> None:
-    """Asserts parity, measures, prints."""
+    """Assert parity, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
@@ -70,7 +70,7 @@ def proteins(count: int) -> list[str]:
 
 
 def compare(name: str, predictor: Predictor, items: Sequence[Any], arguments: argparse.Namespace) -> None:
-    """Prints the three ratios of one kind of items."""
+    """Print the three ratios of one kind of items."""
     one = list(requests_of(items, QUESTIONS[:1]))
     three = list(requests_of(items, QUESTIONS))
 
@@ -105,7 +105,7 @@ def compare(name: str, predictor: Predictor, items: Sequence[Any], arguments: ar
 
 
 def resumed(rows: int, repeats: int) -> None:
-    """Prints what a kill half way costs: both runs together against one that was not killed."""
+    """Print what a kill half way costs: both runs together against one that was not killed."""
     with tempfile.TemporaryDirectory() as folder:
         command = predict_command(Path(folder), rows)
         whole, resumed = Path(folder, "whole.jsonl"), Path(folder, "resumed.jsonl")
@@ -130,7 +130,7 @@ def resumed(rows: int, repeats: int) -> None:
 
 
 def memory(rows: int) -> None:
-    """Prints the peak resident memory of a whole command at ten times the rows."""
+    """Print the peak resident memory of a whole command at ten times the rows."""
     peaks = []
     with tempfile.TemporaryDirectory() as folder:
         for times in (1, 10):
@@ -142,7 +142,7 @@ def memory(rows: int) -> None:
 
 
 def predict_command(folder: Path, rows: int, new_tokens: int = NEW_TOKENS) -> list[str]:
-    """The command that asks about so many molecules; its output is to be added."""
+    """Return the command that asks about so many molecules; its output is to be added."""
     path = folder / f"{rows}.smi"
     path.write_text("\n".join(molecules(rows)))
     settings = ["--question", QUESTIONS[0], "--max-new-tokens", str(new_tokens), "--device", "cpu", "--output"]

@@ -25,8 +25,8 @@ import transformers
 from comparison import describe_software, ratio
 
 from biomedgpt_hf import BioMedGPTDataCollator, BioMedGPTProcessor, mini_checkpoint
-from biomedgpt_hf.data.batching import LengthBatchSampler, padding_share
-from biomedgpt_hf.data.schema import question_row
+from biomedgpt_hf.batches.batching import LengthBatchSampler, padding_share
+from biomedgpt_hf.rows.schema import question_row
 
 PROMPT = 45  # tokens of the paper's prompt and a question
 ANSWERS = {"function": (190, 0.95), "names": (40, 0.6), "family": (15, 0.3), "location": (30, 0.6)}  # median, spread
@@ -41,7 +41,7 @@ class Transformer(NamedTuple):
     mlp: int
 
     def flops(self, longest: np.ndarray, tokens: np.ndarray) -> float:
-        """Returns the forward FLOPs of sequences: `tokens` of them in all, each padded to `longest`."""
+        """Return the forward FLOPs of sequences: `tokens` of them in all, each padded to `longest`."""
         weights = 4 * self.width**2 + self.mlp * self.width * self.inner
         return float((self.layers * tokens * (2.0 * weights + 4.0 * longest * self.width)).sum())
 
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def draw(random: np.random.Generator, count: int, median: float, spread: float, most: int) -> np.ndarray:
-    """Returns whole numbers from a lognormal distribution."""
+    """Return whole numbers from a lognormal distribution."""
     return np.clip(random.lognormal(np.log(median), spread, count), 1, most).astype(int)
 
 
@@ -86,7 +86,7 @@ def draw_molecules(random: np.random.Generator, count: int) -> Rows:
 
 
 def draw_proteins(random: np.random.Generator, count: int) -> Rows:
-    """Returns rows of proteins, each with one of the four questions."""
+    """Return rows of proteins, each with one of the four questions."""
     residues = draw(random, count, 300, 0.6, 1022) + 2  # start and end
     drawn = np.stack([draw(random, count, median, spread, 1500) for median, spread in ANSWERS.values()])
     answer = np.take_along_axis(drawn, random.integers(len(drawn), size=(1, count)), axis=0)[0]
@@ -94,7 +94,7 @@ def draw_proteins(random: np.random.Generator, count: int) -> Rows:
 
 
 def compare(name: str, rows: Rows, batch_size: int, max_tokens: int) -> None:
-    """Prints what each way to make batches costs."""
+    """Print what each way to make batches costs."""
     count = len(rows.total)
     order = np.random.default_rng(1).permutation(count)
     ways: dict[str, Sequence[np.ndarray]] = {
@@ -122,7 +122,7 @@ def sample(lengths: np.ndarray, **options: int | bool) -> list[np.ndarray]:
 
 
 def cost(rows: Rows, batches: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Returns the FLOPs of encoder and language model."""
+    """Return the FLOPs of encoder and language model."""
     longest = np.array([rows.total[batch].max() for batch in batches])
     sizes = np.array([len(batch) for batch in batches])
     longest_protein = np.array([rows.residues[batch].max() for batch in batches])
@@ -131,7 +131,7 @@ def cost(rows: Rows, batches: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def compare_times(repeats: int) -> None:
-    """Prints how long knowing the lengths takes, of rows of either kind."""
+    """Print how long knowing the lengths takes, of rows of either kind."""
     collator = BioMedGPTDataCollator(BioMedGPTProcessor.from_pretrained(mini_checkpoint()))
     random = np.random.default_rng(2)
     words = "the molecule protein acts as an inhibitor of membrane binding and derives from phenyl acid".split()

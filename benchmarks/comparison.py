@@ -10,20 +10,20 @@ from types import ModuleType
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Returns how long a call takes."""
+    """Return how long a call takes."""
     started = time.perf_counter()
     run()
     return time.perf_counter() - started
 
 
 def ratio(run: Callable[[], object], reference: Callable[[], object], repeats: int) -> float:
-    """Returns the median of paired ratios, alternating, after one call of each that does not count."""
+    """Return the median of paired ratios, alternating, after one call of each that does not count."""
     run(), reference()
     return statistics.median(seconds(run) / seconds(reference) for _ in range(repeats))
 
 
 def describe_software(*packages: ModuleType) -> str:
-    """Returns the machine, versions and commit that the figures belong to, in one line."""
+    """Return the machine, versions and commit that the figures belong to, in one line."""
     git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
     versions = ", ".join(f"{package.__name__} {package.__version__}" for package in packages)

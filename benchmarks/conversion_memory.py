@@ -33,7 +33,7 @@ convert_biomedgpt(sys.argv[2:], sys.argv[1])
 
 
 def main() -> None:
-    """Writes checkpoints, converts them, prints."""
+    """Write checkpoints, converts them, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gigabytes", type=float, default=1.0)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def convert_and_watch(files: list[Path], output: Path) -> dict[str, float]:
-    """Converts in a new process and gives its peaks, in bytes."""
+    """Convert in a new process and give its peaks, in bytes."""
     if output.exists():
         output.rmdir()
     peaks = watch([sys.executable, "-c", CONVERT, str(output), *map(str, files)])
@@ -111,7 +111,7 @@ def memory(pid: int) -> dict[str, float]:
 
 
 def make_state(gigabytes: float) -> dict[str, torch.Tensor]:
-    """An original checkpoint of about this size: a Llama 1,536 wide with as many layers as it takes."""
+    """Return an original checkpoint of about this size: a Llama 1,536 wide with as many layers as it takes."""
     pattern = torch.rand(1 << 20) * 0.2 - 0.1
 
     def fill(*shape: int, dtype: torch.dtype = torch.float16) -> torch.Tensor:
@@ -166,7 +166,7 @@ def make_state(gigabytes: float) -> dict[str, torch.Tensor]:
 
 
 def write(state: dict[str, torch.Tensor], folder: Path, kind: str) -> list[Path]:
-    """Writes the checkpoint as one file or four parts."""
+    """Write the checkpoint as one file or four parts."""
     folder.mkdir(exist_ok=True)
     if kind == "state-dict parts":
         keys = list(state)

@@ -31,9 +31,9 @@ import rdkit
 from Bio import SwissProt
 from comparison import describe_software, ratio
 
-from biomedgpt_hf.data.chebi20 import read_captions
-from biomedgpt_hf.data.uniprot.flat_file import parse, read_fields
-from biomedgpt_hf.data.uniprot.formats import read_entries
+from biomedgpt_hf.files.uniprot.flat_file import parse_flat_entry, read_fields
+from biomedgpt_hf.files.uniprot.formats import read_entries
+from biomedgpt_hf.sets.chebi20.builder import read_captions
 
 PAPER = {"uniprotqa": 569_516, "pubchemqa": 365_129}  # proteins; texts of 325,754 molecules (§3.2)
 PAGE = 1_000  # annotations in one of PubChem's pages
@@ -41,7 +41,7 @@ ENTRY = re.compile(r"^AC   (\w+);(.*?)^(SQ   [^\n]*\n)(.*?)^//\n", re.MULTILINE 
 
 
 def main() -> None:
-    """Compares, builds, prints."""
+    """Compare, builds, prints."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--proteins", type=Path, required=True)
     parser.add_argument("--molecules", type=Path, required=True)
@@ -61,19 +61,22 @@ def main() -> None:
 
 
 def compare_reading(path: Path) -> None:
-    """Prints the ratio of the two readers' times over all entries of a flat file."""
+    """Print the ratio of the two readers' times over all entries of a flat file."""
     entries = [record.content.data for record in read_entries(path) if record.problem is None]
     texts = [entry.decode() for entry in entries]
     for text in texts:
         ours, theirs = read_fields(text), SwissProt.read(io.StringIO(text))
         assert (ours.accessions, ours.sequence) == (theirs.accessions, theirs.sequence)
         assert " ".join(ours.description.split()) == " ".join(theirs.description.split())
-    both = (lambda: [parse(entry) for entry in entries], lambda: [SwissProt.read(io.StringIO(text)) for text in texts])
+    both = (
+        lambda: [parse_flat_entry(entry) for entry in entries],
+        lambda: [SwissProt.read(io.StringIO(text)) for text in texts],
+    )
     print(f"\nReading {len(entries):,} entries, Bio.SwissProt = 1: {ratio(*both, repeats=5):.3f}")
 
 
 def write_proteins(source: Path, folder: Path, times: int) -> tuple[list[Path], int]:
-    """Writes the entries of a flat file so many times; returns the file and how many entries it has."""
+    """Write the entries of a flat file so many times; returns the file and how many entries it has."""
     text, target, count = source.read_text("utf-8"), folder / f"proteins-{times}.dat", 0
     with target.open("w", encoding="utf-8") as file:
         for turn in range(times):
@@ -90,7 +93,7 @@ def write_proteins(source: Path, folder: Path, times: int) -> tuple[list[Path], 
 
 
 def write_pages(source: Path, folder: Path, times: int) -> tuple[list[Path], int]:
-    """Writes captions so many times as PubChem's pages, with their structures; returns the files and how many."""
+    """Write captions so many times as PubChem's pages, with their structures; returns the files and how many."""
     captions = [record.content.cells for record in read_captions(source) if record.problem is None]
     structures = folder / f"CID-SMILES-{times}.gz"
     pages, page = [], []
@@ -106,7 +109,7 @@ def write_pages(source: Path, folder: Path, times: int) -> tuple[list[Path], int
 
 
 def annotation(cid: int, text: str) -> dict[str, object]:
-    """Returns a text as PUG-View's Record Description pages give it."""
+    """Return a text as PUG-View's Record Description pages give it."""
     return {
         "SourceName": "ChEBI",
         "SourceID": f"CHEBI:{cid}",
@@ -122,7 +125,7 @@ def annotation(cid: int, text: str) -> dict[str, object]:
 
 
 def measure_builds(name: str, write: object, source: Path, folder: Path, times: int, processes: int) -> None:
-    """Builds a set from inputs of two sizes and prints a line for each."""
+    """Build a set from inputs of two sizes and prints a line for each."""
     for repetitions, workers in ((1, 1), (times, 1), (times, processes)):
         files, records = write(source, folder, repetitions)  # type: ignore[operator]
         output = folder / f"{name}-{repetitions}-{workers}"
@@ -135,7 +138,7 @@ def measure_builds(name: str, write: object, source: Path, folder: Path, times: 
 
 
 def run(name: str, files: list[Path], output: Path, workers: int) -> tuple[float, float]:
-    """Returns the seconds that a build took and the most resident memory, in MiB, of its processes together."""
+    """Return the seconds that a build took and the most resident memory, in MiB, of its processes together."""
     words = ["data", name, *map(str, files), "--output", str(output), "--processes", str(workers)]
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -151,7 +154,7 @@ def run(name: str, files: list[Path], output: Path, workers: int) -> tuple[float
 
 
 def resident(process: psutil.Process) -> Iterator[int]:
-    """Yields the resident bytes of a process and of its children, where they still live."""
+    """Yield the resident bytes of a process and of its children, where they still live."""
     try:
         for each in (process, *process.children(recursive=True)):
             yield each.memory_info().rss

@@ -38,7 +38,7 @@ LARGE = {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 15,
 
 
 def main() -> None:
-    """Asserts parity, measures, prints."""
+    """Assert parity, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint")
     parser.add_argument("--repeats", type=int, default=5)
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def load(checkpoint: str | None, **sizes: int) -> tuple[Any, Any]:
-    """A checkpoint, or a random model: large enough that the language model dominates, or of other sizes."""
+    """Return a checkpoint, or a random model: large enough that the language model dominates, or of other sizes."""
     processor = AutoProcessor.from_pretrained(checkpoint or mini_checkpoint())
     if checkpoint:
         return AutoModelForMultimodalLM.from_pretrained(checkpoint, dtype=torch.float32).eval(), processor
@@ -103,7 +103,7 @@ def load(checkpoint: str | None, **sizes: int) -> tuple[Any, Any]:
 
 
 def bare_language_model(model: Any) -> Any:
-    """The checkpoint's language model alone, as transformers' own class, with the same weights."""
+    """Return the checkpoint's language model alone, as transformers' own class, with the same weights."""
     with torch.device("meta"):
         language_model = AutoModelForCausalLM.from_config(model.config.text_config)
     language_model.model, language_model.lm_head = model.model.language_model, torch.nn.Linear(1, 1)

@@ -42,7 +42,7 @@ from biomedgpt_hf import (
     BioMedGPTProcessor,
     mini_checkpoint,
 )
-from biomedgpt_hf.data.packing import pack
+from biomedgpt_hf.batches.packing import pack
 from biomedgpt_hf.modeling.configuration_biomedgpt import ESM2
 from biomedgpt_hf.training.memory.activations import logits_bytes, make_stack
 from biomedgpt_hf.training.memory.parts import count_parts
@@ -65,13 +65,13 @@ class Lengths(NamedTuple):
     labels: int
 
     def padded(self, packing: bool) -> "Lengths":
-        """What the layers compute: graphs have no padding, and packed rows have none in the language model."""
+        """Return what the layers compute: graphs have no padding, and packed rows have none in the language model."""
         tokens = self.tokens if packing else self.tokens.max().expand_as(self.tokens)
         return self._replace(tokens=tokens, residues=torch.where(self.residues > 0, self.residues.max(), 0))
 
 
 def main() -> None:
-    """Reads the options, prints the report as it comes, and keeps it if asked to."""
+    """Read the options, prints the report as it comes, and keep it if asked to."""
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--accumulation", type=int, default=8, help="batches of a step; 1 with --small")
@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def report(arguments: Namespace, name: str) -> Iterator[str]:
-    """Yields lines: where the figures come from, the peak, what is measured, the table."""
+    """Yield lines: where the figures come from, the peak, what is measured, the table."""
     small, device = arguments.small, torch.device("cpu" if arguments.small else "cuda")
     torch.manual_seed(0)
     driver = "none" if small else subprocess.getoutput(DRIVER)
@@ -123,7 +123,7 @@ def report(arguments: Namespace, name: str) -> Iterator[str]:
 
 
 def table(model: Any, inputs: Batch, real: Lengths, arguments: Namespace, peak: float) -> Iterator[str]:
-    """Yields a row for each variant."""
+    """Yield a row for each variant."""
     attentions = ["sdpa", *["flash_attention_2"] * is_flash_attn_2_available()]
     useful, done = (count_flops(model, lengths) for lengths in (real, real.padded(arguments.packing)))
     expected = None
@@ -144,13 +144,13 @@ def table(model: Any, inputs: Batch, real: Lengths, arguments: Namespace, peak: 
 
 
 def matmul_peak(device: torch.device, sizes: list[int]) -> float:
-    """Returns the FLOP/s of square products in bfloat16, of the size that does best; torch's timer synchronises."""
+    """Return the FLOP/s of square products in bfloat16, of the size that does best; torch's timer synchronises."""
     matrices = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for size in sizes)
     return max(2 * len(m) ** 3 / Timer("m @ m", globals={"m": m}).blocked_autorange().median for m in matrices)
 
 
 def make_batch(processor: BioMedGPTProcessor, size: int) -> tuple[dict[str, torch.Tensor], Lengths]:
-    """Returns a padded batch, molecules and proteins by turns, and its lengths."""
+    """Return a padded batch, molecules and proteins by turns, and its lengths."""
     random = np.random.default_rng(0)
     batch = BioMedGPTDataCollator(processor)([make_row(("molecule", "protein")[i % 2], random) for i in range(size)])
     masks = (batch[name].flatten(1) for name in ("attention_mask", "atom_mask", "protein_attention_mask"))
@@ -172,7 +172,7 @@ def make_config(processor: BioMedGPTProcessor, layers: int, small: bool) -> BioM
 
 
 def layers_that_fit(processor: BioMedGPTProcessor, lengths: Lengths) -> int:
-    """Returns how many layers free memory should hold without checkpointing, counted as by `biomedgpt train --plan`."""
+    """Return how many layers free memory should hold without checkpointing, counted as by `biomedgpt train --plan`."""
     torch.cuda.empty_cache()
     free = USABLE * torch.cuda.mem_get_info()[0]
     for layers in range(LAYERS, 0, -1):
@@ -188,7 +188,7 @@ def layers_that_fit(processor: BioMedGPTProcessor, lengths: Lengths) -> int:
 
 
 def make_model(config: BioMedGPTConfig, device: torch.device) -> BioMedGPTForConditionalGeneration:
-    """A random model in training mode, as alignment trains it."""
+    """Return a random model in training mode, as alignment trains it."""
     with device:
         model = BioMedGPTForConditionalGeneration._from_config(config, dtype=torch.bfloat16)
     train_only(model, ALIGNED_PARTS)
@@ -197,7 +197,7 @@ def make_model(config: BioMedGPTConfig, device: torch.device) -> BioMedGPTForCon
 
 
 def count_flops(model: Any, lengths: Lengths) -> float:
-    """Returns the useful FLOPs of a step, by the formula above."""
+    """Return the useful FLOPs of a step, by the formula above."""
     tokens, residues, atoms = lengths.tokens, lengths.residues, lengths.atoms
     parts: list[Any] = [(model.model.language_model, tokens.sum()), (model.lm_head, lengths.labels)]
     parts += [(part, residues.sum()) for part in (model.model.protein_encoder.encoder, model.model.protein_projector)]
@@ -212,7 +212,7 @@ def count_flops(model: Any, lengths: Lengths) -> float:
 
 
 def set_up(model: Any, attention: str, checkpointing: bool, backend: str | None) -> None:
-    """Makes a model's steps those of a variant; `backend` compiles the language model's layers, None does not."""
+    """Make a model's steps those of a variant; `backend` compiles the language model's layers, None does not."""
     model.set_attn_implementation(attention)
     (model.activation_checkpointing_enable if checkpointing else model.activation_checkpointing_disable)()
     torch.compiler.reset()
@@ -222,7 +222,7 @@ def set_up(model: Any, attention: str, checkpointing: bool, backend: str | None)
 
 
 def measure(model: Any, inputs: Batch, arguments: Namespace, expected: float | None) -> tuple[float, float]:
-    """Returns the loss, which must be the expected one if there is one, and the median of seconds of a step."""
+    """Return the loss, which must be the expected one if there is one, and the median of seconds of a step."""
     model.zero_grad()
     gc.collect(), torch.cuda.empty_cache()  # what a variant that ran out of memory left
     device = inputs["input_ids"].device

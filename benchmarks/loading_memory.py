@@ -52,7 +52,7 @@ model = AutoModelForMultimodalLM.from_pretrained(sys.argv[1])
 
 
 def main() -> None:
-    """Makes a checkpoint if none is given, loads it each way, prints."""
+    """Make a checkpoint if none is given, loads it each way, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", help="folder; a synthetic one is made when left out")
     parser.add_argument("--gigabytes", type=float, default=1.0, help="size of the synthetic one")
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def make_checkpoint(folder: Path, gigabytes: float) -> Path:
-    """A converted checkpoint in bfloat16 from a synthetic original."""
+    """Return a converted checkpoint in bfloat16 from a synthetic original."""
     torch.save(make_state(gigabytes), folder / "original.pth")
     convert_biomedgpt(folder / "original.pth", folder / "checkpoint", dtype="bfloat16")
     (folder / "original.pth").unlink()
@@ -82,7 +82,7 @@ def make_checkpoint(folder: Path, gigabytes: float) -> Path:
 
 
 def write_as_torch(checkpoint: Path, path: Path) -> Path:
-    """The same weights in a torch file."""
+    """Return the same weights in a torch file."""
     state = {}
     for shard in sorted(checkpoint.glob("*.safetensors")):
         state |= load_file(shard)

@@ -43,7 +43,7 @@ LENGTHS = (30, 350, 1000, 2000)
 
 
 def main() -> None:
-    """Checks parity, measures, prints."""
+    """Check parity, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokenizer", type=Path, help="folder of a language model's tokenizer")
     parser.add_argument("--repeats", type=int, default=200)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def compare_residues(repeats: int) -> None:
-    """Prints how long reading a batch of proteins takes each way."""
+    """Print how long reading a batch of proteins takes each way."""
     random = np.random.default_rng(0)
     lengths = np.clip(random.lognormal(np.log(300), 0.6, 64), 30, 1022).astype(int)
     proteins = ["".join(random.choice(list(STANDARD_RESIDUES), length)) for length in lengths]
@@ -86,7 +86,7 @@ def compare_residues(repeats: int) -> None:
 
 
 def compare_placeholders(processor: BioMedGPTProcessor, repeats: int) -> None:
-    """Prints how long a prompt takes with N placeholders."""
+    """Print how long a prompt takes with N placeholders."""
     messages = [{"role": "user", "content": [{"type": "protein"}, {"type": "text", "text": "What is its function?"}]}]
     prompt = processor.apply_chat_template(messages, add_generation_prompt=True)
     token, short = processor.protein_token, prompt.replace(processor.protein_token, "")
@@ -133,7 +133,7 @@ def compare_placeholders(processor: BioMedGPTProcessor, repeats: int) -> None:
 
 
 def train_tokenizer() -> PreTrainedTokenizerFast:
-    """Returns a small tokenizer of Llama's kind."""
+    """Return a small tokenizer of Llama's kind."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=False)
     trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=["<unk>", "<s>", "</s>"])
@@ -143,7 +143,7 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def require_equal(ours: object, theirs: object) -> None:
-    """Stops where the two ways do not give the same ids."""
+    """Stop where the two ways do not give the same ids."""
     if not np.array_equal(ours, theirs):
         raise SystemExit("The ways that are compared give different ids.")
 

@@ -69,7 +69,7 @@ _CHIRALITIES = [Chem.ChiralType.values[tag] for tag in range(3)]
 
 
 def main() -> None:
-    """Reads molecules, compares, times, prints."""
+    """Read molecules, compares, times, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("--batch-size", type=int, default=32)
@@ -108,7 +108,7 @@ def collate(graphs: Sequence[MolecularGraph]) -> dict[str, np.ndarray]:
 
 
 def loop(smiles: str) -> MolecularGraph:
-    """Reads the graphmvp features one call at a time, as most code does."""
+    """Read the graphmvp features one call at a time, as most code does."""
     molecule = Chem.MolFromSmiles(smiles)
     atoms = [
         [_NUMBERS.index(atom.GetAtomicNum()), _CHIRALITIES.index(atom.GetChiralTag())] for atom in molecule.GetAtoms()
@@ -123,7 +123,7 @@ def loop(smiles: str) -> MolecularGraph:
 
 
 def require_parity(smiles: Sequence[str]) -> None:
-    """Stops where two ways that should agree do not."""
+    """Stop where two ways that should agree do not."""
     for one in smiles:
         theirs = from_smiles(one)
         pairs = [(smiles_to_graph(one), loop(one))]
@@ -138,7 +138,7 @@ def require_parity(smiles: Sequence[str]) -> None:
 def measure(
     ways: dict[str, Callable[[int], object]], batches: Sequence[Sequence[str]], repeats: int
 ) -> dict[str, float]:
-    """Returns the median, over the repeats, of each way's time to that of parsing alone just before it."""
+    """Return the median, over the repeats, of each way's time to that of parsing alone just before it."""
     order = list(range(len(batches))) * max(1, 1000 // sum(map(len, batches)))  # some tens of milliseconds at a time
     ratios: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(repeats):
@@ -149,7 +149,7 @@ def measure(
 
 
 def seconds(run: Callable[[int], object], order: Sequence[int]) -> float:
-    """Returns the processor time of a run over batches."""
+    """Return the processor time of a run over batches."""
     started = time.process_time()
     for i in order:
         run(i)

@@ -23,7 +23,7 @@ from biomedgpt_hf.training.trl_trainers import BioMedGPTDPOTrainer
 
 
 def main() -> None:
-    """Reads the command line, trains, and saves."""
+    """Read the command line, trains, and save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="folder or Hub id of rows, or a .jsonl file of pairs")
     parser.add_argument("--output", required=True)
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def read_pairs(data: str) -> Dataset:
-    """Returns rows with `chosen` and `rejected`: those of a file, or made of the answers of a data set."""
+    """Return rows with `chosen` and `rejected`: those of a file, or made of the answers of a data set."""
     if data.endswith(".jsonl"):
         return load_dataset("json", data_files=data, split="train")
     return Dataset.from_list(make_pairs(load_dataset(data, split="train").to_list()))

@@ -21,7 +21,7 @@ from biomedgpt_hf import BioMedGPTDataCollator, mini_checkpoint
 
 
 def main() -> None:
-    """Reads the command line, measures, and writes the figures."""
+    """Read the command line, measure, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with captions/ and proteins/")
     parser.add_argument("--checkpoint", help="folder or Hub id; the embedded one by default")

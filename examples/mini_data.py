@@ -20,11 +20,13 @@ from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
-from biomedgpt_hf.data import chebi20, uniprotqa
-from biomedgpt_hf.data.building.records import Example, Record, RejectedRecord, Rejection, UnwantedRecord
-from biomedgpt_hf.data.building.sources import describe_source
-from biomedgpt_hf.data.building.writer import DatasetWriter
-from biomedgpt_hf.data.leakage.similarity import SIMILAR_PROTEINS, kmers
+from biomedgpt_hf.building.examples import Example, Rejection
+from biomedgpt_hf.building.writer import DatasetWriter
+from biomedgpt_hf.disk.manifests import describe_source
+from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
+from biomedgpt_hf.sets.chebi20 import builder as chebi20
+from biomedgpt_hf.sets.uniprotqa import builder as uniprotqa
+from biomedgpt_hf.similarity.kinds import SIMILAR_PROTEINS, kmers
 
 CAPTIONS = ("captions/chebi20/validation.txt", "captions/chebi_ontology/*.obo")
 TEST_CAPTIONS = ("captions/chebi20/test.txt",)
@@ -102,7 +104,7 @@ def parse_record(record: Record) -> Example:
     """Return what a caption gives, of ontologies the definition; raise RejectedRecord if nothing."""
     if record.problem:
         raise record.problem
-    return chebi20.parse(record, "definition")
+    return chebi20.parse_caption(record, "definition")
 
 
 def parse_caption(record: Record, excluded: set[str], seen: set[str]) -> Example:
@@ -165,7 +167,7 @@ def build_proteins(raw: Path, output: Path, seed: int) -> dict[str, Any]:
             try:
                 if record.id in proteins:
                     raise RejectedRecord("duplicate", record.id)
-                example = uniprotqa.parse(record, reviewed_only=True)
+                example = uniprotqa.parse_protein(record, reviewed_only=True)
                 proteins[record.id] = example.keys[0], example.rows
             except RejectedRecord as rejected:
                 place = (record.file, record.line, record.id)

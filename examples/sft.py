@@ -28,7 +28,7 @@ LORA = LoraConfig(
 
 
 def main() -> None:
-    """Reads the command line, trains, and saves."""
+    """Read the command line, train, and save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="folder or Hub id of rows")
     parser.add_argument("--output", required=True)

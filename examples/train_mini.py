@@ -29,7 +29,7 @@ LONGEST_SAMPLE = 512  # tokens; longer training rows are left out and counted
 
 
 def main() -> None:
-    """Reads the data, trains tokenizer and model, writes the checkpoint."""
+    """Read the data, train tokenizer and model, and write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with captions/ and proteins/")
     parser.add_argument("--output", type=Path, required=True)
@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def train_tokenizer(rows: Dataset) -> PreTrainedTokenizerFast:
-    """A byte-level BPE over the training texts."""
+    """Return a byte-level BPE over the training texts."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -152,7 +152,7 @@ def keep_short(rows: Dataset, collator: BioMedGPTDataCollator) -> Dataset:
 
 
 def make_model(processor: BioMedGPTProcessor) -> BioMedGPTForConditionalGeneration:
-    """The network, with new weights."""
+    """Return the network, with new weights."""
     tokenizer = processor.tokenizer
     model = BioMedGPTForConditionalGeneration.from_encoders(
         LlamaConfig(
@@ -191,7 +191,7 @@ def make_model(processor: BioMedGPTProcessor) -> BioMedGPTForConditionalGenerati
 
 
 def describe(result: dict[str, Any]) -> str:
-    """The figures of `measure` in a sentence for the model card."""
+    """Return the figures of `measure` in a sentence for the model card."""
     low, high = result["interval_95"]
     verdict = "the answer depends on the item" if result["excludes_zero"] else "no effect of the item is shown"
     return (
@@ -202,7 +202,7 @@ def describe(result: dict[str, Any]) -> str:
 
 
 def save(model: BioMedGPTForConditionalGeneration, processor: BioMedGPTProcessor, output: Path) -> None:
-    """Writes the checkpoint without the code, which the package around it has anyway."""
+    """Write the checkpoint without the code, which the package around it has anyway."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         model.save_pretrained(folder)

@@ -1,8 +1,9 @@
-"""The import rules of docs/architecture.md."""
+"""The import rules of docs/architecture.md: between rooms, between the folders of a room, and inside each folder."""
 
 import ast
 import configparser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,52 +12,113 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "biomedgpt_hf"
 FILES = sorted(PACKAGE.rglob("*.py"))
 SHIPPED = [f for f in FILES if f.parent.name in ("modeling", "processors")]
+# What each room may import of the others. A room is a folder of the package, or a module beside them.
 MAY_IMPORT = {
     "modeling": set(),
     "processors": set(),
-    "checkpoints": {"__init__"},
-    "console": set(),
+    "modalities": set(),
+    "disk": set(),
     "device": set(),
-    "environment": {"device"},
-    "folders": set(),
+    "console": set(),
     "mini": set(),
-    "data": {"processors", "folders"},
-    "assembly": {"checkpoints", "modeling", "processors"},
-    "conversion": {"__init__", "modeling", "processors", "folders"},
-    "training": {"checkpoints", "modeling", "processors", "data", "device", "folders", "mini"},
-    "inference": {"checkpoints", "modeling", "processors", "data", "device", "mini"},
+    "environment": {"device"},
+    "checkpoints": {"__init__"},
+    "rows": {"modalities"},
+    "chemistry": {"processors"},
+    "files": {"disk", "modalities"},
+    "download": {"disk", "files"},
+    "similarity": {"disk", "files", "rows"},
+    "batches": {"modalities", "processors", "rows"},
+    "building": {"disk", "files", "rows", "similarity"},
+    "sets": {"building", "chemistry", "download", "files", "processors", "rows", "similarity"},
+    "neighbours": {"disk", "files", "modalities", "rows", "similarity"},
+    "assembly": {"checkpoints", "modalities", "modeling", "processors"},
+    "conversion": {"disk", "modeling", "processors"},
+    "inference": {
+        *("batches", "checkpoints", "chemistry", "device", "disk", "files", "mini", "modalities", "modeling"),
+        *("neighbours", "processors", "rows", "similarity"),
+    },
+    "training": {
+        *("batches", "checkpoints", "device", "disk", "files", "inference", "mini", "modalities", "modeling"),
+        *("processors", "rows"),
+    },
 }
-FREE = ("__init__", "cli", "commands")
+FREE = ("__init__", "cli", "commands")  # they import inside their functions
+# Which folders of a room import which others; all may import the modules that stand beside them.
+INNER = {
+    "sets/chebi20": {"sets/chebi"},
+    "files/items": {"files/tables"},
+    "inference/embedding": {"inference/long_runs"},
+    "inference/prediction": {"inference/long_runs"},
+    "training/memory": {"training/recipe"},
+    "training/publishing": {"training/reporting"},
+}
 
 
-PARTS = {(f.parent.name if f.parent != PACKAGE else f.stem) for f in FILES}
-
-
-def part(dotted: str) -> str:
+def room_of(module: str) -> str:
     """The folder or root module of `biomedgpt_hf.a.b`; `__init__` for a name of the package itself."""
-    name = (dotted.split(".") + ["__init__"])[1]
-    return name if name in PARTS else "__init__"
+    return (module.split(".") + ["__init__"])[1]
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(file): file for file in FILES}
 
 
 def our_imports(file: Path) -> Iterator[str]:
-    """Dotted names, from the package's root, of everything of ours that a file imports anywhere."""
-    folders = ["biomedgpt_hf", *file.relative_to(PACKAGE).parent.parts]
+    """The modules of ours that a file imports anywhere, inside functions and for type checkers too."""
+    folder = file.parent.relative_to(PACKAGE.parent).parts
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
-            parents = folders[: len(folders) + 1 - node.level] if node.level else []
+            parents = folder[: len(folder) + 1 - node.level] if node.level else ()
             base = ".".join([*parents, *filter(None, [node.module])])
             names = [f"{base}.{alias.name}" for alias in node.names]
-        yield from (name for name in names if name.split(".")[0] == "biomedgpt_hf")
+        for name in names:
+            if name.split(".")[0] == "biomedgpt_hf":
+                yield name if name in MODULES else name.rpartition(".")[0]
+
+
+IMPORTS = {module: set(our_imports(file)) - {module} for module, file in MODULES.items()}
+
+
+def folder_of(module: str) -> str:
+    return MODULES[module].parent.relative_to(PACKAGE).as_posix()
+
+
+def assert_no_circle(arrows: Mapping[str, set[str]]) -> None:
+    TopologicalSorter(arrows).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
 def test_imports_point_one_way(file):
-    own = part(".".join(["", *file.relative_to(PACKAGE).with_suffix("").parts]))
+    module = module_of(file)
+    own = room_of(module)
     if own in FREE:
         return
-    others = {part(name) for name in our_imports(file)} - {own}
+    others = {room_of(name) for name in IMPORTS[module]} - {own}
     assert others <= MAY_IMPORT[own], f"{own} may not import {others - MAY_IMPORT[own]}"
+
+
+def test_the_table_of_rooms_names_every_room_and_has_no_circle():
+    assert {room_of(module) for module in MODULES} == {*MAY_IMPORT, *FREE}
+    assert_no_circle({room: others - {*FREE} for room, others in MAY_IMPORT.items()})
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    assert_no_circle({module: others for module, others in IMPORTS.items() if room_of(module) not in FREE})
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if len(f.relative_to(PACKAGE).parts) > 2], ids=lambda f: f.stem)
+def test_folders_of_a_room_import_what_the_table_says(file):
+    """A folder's `__init__` shows what is in it, so it may import from its own folders."""
+    module = module_of(file)
+    own = folder_of(module)
+    inside = {folder_of(name) for name in IMPORTS[module] if room_of(name) == room_of(module)} - {own}
+    assert inside <= {own.split("/")[0], *INNER.get(own, set())}, f"{own} imports {inside}"
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda f: f.name)
@@ -81,4 +143,4 @@ def test_setup_cfg_names_every_folder_of_the_source():
     setup.read(ROOT / "setup.cfg")
     listed = set(setup["options"]["packages"].split())
     folders = {".".join(file.relative_to(PACKAGE.parent).parent.parts) for file in FILES}
-    assert folders <= listed, f"missing in setup.cfg: {folders - listed}"
+    assert folders == listed, f"missing in setup.cfg or the source: {folders ^ listed}"

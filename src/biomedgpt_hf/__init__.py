@@ -22,11 +22,11 @@ _HOMES = {
     "InvalidProteinError": "processors.processing_biomedgpt",
     "InvalidMoleculeError": "processors.molecular_graph",
     "smiles_to_graph": "processors.molecular_graph",
-    "BioMedGPTDataCollator": "data.collator",
+    "BioMedGPTDataCollator": "batches.collator",
     "ask": "inference.chat",
     "predict": "inference.prediction.in_memory",
-    "read_molecules": "data.item_files",
-    "read_proteins": "data.item_files",
+    "read_molecules": "files.items",
+    "read_proteins": "files.items",
     "embed": "inference.embedding.in_memory",
     "mini_checkpoint": "mini",
 }
@@ -49,13 +49,13 @@ def __dir__() -> list[str]:
 
 
 def register_auto_classes() -> None:
-    """Makes the Auto classes know this package's types, and saved checkpoints carry the code they need."""
+    """Make the Auto classes know this package's types, and saved checkpoints carry the code they need."""
     import transformers as t
 
-    from .modeling.configuration_biomedgpt import BioMedGPTConfig, GINConfig
-    from .modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration, BioMedGPTModel
-    from .modeling.modeling_gin import GINModel
-    from .processors.processing_biomedgpt import BioMedGPTProcessor
+    from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig, GINConfig
+    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration, BioMedGPTModel
+    from biomedgpt_hf.modeling.modeling_gin import GINModel
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
     t.AutoConfig.register(BioMedGPTConfig.model_type, BioMedGPTConfig, exist_ok=True)
     t.AutoModel.register(BioMedGPTConfig, BioMedGPTModel, exist_ok=True)

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from .checkpoints import find_config
-from .modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
-from .processors.processing_biomedgpt import BioMedGPTProcessor
-from .processors.processor_agreement import protein_positions
+from biomedgpt_hf.checkpoints import find_config
+from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
+from biomedgpt_hf.processors.processor_agreement import protein_positions
 
 MAX_PROTEIN_LENGTH = 1024  # ESM-2's training length in tokens (Lin et al., 2022), and the original's limit
 
@@ -111,7 +111,7 @@ def _check_output(output: Path) -> None:
 
 
 def _find_language_model(language_model: str) -> Any:
-    """The configuration of a causal language model that is there whole."""
+    """Return the configuration of a causal language model that is there whole."""
     if (Path(language_model) / "adapter_config.json").is_file():
         raise ValueError(
             f"{language_model} holds adapters and no whole language model: merge them into it first, with "
@@ -127,7 +127,7 @@ def _find_language_model(language_model: str) -> Any:
 
 
 def _check_sizes(checkpoint: str, ours: Any, language_model: str, theirs: Any, first_placeholder: int) -> None:
-    """Raises a ValueError, with both numbers, unless two language models have one width and one vocabulary."""
+    """Raise a ValueError, with both numbers, unless two language models have one width and one vocabulary."""
     if theirs.hidden_size != ours.hidden_size:
         raise ValueError(
             f"The language model {language_model} is {theirs.hidden_size} wide, but the projectors of {checkpoint} "
@@ -141,7 +141,7 @@ def _check_sizes(checkpoint: str, ours: Any, language_model: str, theirs: Any, f
 
 
 def _check_tokens(processor: BioMedGPTProcessor, language_model: str) -> None:
-    """Raises a ValueError unless a language model's tokenizer has the processor's tokens under the same ids."""
+    """Raise a ValueError unless a language model's tokenizer has the processor's tokens under the same ids."""
     special = {processor.molecule_token, processor.protein_token}
     ours, theirs = (
         {token: number for token, number in tokenizer.get_vocab().items() if token not in special}

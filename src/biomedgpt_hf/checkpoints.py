@@ -7,13 +7,13 @@ from typing import Any
 from transformers import AutoConfig
 from transformers.utils.peft_utils import find_adapter_config_file
 
-from . import register_auto_classes
+from biomedgpt_hf import register_auto_classes
 
 ADAPTER = "adapter_config.json"
 
 
 def find_config(checkpoint: str, revision: str | None = None) -> Any:
-    """Reads a checkpoint's configuration, so that a wrong name fails once, soon and in one line.
+    """Read a checkpoint's configuration, so that a wrong name fails once, soon and in one line.
 
     A folder with an adapter (PEFT's) has the configuration of the checkpoint that the adapter is of.
 
@@ -47,7 +47,7 @@ def find_config(checkpoint: str, revision: str | None = None) -> Any:
 
 
 def adapter_base(checkpoint: str, revision: str | None = None) -> str | None:
-    """Returns the checkpoint that an adapter is of, or None for what is no adapter.
+    """Return the checkpoint that an adapter is of, or None for what is no adapter.
 
     Raises:
         ValueError: if the adapter does not say.

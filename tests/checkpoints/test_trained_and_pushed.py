@@ -35,7 +35,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import Trainer, TrainingArguments
 from trl import DPOConfig, SFTConfig
 from biomedgpt_hf import BioMedGPTDataCollator
-from biomedgpt_hf.data.schema import question_row
+from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.training.publishing.publishing import PublishingMixin
 from biomedgpt_hf.training.trainer import BioMedGPTTrainer
 from biomedgpt_hf.training.trl_trainers import BioMedGPTDPOTrainer, BioMedGPTSFTTrainer

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from biomedgpt_hf.cli import app
-from biomedgpt_hf.data.download import catalogue
+from biomedgpt_hf.sets import catalogue
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from biomedgpt_hf.cli import app
-from biomedgpt_hf.data import schema
-from biomedgpt_hf.data.neighbours import NeighbourIndex
+from biomedgpt_hf.neighbours import NeighbourIndex
+from biomedgpt_hf.rows import schema
 
 WIDTH = 4
 

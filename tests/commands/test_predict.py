@@ -16,12 +16,12 @@ import pytest
 from typer.testing import CliRunner
 
 from biomedgpt_hf.cli import app
-from biomedgpt_hf.data import table
-from biomedgpt_hf.data.neighbours import build_index
 from biomedgpt_hf.inference.long_runs import journal
 from biomedgpt_hf.inference.prediction.in_memory import predict
 from biomedgpt_hf.inference.prediction.predictor import Predictor
 from biomedgpt_hf.mini import DEMONSTRATION
+from biomedgpt_hf.neighbours import build_index
+from biomedgpt_hf.sets.table import builder as table
 
 SMILES = ["CCO", "CC(=O)OC1=CC=CC=C1C(=O)O", "CN(C)(C)(C)C", "CCO", "[Na+].[Cl-]", "CCCCCCCCCC(=O)O", "C1=CC=CC=C1"]
 FIELDS = ["row", "id", "status", "error", "question", "answer", "log_probability", "finish_reason", "truncated"]
@@ -148,7 +148,7 @@ def test_nothing_answered_is_no_success_but_the_reasons_are_written(tmp_path):
 def test_rows_come_with_the_nearest_known_items(tmp_path, smiles_file, suffix):
     (tmp_path / "known.csv").write_text("smiles,answer\nCCO,It is ethanol.\nCCN,It is an amine.\nCCO,It burns.\n")
     build = {"answer_column": "answer", "molecule_columns": ["smiles"], "question": "What is it?"}
-    table.build([tmp_path / "known.csv"], tmp_path / "set", **build)
+    table.build_table([tmp_path / "known.csv"], tmp_path / "set", **build)
     build_index([tmp_path / "set"], tmp_path / "index", splits=("train", "validation", "test"))
     output = tmp_path / f"answers{suffix}"
     known = ["--index", tmp_path / "index", "--neighbours", "2"]

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 import biomedgpt_hf
 from biomedgpt_hf.cli import app
-from biomedgpt_hf.data import table
-from biomedgpt_hf.data.neighbours import build_index
 from biomedgpt_hf.inference.chat import Answer, Chat
 from biomedgpt_hf.inference.loading import load
 from biomedgpt_hf.mini import DEMONSTRATION
+from biomedgpt_hf.neighbours import build_index
+from biomedgpt_hf.sets.table import builder as table
 
 ASPIRIN = "CC(=O)OC1=CC=CC=C1C(=O)O"
 QUESTION = "Please describe this molecule."
@@ -123,7 +123,7 @@ def index(tmp_path_factory):
     known = [("CCO", "", "It is ethanol."), ("CCN", "", "It is ethylamine."), ("", UBIQUITIN, "It is ubiquitin.")]
     lines = [f"{molecule},{protein},What is it?,{answer},train" for molecule, protein, answer in known]
     (folder / "known.csv").write_text("smiles,sequence,q,a,split\n" + "\n".join(lines))
-    table.build(
+    table.build_table(
         [folder / "known.csv"],
         folder / "set",
         molecule_columns=["smiles"],

@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from biomedgpt_hf.data import schema
-from biomedgpt_hf.data.neighbours import NeighbourIndex, build_index
 from biomedgpt_hf.inference.embedding.files import embed_files
 from biomedgpt_hf.inference.embedding.in_memory import embed
 from biomedgpt_hf.inference.neighbours import NeighbourFinder
 from biomedgpt_hf.mini import mini_checkpoint
+from biomedgpt_hf.neighbours import NeighbourIndex, build_index
+from biomedgpt_hf.rows import schema
 
 KNOWN = ["MKTAYIAKQRQISFVKSHFSRQ", "GSHMLEDPVAGRW", "ACDEFGHIKLMNPQRSTVWY", "MMMMKKKKRRRRVVVV"]
 WANTED = "MKTAYIAKQRQISFVKSHFSRA"

@@ -16,7 +16,7 @@ from torch import distributed
 from torch.distributed.tensor import DTensor
 
 from biomedgpt_hf import BioMedGPTDataCollator
-from biomedgpt_hf.data.schema import question_row
+from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.training.loading import load_for_training
 from biomedgpt_hf.training.recipe.recipe import read_recipe
 from biomedgpt_hf.training.trainer import BioMedGPTTrainer

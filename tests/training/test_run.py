@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 from biomedgpt_hf import ask
 from biomedgpt_hf.cli import app
 from biomedgpt_hf.conversion import export_language_model
-from biomedgpt_hf.data import schema
-from biomedgpt_hf.data.schema import question_row
 from biomedgpt_hf.mini import mini_checkpoint
+from biomedgpt_hf.rows import schema
+from biomedgpt_hf.rows.schema import question_row
 
 NAMES = ("meth", "eth", "prop", "but", "pent", "hex", "hept", "oct", "non", "dec", "undec", "dodec")
 QUIET = ("--report-to", "none", "--disable-tqdm", "--dataloader-num-workers", "0", "--eval-strategy", "no")

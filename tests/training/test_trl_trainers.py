@@ -10,7 +10,7 @@ from transformers import AutoModelForMultimodalLM, AutoProcessor
 from trl import DPOConfig, SFTConfig
 
 from biomedgpt_hf import BioMedGPTDataCollator, mini_checkpoint
-from biomedgpt_hf.data.schema import question_row
+from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.training.trl_trainers import BioMedGPTDPOTrainer, BioMedGPTSFTTrainer
 
 COMMON = {"task": "test", "source": "test", "license": "CC0-1.0"}

@@ -33,7 +33,7 @@ def ask(
     neighbours: options.Neighbours = 0,
 ) -> None:
     """Answer one question; the answer goes to stdout, warnings go to stderr."""
-    from biomedgpt_hf.data.item_files import read_distinct_chains, read_molecules
+    from biomedgpt_hf.files.items import read_distinct_chains, read_molecules
     from biomedgpt_hf.inference import chat
 
     molecules: list[Any] = list(molecule or [])

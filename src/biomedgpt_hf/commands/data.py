@@ -63,7 +63,7 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
             download_folder: Path | None = None,
             **chosen: Any,
         ) -> None:
-            from biomedgpt_hf.data.building.pipeline import BuildSettings
+            from biomedgpt_hf.building.pipeline import BuildSettings
 
             settings = BuildSettings(
                 seed=seed,
@@ -123,9 +123,9 @@ def table(
     license: Annotated[str, typer.Option(metavar="ID", help="The table's licence, as SPDX names it.")] = "unknown",
 ) -> dict[str, Any]:
     """Build rows from CSV, TSV, JSON Lines or Parquet files of your own."""
-    from biomedgpt_hf.data import table
+    from biomedgpt_hf.sets.table import builder as table
 
-    return table.build(
+    return table.build_table(
         sources,
         output,
         answer_column=answer_column,
@@ -152,9 +152,9 @@ def table(
 )
 def pubchemqa(sources: list[Path], output: Path, settings: Any) -> dict[str, Any]:
     """Build rows from PubChem's descriptions (PUG-View pages or records) and structures."""
-    from biomedgpt_hf.data import pubchemqa
+    from biomedgpt_hf.sets.pubchemqa import builder as pubchemqa
 
-    return pubchemqa.build(sources, output, settings=settings)
+    return pubchemqa.build_pubchemqa(sources, output, settings=settings)
 
 
 @builder(
@@ -173,12 +173,12 @@ def uniprotqa(
     cluster_level: ClusterLevel = "UniRef50",
 ) -> dict[str, Any]:
     """Build rows from UniProtKB entries: flat file, XML, TSV or JSON."""
-    from biomedgpt_hf.data import uniprotqa
+    from biomedgpt_hf.sets.uniprotqa import builder as uniprotqa
 
     if split_by not in ("protein", "cluster"):
         raise ValueError(f"--split-by {split_by}: a protein set is split by protein or by cluster.")
     settings = clustered(settings, split_by, clusters, cluster_level)
-    return uniprotqa.build(sources, output, reviewed_only=reviewed_only, settings=settings)
+    return uniprotqa.build_uniprotqa(sources, output, reviewed_only=reviewed_only, settings=settings)
 
 
 @builder(
@@ -191,9 +191,9 @@ def chebi20(
     sources: list[Path], output: Path, settings: Any, ontology_captions: OntologyCaptions = "composed"
 ) -> dict[str, Any]:
     """Build rows from ChEBI-20 files, and ChEBI's ontology beside them."""
-    from biomedgpt_hf.data import chebi20
+    from biomedgpt_hf.sets.chebi20 import builder as chebi20
 
-    return chebi20.build(sources, output, ontology_captions=ontology_captions, settings=settings)
+    return chebi20.build_chebi20(sources, output, ontology_captions=ontology_captions, settings=settings)
 
 
 @builder(
@@ -227,9 +227,9 @@ def biomedical_qa(
     ] = False,
 ) -> dict[str, Any]:
     """Build rows from PubMedQA, MedMCQA, MedQA (USMLE) and medical MMLU."""
-    from biomedgpt_hf.data import biomedical_qa
+    from biomedgpt_hf.sets.biomedical_qa import builder as biomedical_qa
 
-    return biomedical_qa.build(sources, output, roles=roles, long_answers=long_answers, settings=settings)
+    return biomedical_qa.build_biomedical_qa(sources, output, roles=roles, long_answers=long_answers, settings=settings)
 
 
 @builder(
@@ -247,9 +247,9 @@ def molecule_facts(
     ] = None,
 ) -> dict[str, Any]:
     """Build rows that RDKit answers exactly, from any list of molecules."""
-    from biomedgpt_hf.data import molecule_facts
+    from biomedgpt_hf.sets.molecule_facts import builder as molecule_facts
 
-    return molecule_facts.build(
+    return molecule_facts.build_molecule_facts(
         sources,
         output,
         facts=[fact.strip() for fact in facts.split(",")] if facts else molecule_facts.FACT_NAMES,
@@ -276,7 +276,7 @@ def find(name: str, sources: list[Path] | None, download: bool, folder: Path | N
         raise ValueError(f"Name the SOURCE files of {name}, or let --download fetch the public ones.")
     if sources:
         return sources
-    from biomedgpt_hf.data.download.catalogue import fetch_sources
+    from biomedgpt_hf.sets.catalogue import fetch_sources
 
     folder = folder or output.with_name(f"{output.name}-sources")
     typer.echo(f"Downloads are kept in {folder}.", err=True)
@@ -312,7 +312,7 @@ def index(
     processes: Processes = None,
 ) -> None:
     """Index the molecules and proteins of sets, to find the nearest known ones."""
-    from biomedgpt_hf.data.neighbours import build_index
+    from biomedgpt_hf.neighbours import build_index
 
     manifest = build_index(
         sets,

@@ -24,7 +24,7 @@ class TrainCommand(TyperCommand):
     """A command whose help lists the recipes that there are."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Writes the recipes above the examples."""
+        """Write the recipes above the examples."""
         from biomedgpt_hf.training.recipe.files import recipe_names
 
         formatter.write_paragraph()

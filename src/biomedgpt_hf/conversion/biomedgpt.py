@@ -8,12 +8,8 @@ from typing import Any
 import torch
 from transformers import EsmConfig, GenerationConfig, LlamaConfig
 
-from ..folders import staged_folder
-from ..modeling.configuration_biomedgpt import BioMedGPTConfig
-from ..modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
-from ..processors.processing_biomedgpt import BioMedGPTProcessor
-from .checkpoint import Checkpoint, StoredTensor, open_checkpoint
-from .configs import (
+from biomedgpt_hf.conversion.checkpoint import Checkpoint, StoredTensor, open_checkpoint
+from biomedgpt_hf.conversion.configs import (
     LLAMA_ROTARY,
     check_rotary_frequencies,
     has_tokenizer,
@@ -22,11 +18,22 @@ from .configs import (
     load_config,
     load_tokenizer,
 )
-from .errors import ConversionError
-from .fair_esm import rotary_tensor
-from .graphmvp import infer_gin_config, original_gin_key
-from .placing import need, place_tensors
-from .writing import ConversionReport, NewTensor, make_report, resolve_dtype, save_around, write_weights
+from biomedgpt_hf.conversion.errors import ConversionError
+from biomedgpt_hf.conversion.fair_esm import rotary_tensor
+from biomedgpt_hf.conversion.graphmvp import infer_gin_config, original_gin_key
+from biomedgpt_hf.conversion.placing import need, place_tensors
+from biomedgpt_hf.conversion.writing import (
+    ConversionReport,
+    NewTensor,
+    make_report,
+    resolve_dtype,
+    save_around,
+    write_weights,
+)
+from biomedgpt_hf.disk.folders import staged_folder
+from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig
+from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 EMBEDDINGS, HEAD = "model.language_model.embed_tokens.weight", "lm_head.weight"
 PROTEIN_FREQUENCIES = "model.protein_encoder.rotary_embeddings.inv_freq"
@@ -56,7 +63,7 @@ def convert_biomedgpt(
     dtype: torch.dtype | str | None = None,
     max_shard_size: int | str = "5GB",
 ) -> ConversionReport:
-    """Converts an original BioMedGPT, such as `biomedgpt_10b.pth`.
+    """Convert an original BioMedGPT, such as `biomedgpt_10b.pth`.
 
     Tensors go from file to file in chunks, so memory hardly depends on the checkpoint's size. The vocabulary gets two
     rows for the placeholders: in the embeddings, where real features replace them, small random ones (by which the
@@ -117,7 +124,7 @@ def convert_biomedgpt(
 
 
 def original_key(key: str) -> str:
-    """The original's key for one of `BioMedGPTForConditionalGeneration`."""
+    """Return the original's key for one of `BioMedGPTForConditionalGeneration`."""
     if key.startswith(MOLECULE_ENCODER):
         return MOLECULE_SOURCE + original_gin_key(key.removeprefix(MOLECULE_ENCODER))
     for ours, theirs in PARTS.items():
@@ -143,7 +150,7 @@ def _make_processor(
     protein_encoder: str | Path | None,
     context_length: int,
 ) -> BioMedGPTProcessor | None:
-    """The processor, whose placeholders must be the two ids after the checkpoint's vocabulary."""
+    """Return the processor, whose placeholders must be the two ids after the checkpoint's vocabulary."""
     if language_model is None:
         return None
     tokenizer = load_tokenizer(language_model, "language_model")
@@ -164,7 +171,7 @@ def _make_processor(
 def _empty_model(
     checkpoint: Checkpoint, text: LlamaConfig, protein: EsmConfig, processor: BioMedGPTProcessor | None
 ) -> BioMedGPTForConditionalGeneration:
-    """The model on the meta device, with the vocabulary two rows larger than the checkpoint's."""
+    """Return the model on the meta device, with the vocabulary two rows larger than the checkpoint's."""
     rows = need(checkpoint, original_key(EMBEDDINGS)).shape[0]
     text.vocab_size = rows + 2
     text.tie_word_embeddings = bool(text.tie_word_embeddings) and original_key(HEAD) not in checkpoint.tensors
@@ -196,7 +203,7 @@ def _empty_model(
 def _new_tensors(
     checkpoint: Checkpoint, model: BioMedGPTForConditionalGeneration, dtype: torch.dtype | None
 ) -> tuple[list[NewTensor], dict[str, str]]:
-    """The tensors to write, and the reason for each of the source's that is left out."""
+    """Return the tensors to write, and the reason for each of the source's that is left out."""
     expected = dict(model.state_dict())
     if model.config.tie_word_embeddings:
         del expected[HEAD]
@@ -226,7 +233,7 @@ def _new_tensors(
 
 
 def _added(tensors: list[NewTensor]) -> dict[str, str]:
-    """What the source does not have: keys, or rows of them, with a description."""
+    """Return what the source does not have: keys, or rows of them, with a description."""
     added = {}
     for tensor in tensors:
         if tensor.key in (EMBEDDINGS, HEAD):

@@ -19,9 +19,9 @@ from typing import IO, Any, cast
 import torch
 from transformers.utils.logging import tqdm
 
-from .errors import ConversionError
-from .files import SpannedFile, absent_names, natural_key, neighbour_name
-from .parts import LOCAL_HEADER, archive_records, is_whole_archive, order_parts
+from biomedgpt_hf.conversion.errors import ConversionError
+from biomedgpt_hf.conversion.files import SpannedFile, absent_names, natural_key, neighbour_name
+from biomedgpt_hf.conversion.parts import LOCAL_HEADER, archive_records, is_whole_archive, order_parts
 
 CHUNK = 4 << 20  # bytes of a tensor in memory at once
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6: not a zip
@@ -52,7 +52,7 @@ class StoredTensor:
     data: torch.Tensor | None = None
 
     def first_rows(self, count: int) -> "StoredTensor":
-        """The same tensor cut to its first rows."""
+        """Return the same tensor cut to its first rows."""
         shape = (count, *self.shape[1:])
         return replace(self, shape=shape, data=None if self.data is None else self.data[:count])
 
@@ -114,7 +114,7 @@ class Checkpoint:
 
 
 def open_checkpoint(files: str | Path | Iterable[str | Path]) -> Checkpoint:
-    """Opens a checkpoint given as one file, several files with some keys each, or the byte pieces of one file.
+    """Open a checkpoint given as one file, several files with some keys each, or the byte pieces of one file.
 
     Reads every file once, for its SHA-256 and, in torch's zip format, for the CRC-32 of each record.
 
@@ -167,7 +167,7 @@ def _checked(paths: list[Path]) -> list[Path]:
 
 
 def _kind(path: Path) -> str:
-    """What a file is: "torch", "old torch", "safetensors", or else "piece"."""
+    """Return what a file is: "torch", "old torch", "safetensors", or else "piece"."""
     with SpannedFile([path]) as file:
         start = file.read_at(0, 64)
         if start.startswith(LEGACY_MAGIC):
@@ -211,7 +211,7 @@ def _check_pieces(pieces: list[Path], kinds: dict[Path, str]) -> None:
 
 
 def _add(checkpoint: Checkpoint, file: SpannedFile, kind: str) -> None:
-    """Verifies a file and adds its tensors."""
+    """Verify a file and add its tensors."""
     checkpoint.opened.append(file)
     label = " + ".join(path.name for path in file.paths(0, file.size))
     digests = _verify(file, archive_records(file) if kind == "torch" else [])
@@ -323,7 +323,7 @@ def _place_in_file(tensor: torch.Tensor) -> int:
 
 
 def _unwrap(content: Any, label: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The state dict, which may lie under "model" or "state_dict", and the entries beside it."""
+    """Return the state dict, which may lie under "model" or "state_dict", and the entries beside it."""
     if not isinstance(content, dict):
         raise ConversionError(f"{label} holds a {type(content).__name__}, not a state dict.")
     for key in WRAPPERS:

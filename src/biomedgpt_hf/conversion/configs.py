@@ -6,10 +6,10 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, EsmConfig, LlamaConfig, PreTrainedConfig
 
-from .checkpoint import Checkpoint
-from .errors import ConversionError
-from .fair_esm import ROTARY, esm_config, esm_heads
-from .placing import check_rotary, count_layers, need
+from biomedgpt_hf.conversion.checkpoint import Checkpoint
+from biomedgpt_hf.conversion.errors import ConversionError
+from biomedgpt_hf.conversion.fair_esm import ROTARY, esm_config, esm_heads
+from biomedgpt_hf.conversion.placing import check_rotary, count_layers, need
 
 PROTEIN_ENCODER = "prot_structure_encoder."
 CONFIG_FILE = "config.json"
@@ -142,7 +142,7 @@ def infer_protein_config(checkpoint: Checkpoint, assumed: dict[str, Any]) -> Esm
 
 
 def check_rotary_frequencies(checkpoint: Checkpoint, text: LlamaConfig, protein: EsmConfig) -> None:
-    """Compares the frequencies stored in the checkpoint with what the configs make of them."""
+    """Compare the frequencies stored in the checkpoint with what the configs make of them."""
     remedy = "pass the config that belongs to this checkpoint"
     rope = text.rope_parameters
     if rope.get("rope_type", "default") == "default":

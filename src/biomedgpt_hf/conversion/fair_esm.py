@@ -12,12 +12,19 @@ from typing import Any
 import torch
 from transformers import EsmConfig, EsmForMaskedLM
 
-from ..folders import staged_folder
-from ..processors.protein_tokenizer import ESM2_VOCABULARY, build_protein_tokenizer
-from .checkpoint import Checkpoint, StoredTensor, open_checkpoint
-from .errors import ConversionError
-from .placing import check_rotary, count_layers, need, place_tensors, rotary_frequencies
-from .writing import ConversionReport, NewTensor, make_report, resolve_dtype, save_around, write_weights
+from biomedgpt_hf.conversion.checkpoint import Checkpoint, StoredTensor, open_checkpoint
+from biomedgpt_hf.conversion.errors import ConversionError
+from biomedgpt_hf.conversion.placing import check_rotary, count_layers, need, place_tensors, rotary_frequencies
+from biomedgpt_hf.conversion.writing import (
+    ConversionReport,
+    NewTensor,
+    make_report,
+    resolve_dtype,
+    save_around,
+    write_weights,
+)
+from biomedgpt_hf.disk.folders import staged_folder
+from biomedgpt_hf.processors.protein_tokenizer import ESM2_VOCABULARY, build_protein_tokenizer
 
 PREFIXES = ("encoder.sentence_encoder.", "encoder.")
 # Parts of a key, in transformers' and in fair-esm's words.
@@ -48,7 +55,7 @@ def convert_fair_esm(
     dtype: torch.dtype | str | None = None,
     max_shard_size: int | str = "5GB",
 ) -> ConversionReport:
-    """Converts an ESM-2 of fair-esm.
+    """Convert an ESM-2 of fair-esm.
 
     Args:
         file: such as `esm2_t36_3B_UR50D.pt`.
@@ -148,7 +155,7 @@ def esm_heads(checkpoint: Checkpoint, prefix: str, layers: int, width: int) -> i
 
 
 def rotary_tensor(key: str, config: EsmConfig) -> NewTensor:
-    """The encoder's rotary frequencies: always float32, since half precision spoils long proteins."""
+    """Return the encoder's rotary frequencies: always float32, since half precision spoils long proteins."""
     head_size = config.hidden_size // config.num_attention_heads
     return NewTensor(key, (rotary_frequencies(head_size, config.rope_theta),), torch.float32)
 
@@ -176,7 +183,7 @@ def _without_prefix(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]
 
 
 def _check_tied(placed: dict[str, StoredTensor]) -> None:
-    """The model ties its head to the embeddings, so a head of its own would be lost."""
+    """Raise an error if the model does not tie its head to the embeddings, so a head of its own would be lost."""
     head, embeddings = placed["lm_head.decoder.weight"], placed["esm.embeddings.word_embeddings.weight"]
     if not torch.equal(head.tensor(), embeddings.tensor()):
         raise ConversionError(f"{head.name} differs from {embeddings.name}: ESM-2 ties them, so this is another model.")

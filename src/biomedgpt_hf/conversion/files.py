@@ -34,7 +34,7 @@ class SpannedFile(io.RawIOBase):
         return bisect.bisect_right(self.starts, offset, hi=len(self.parts)) - 1
 
     def paths(self, start: int, end: int) -> list[Path]:
-        """The files that hold the bytes [start, end)."""
+        """Return the files that hold the bytes [start, end)."""
         first, last = self.part_at(start), self.part_at(max(start, end - 1))
         return [part for part in self.parts[first : last + 1] if isinstance(part, Path)]
 
@@ -52,7 +52,7 @@ class SpannedFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fills the buffer across part boundaries; less only at the end."""
+        """Fill the buffer across part boundaries; less only at the end."""
         view = memoryview(buffer).cast("B")
         done = 0
         while done < len(view) and self._position < self.size:

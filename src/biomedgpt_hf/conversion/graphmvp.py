@@ -5,13 +5,20 @@ from pathlib import Path
 
 import torch
 
-from ..folders import staged_folder
-from ..modeling.configuration_biomedgpt import GINConfig
-from ..modeling.modeling_gin import GINModel
-from .checkpoint import Checkpoint, open_checkpoint
-from .errors import ConversionError
-from .placing import count_layers, place_tensors
-from .writing import ConversionReport, NewTensor, make_report, resolve_dtype, save_around, write_weights
+from biomedgpt_hf.conversion.checkpoint import Checkpoint, open_checkpoint
+from biomedgpt_hf.conversion.errors import ConversionError
+from biomedgpt_hf.conversion.placing import count_layers, place_tensors
+from biomedgpt_hf.conversion.writing import (
+    ConversionReport,
+    NewTensor,
+    make_report,
+    resolve_dtype,
+    save_around,
+    write_weights,
+)
+from biomedgpt_hf.disk.folders import staged_folder
+from biomedgpt_hf.modeling.configuration_biomedgpt import GINConfig
+from biomedgpt_hf.modeling.modeling_gin import GINModel
 
 FIRST_KEY = "x_embedding1.weight"
 # Networks of pretrain-gnns (Hu et al., 2020) that share the GIN's embeddings, by a tensor that only they have.
@@ -25,7 +32,7 @@ OTHER_NETWORKS = {
 def convert_graphmvp(
     file: str | Path, output: str | Path, dtype: torch.dtype | str | None = None, max_shard_size: int | str = "5GB"
 ) -> ConversionReport:
-    """Converts a GIN of GraphMVP or pretrain-gnns: a bare state dict, one under "model", or one with a prefix.
+    """Convert a GIN of GraphMVP or pretrain-gnns: a bare state dict, one under "model", or one with a prefix.
 
     Args:
         file: the .pth file.
@@ -103,7 +110,7 @@ def infer_gin_config(checkpoint: Checkpoint, prefix: str = "") -> GINConfig:
 
 
 def _prefix(checkpoint: Checkpoint) -> str:
-    """What stands before all keys of the GIN."""
+    """Return what stands before all keys of the GIN."""
     found = next((key for key in checkpoint.tensors if key.endswith(FIRST_KEY)), None)
     if found is None:
         first = next(iter(checkpoint.tensors), "nothing")

@@ -9,11 +9,11 @@ import torch
 from huggingface_hub import snapshot_download
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedConfig
 
-from ..folders import staged_folder
-from .checkpoint import Checkpoint, open_checkpoint
-from .errors import ConversionError
-from .placing import place_tensors
-from .writing import ConversionReport, NewTensor, count_elements, make_report, write_weights
+from biomedgpt_hf.conversion.checkpoint import Checkpoint, open_checkpoint
+from biomedgpt_hf.conversion.errors import ConversionError
+from biomedgpt_hf.conversion.placing import place_tensors
+from biomedgpt_hf.conversion.writing import ConversionReport, NewTensor, count_elements, make_report, write_weights
+from biomedgpt_hf.disk.folders import staged_folder
 
 BODY, HEAD = "model.language_model.", "lm_head.weight"
 OTHER_PARTS = r"model\.(molecule|protein)_(encoder|projector)\..*"
@@ -24,7 +24,7 @@ WEIGHTS = ["*.safetensors", "*.safetensors.index.json"]
 def export_language_model(
     checkpoint: str | Path, output: str | Path, max_shard_size: int | str = "5GB"
 ) -> ConversionReport:
-    """Takes the language model out of a BioMedGPT: config, weights and tokenizer without the placeholders.
+    """Take the language model out of a BioMedGPT: config, weights and tokenizer without the placeholders.
 
     The vocabulary's rows end before the placeholders again, so on text the logits equal the composite's.
 
@@ -100,7 +100,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 
 def _cut_tensors(weights: Checkpoint, model: torch.nn.Module, rows: int) -> tuple[list[NewTensor], dict[str, str]]:
-    """The language model's tensors, the vocabulary's cut to its first rows."""
+    """Return the language model's tensors, the vocabulary's cut to its first rows."""
     expected = dict(model.state_dict())
     embeddings = model.get_input_embeddings().weight  # type: ignore[operator]
     vocabulary = {key for key, tensor in model.state_dict(keep_vars=True).items() if tensor is embeddings} | {HEAD}
@@ -125,7 +125,7 @@ def _cut_tensors(weights: Checkpoint, model: torch.nn.Module, rows: int) -> tupl
 
 
 def _generation_config(folder: Path, placeholders: list[int]) -> GenerationConfig:
-    """The checkpoint's, without the ids that are gone."""
+    """Return the checkpoint's, without the ids that are gone."""
     if not (folder / "generation_config.json").exists():
         return GenerationConfig()
     generation = GenerationConfig.from_pretrained(folder)
@@ -135,7 +135,7 @@ def _generation_config(folder: Path, placeholders: list[int]) -> GenerationConfi
 
 
 def _save_tokenizer(source: Path, folder: Path, config: PreTrainedConfig) -> list[str]:
-    """Saves the tokenizer, takes the placeholders out of its files, and notes if it reads text otherwise then."""
+    """Save the tokenizer, take the placeholders out of its files, and note if it reads text otherwise then."""
     tokenizer = _load(AutoTokenizer, source, "tokenizer")
     ids = {config.molecule_token_id, config.protein_token_id}
     tokens = {token for token, number in tokenizer.get_vocab().items() if number in ids}

@@ -13,8 +13,8 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import ConversionError
-from .files import BLOCK, SpannedFile, absent_names, natural_key, neighbour_name
+from biomedgpt_hf.conversion.errors import ConversionError
+from biomedgpt_hf.conversion.files import BLOCK, SpannedFile, absent_names, natural_key, neighbour_name
 
 LOCAL_HEADER = b"PK\x03\x04"
 END_RECORD, END_LENGTH = b"PK\x05\x06", 22
@@ -84,7 +84,7 @@ def _record_name(header: bytes) -> str | None:
 
 
 def _place_by_headers(paths: Sequence[Path]) -> list[Path]:
-    """The parts in the order in which their records say that they belong."""
+    """Return the parts in the order in which their records say that they belong."""
     tail, size, records = _find_tail(paths)
     position = size - SpannedFile(tail).size
     placed = {}
@@ -104,7 +104,7 @@ def _place_by_headers(paths: Sequence[Path]) -> list[Path]:
 
 
 def _find_tail(paths: Sequence[Path]) -> tuple[list[Path], int, dict[str, int]]:
-    """The part or two that hold the archive's directory, the whole's length, and where each record begins."""
+    """Return the part or two that hold the archive's directory, the whole's length, and where each record begins."""
     for tail in itertools.chain(itertools.permutations(paths, 1), itertools.permutations(paths, 2)):
         with SpannedFile(tail) as file:
             size = _whole_length(file)
@@ -191,7 +191,7 @@ def _check_surplus(paths: list[Path], unplaced: list[Path], size: int) -> None:
 
 
 def _gap_message(order: list[Path], after: Path | None, room: int, paths: list[Path]) -> str:
-    """What is missing: by the files' numbering if that has a gap, else by where the bytes are missing."""
+    """Return what is missing: by the files' numbering if that has a gap, else by where the bytes are missing."""
     if absent := absent_names(paths):
         return f"{room:,} bytes are missing: give {', '.join(absent)} too."
     if not order:

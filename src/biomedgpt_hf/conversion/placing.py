@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from .checkpoint import Checkpoint, StoredTensor
-from .errors import ConversionError
+from biomedgpt_hf.conversion.checkpoint import Checkpoint, StoredTensor
+from biomedgpt_hf.conversion.errors import ConversionError
 
 SHOWN = 4  # names in a message before "…"
 
@@ -18,7 +18,7 @@ def place_tensors(
     homeless: Mapping[str, str],
     may_lack: str = r"$^",
 ) -> tuple[dict[str, StoredTensor], dict[str, str]]:
-    """Finds the tensor of each key of the new model.
+    """Find the tensor of each key of the new model.
 
     Args:
         checkpoint: the source.
@@ -59,7 +59,7 @@ def place_tensors(
 
 
 def need(checkpoint: Checkpoint, key: str) -> StoredTensor:
-    """A tensor that the shape of the model is read from.
+    """Return a tensor that the shape of the model is read from.
 
     Raises:
         ConversionError: if it is missing.
@@ -76,7 +76,7 @@ def count_layers(checkpoint: Checkpoint, pattern: str) -> int:
 
 
 def check_rotary(checkpoint: Checkpoint, pattern: str, head_size: int, theta: float, remedy: str) -> None:
-    """Compares stored rotary frequencies, which the new model computes, with what it will compute.
+    """Compare stored rotary frequencies, which the new model computes, with what it will compute.
 
     Raises:
         ConversionError: if they differ by more than rounding to their data type.

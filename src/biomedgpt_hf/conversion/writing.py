@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from .checkpoint import SAFETENSORS_DTYPES, StoredTensor
-from .errors import ConversionError
+from biomedgpt_hf.conversion.checkpoint import SAFETENSORS_DTYPES, StoredTensor
+from biomedgpt_hf.conversion.errors import ConversionError
 
 REPORT_NAME = "conversion.json"
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -100,7 +100,7 @@ def _finite(values: torch.Tensor) -> bool:
 
 
 def write_weights(folder: Path, tensors: Sequence[NewTensor], max_shard_size: int | str = "5GB") -> None:
-    """Writes `model.safetensors`, or numbered shards with an index, a chunk of a tensor at a time.
+    """Write `model.safetensors`, or numbered shards with an index, a chunk of a tensor at a time.
 
     Raises:
         ConversionError: if the disk is too full, or a tensor is not finite.
@@ -148,7 +148,7 @@ def _shards(tensors: Sequence[NewTensor], limit: int) -> list[list[NewTensor]]:
 
 
 def _write_safetensors(path: Path, tensors: Sequence[NewTensor]) -> Iterator[int]:
-    """Writes one file in the safetensors format, yielding the bytes of each step.
+    """Write one file in the safetensors format, yielding the bytes of each step.
 
     The library's own writer takes whole tensors in memory; this one takes chunks. Wide types come first, so that every
     tensor is aligned.
@@ -207,7 +207,7 @@ def resolve_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
 
 
 def save_around(folder: Path, model: Any, tensors: Sequence[NewTensor]) -> None:
-    """Saves all of a model but its weights: config, code, card, generation config.
+    """Save all of a model but its weights: config, code, card, generation config.
 
     Args:
         folder: where the weights lie already.

@@ -30,7 +30,7 @@ class Generated(NamedTuple):
 
 
 def room_for_answer(model: Any, length: int, max_new_tokens: int) -> int:
-    """Returns how many new tokens a prompt of `length` tokens may get, at most `max_new_tokens`.
+    """Return how many new tokens a prompt of `length` tokens may get, at most `max_new_tokens`.
 
     Raises:
         ValueError: if the prompt alone fills the model's context.
@@ -47,7 +47,7 @@ def room_for_answer(model: Any, length: int, max_new_tokens: int) -> int:
 def generate_answers(
     model: Any, processor: Any, inputs: Any, limits: Sequence[int], **generation: Any
 ) -> list[Generated]:
-    """Generates the answers to a batch of prompts; greedy unless `generation` says otherwise.
+    """Generate the answers to a batch of prompts; greedy unless `generation` says otherwise.
 
     Greedy answers are those of each prompt by itself, since each is cut at its own limit; beams see the longest limit,
     so a batch of them should have one.
@@ -93,7 +93,7 @@ def generate_answers(
 
 
 def _of_tokens(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """Returns the log-probability of a token of each row, fp32 [B, 1], out of logits [B, V]."""
+    """Return the log-probability of a token of each row, fp32 [B, 1], out of logits [B, V]."""
     logits = logits.float()
     return logits.gather(1, tokens[:, None].to(logits.device)) - logits.logsumexp(1, keepdim=True)
 
@@ -101,7 +101,7 @@ def _of_tokens(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
 def _of_beams(
     logits: Sequence[torch.Tensor], tokens: torch.Tensor, beam_indices: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Returns the log-probabilities of all new tokens, fp32 [B, N].
+    """Return the log-probabilities of all new tokens, fp32 [B, N].
 
     `compute_transition_scores` sums over the vocabulary in an order that costs up to 2e-4 a token where that is large.
 
@@ -131,12 +131,12 @@ class _Recorder(LogitsProcessor):
         return scores
 
     def _take(self, input_ids: torch.Tensor) -> None:
-        """Notes the log-probability of each row's last token, once it is known."""
+        """Note the log-probability of each row's last token, once it is known."""
         if self._previous is not None:
             self._chosen.append(_of_tokens(self._previous, input_ids[:, -1]))
 
     def log_probabilities(self, sequences: torch.Tensor) -> torch.Tensor:
-        """Returns those of all new tokens, fp32 [B, N]; behind a row's end they mean nothing."""
+        """Return those of all new tokens, fp32 [B, N]; behind a row's end they mean nothing."""
         self._take(sequences)
         return torch.cat(self._chosen, 1).cpu()
 

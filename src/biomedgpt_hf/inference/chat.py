@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import torch
 from rdkit import Chem
 
-from ..data.neighbours import Neighbour
-from ..mini import DEMONSTRATION, is_mini, mini_checkpoint
-from .answering import DEFAULT_NEW_TOKENS, Generated, generate_answers, room_for_answer
-from .loading import load
-from .neighbours import open_finder
-from .streaming import words_of
+from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS, Generated, generate_answers, room_for_answer
+from biomedgpt_hf.inference.loading import load
+from biomedgpt_hf.inference.neighbours import open_finder
+from biomedgpt_hf.inference.streaming import words_of
+from biomedgpt_hf.mini import DEMONSTRATION, is_mini, mini_checkpoint
+from biomedgpt_hf.neighbours import Neighbour
 
 MODALITIES = ("molecule", "protein")
 Items = Any | Sequence[Any] | None
@@ -58,7 +58,7 @@ class Chat:
     Args:
         checkpoint: folder or Hub id; None is the embedded demonstration.
         device: where to run; None is the first of cuda, mps, cpu.
-        index: folder of an index of known items, see `data.neighbours`.
+        index: folder of an index of known items, see `neighbours`.
         neighbours: how many of the nearest known items each answer gets for each new molecule and protein.
 
     Example:
@@ -129,7 +129,7 @@ class Chat:
         return pieces()
 
     def _read(self, question: str, molecules: Items, proteins: Items) -> Turn:
-        """Returns the turn of a new question."""
+        """Return the turn of a new question."""
         if not isinstance(question, str) or not question.strip():
             raise ValueError(f"The question is {question!r}: ask something, in text.")
         content = [*blocks("molecule", molecules), *blocks("protein", proteins)]
@@ -153,7 +153,7 @@ class Chat:
         return generate_answers(self.model, self.processor, inputs, [room], **{**generation, "max_new_tokens": room})[0]
 
     def _remember(self, turn: Turn, generated: Generated) -> Answer:
-        """Adds the turn to the conversation and returns the answer."""
+        """Add the turn to the conversation and return the answer."""
         self.messages = [*turn.messages, {"role": "assistant", "content": [{"type": "text", "text": generated.text}]}]
         notes = [*self.notes, *turn.notes]
         if generated.finish_reason == "length":
@@ -185,14 +185,14 @@ def ask(
 
 
 def _items_of(message: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """The molecules, as SMILES or InChI, and the proteins of a message."""
+    """Return the molecules, as SMILES or InChI, and the proteins of a message."""
     items = {modality: [b[modality] for b in message["content"] if b["type"] == modality] for modality in MODALITIES}
     molecules = [Chem.MolToSmiles(one) if isinstance(one, Chem.Mol) else one for one in items["molecule"]]
     return molecules, items["protein"]
 
 
 def blocks(modality: str, items: Items) -> list[dict[str, Any]]:
-    """The message blocks of one item or several; a None among them is an error, as it would count as no item at all."""
+    """Return the message blocks of one item or several; a None among them is an error, as it would count as none."""
     if items is None:
         return []
     if not isinstance(items, list | tuple) or hasattr(items, "_fields"):  # a graph is a tuple with fields

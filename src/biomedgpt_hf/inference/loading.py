@@ -11,9 +11,9 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForMultimodalLM, AutoProcessor
 
-from ..checkpoints import find_config
-from ..device import best_device, check_device
-from ..mini import mini_checkpoint
+from biomedgpt_hf.checkpoints import find_config
+from biomedgpt_hf.device import best_device, check_device
+from biomedgpt_hf.mini import mini_checkpoint
 
 LONG_PROTEINS = ("report", "crop")  # what becomes of proteins beyond the encoder's limit
 ROWS_IN_DIGEST = 4  # of each tensor
@@ -26,7 +26,7 @@ def load(
     dtype: str = "auto",
     revision: str | None = None,
 ) -> tuple[Any, Any]:
-    """Loads a checkpoint's model, in evaluation mode, and its processor; checks that they fit. The last one is kept.
+    """Load a checkpoint's model, in evaluation mode, and its processor; check that they fit. The last one is kept.
 
     Args:
         checkpoint: folder or Hub id; None is the embedded demonstration.
@@ -56,7 +56,7 @@ def _load(checkpoint: str, device: str, dtype: str, revision: str | None) -> tup
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Raises a ValueError unless a value is one of some choices."""
+    """Raise a ValueError unless a value is one of some choices."""
     if value not in choices:
         raise ValueError(f"{name} is {value!r}: choose one of {', '.join(choices)}.")
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.neighbours import Neighbour, NeighbourIndex
-from .embedding.embedder import Embedder, EmbeddingError
-from .loading import identify, load
+from biomedgpt_hf.inference.embedding.embedder import Embedder, EmbeddingError
+from biomedgpt_hf.inference.loading import identify, load
+from biomedgpt_hf.neighbours import Neighbour, NeighbourIndex
 
 
 def check_neighbours(index: str | PathLike | None, neighbours: int) -> None:
-    """Raises a ValueError unless both an index and a number of neighbours are given, or neither."""
+    """Raise a ValueError unless both an index and a number of neighbours are given, or neither."""
     if neighbours < 0 or (neighbours > 0) != (index is not None):
         raise ValueError(
             f"neighbours is {neighbours} and index is {index}: give both, how many and among what, or neither. "
@@ -27,7 +27,7 @@ def check_neighbours(index: str | PathLike | None, neighbours: int) -> None:
 
 
 def open_finder(index: str | PathLike | None, neighbours: int, **options: Any) -> NeighbourFinder | None:
-    """Opens an index, if there is one to look in.
+    """Open an index, if there is one to look in.
 
     Args:
         index: its folder.
@@ -62,7 +62,7 @@ class NeighbourFinder:
         self._device, self._crop = device, crop
 
     def find(self, molecules: Sequence[str] = (), proteins: Sequence[str] = ()) -> tuple[Neighbour, ...]:
-        """Returns the nearest known items of each molecule, then of each protein, in order; see `NeighbourIndex`.
+        """Return the nearest known items of each molecule, then of each protein, in order; see `NeighbourIndex`.
 
         Raises:
             ValueError: RDKit cannot read a molecule, a sequence is blank, too long or no protein, or the index
@@ -76,7 +76,7 @@ class NeighbourFinder:
         return tuple(neighbour for of_one in found for neighbour in of_one)
 
     def embed(self, proteins: Sequence[str]) -> np.ndarray:
-        """Returns embeddings of proteins by the checkpoint of the index, float16 [number of proteins, D]."""
+        """Return embeddings of proteins by the checkpoint of the index, float16 [number of proteins, D]."""
         embedder = self._embedder
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # of what is cut: the answer tells
             prepared = [embedder.prepare(protein, position) for position, protein in enumerate(proteins)]

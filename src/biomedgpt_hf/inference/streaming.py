@@ -7,13 +7,13 @@ from queue import SimpleQueue
 import torch
 from transformers.generation.streamers import BaseStreamer
 
-from .answering import Generated
+from biomedgpt_hf.inference.answering import Generated
 
 
 def words_of(
     generate: Callable[[BaseStreamer], Generated], decode: Callable[[list[int]], str]
 ) -> Generator[str, None, Generated]:
-    """Runs a generation and yields its text as whole words, which joined are the text.
+    """Run a generation and yield its text as whole words, which joined are the text.
 
     An error of the generation is raised here. A generator that is closed early ends the generation at its next token.
 

@@ -71,7 +71,7 @@ def check_logits(language_model: PreTrainedModel) -> None:
 
 
 def make_encoder(config: PreTrainedConfig) -> PreTrainedModel:
-    """Builds an encoder with new weights, from its config.
+    """Build an encoder with new weights, from its config.
 
     Raises:
         ValueError: for an encoder-decoder, whose forward wants decoder inputs too.
@@ -84,13 +84,13 @@ def make_encoder(config: PreTrainedConfig) -> PreTrainedModel:
 
 
 def check_encoder(config: PreTrainedConfig) -> None:
-    """Raises a ValueError, by name, for an encoder-decoder."""
+    """Raise a ValueError, by name, for an encoder-decoder."""
     if config.is_encoder_decoder:
         raise ValueError(f"The encoder {config.model_type!r} is an encoder-decoder: choose an ESM or BERT type.")
 
 
 def without_pooler(load: Callable[..., PreTrainedModel], *args: Any, **kwargs: Any) -> PreTrainedModel:
-    """Calls `load` so that the encoder gets no pooler, if its class has the option."""
+    """Call `load` so that the encoder gets no pooler, if its class has the option."""
     try:
         return load(*args, **kwargs, add_pooling_layer=False)
     except TypeError as error:
@@ -100,7 +100,7 @@ def without_pooler(load: Callable[..., PreTrainedModel], *args: Any, **kwargs: A
 
 
 def prepare_encoder(encoder: PreTrainedModel) -> PreTrainedModel:
-    """Takes off the pooler that nothing here reads, and freezes what is no part of the forward."""
+    """Take off the pooler that nothing here reads, and freeze what is no part of the forward."""
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
     if getattr(encoder, "contact_head", None) is not None:  # ESM's: it would wait for a gradient that never comes
@@ -125,7 +125,7 @@ class FromEncodersMixin:
         dtype: str | torch.dtype = "auto",
         **config_arguments: Any,
     ) -> Self:
-        """Joins a language model and two encoders by new projectors, ready for alignment (paper §3.2).
+        """Join a language model and two encoders by new projectors, ready for alignment (paper §3.2).
 
         Args:
             language_model: causal language model: a folder, a Hub id, a model (taken over, not copied) or a config
@@ -182,7 +182,7 @@ class FromEncodersMixin:
 
 
 def _load_language_model(part: Part, dtype: str | torch.dtype) -> PreTrainedModel:
-    """A causal language model that passes the checks above."""
+    """Return a causal language model that passes the checks above."""
     if isinstance(part, (str, Path)):
         config = AutoConfig.from_pretrained(part)
     else:
@@ -197,7 +197,7 @@ def _load_language_model(part: Part, dtype: str | torch.dtype) -> PreTrainedMode
 
 
 def _load_encoder(part: Part, dtype: str | torch.dtype) -> PreTrainedModel:
-    """An encoder without head and pooler."""
+    """Return an encoder without head and pooler."""
     if isinstance(part, PreTrainedModel):
         part = part.base_model
     elif isinstance(part, PreTrainedConfig):
@@ -210,7 +210,7 @@ def _load_encoder(part: Part, dtype: str | torch.dtype) -> PreTrainedModel:
 
 
 def _replace(model: PreTrainedModel, name: str, part: PreTrainedModel) -> None:
-    """Puts a part in the place of the one that its config gives, which must be the same when the model is loaded."""
+    """Put a part in the place of the one that its config gives, which must be the same when the model is loaded."""
     expected = type(getattr(model, name)).__name__  # by name: remote code has classes twice
     if type(part).__name__ != expected:
         raise ValueError(
@@ -222,7 +222,7 @@ def _replace(model: PreTrainedModel, name: str, part: PreTrainedModel) -> None:
 
 @torch.no_grad()
 def _make_placeholder_rows(language_model: PreTrainedModel, token_ids: list[int]) -> None:
-    """Gives the placeholders embeddings of their own, for prompts given as embeddings are told by these rows.
+    """Give the placeholders embeddings of their own, for prompts given as embeddings are told by these rows.
 
     Rows past the end are appended; rows there are (Qwen pads its vocabulary with rows that are all alike) are renewed.
     """

@@ -19,7 +19,7 @@ class BioMedGPTGenerationMixin:
         model_input_name: str | None,
         generation_config: Any,
     ) -> dict[str, Any]:
-        """Encodes the molecules and proteins before prefill and takes the raw tensors out of every later step.
+        """Encode the molecules and proteins before prefill and take the raw tensors out of every later step.
 
         A prompt given as embeddings gets its features at once. Otherwise `mm_encoder_outputs` goes on, with the
         features of those tokens that a kept cache does not hold yet.

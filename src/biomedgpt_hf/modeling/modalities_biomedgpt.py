@@ -38,7 +38,7 @@ class ModalitiesMixin:
         bond_features: torch.Tensor,
         bond_mask: torch.Tensor,
     ) -> BaseModelOutputWithPooling:
-        """Encodes and projects the molecules of a batch; padding, on either side, is taken off before the encoder.
+        """Encode and project the molecules of a batch; padding, on either side, is taken off before the encoder.
 
         Args:
             atom_features: [B, A, F].
@@ -62,7 +62,7 @@ class ModalitiesMixin:
     def get_protein_features(
         self, protein_input_ids: torch.Tensor, protein_attention_mask: torch.Tensor
     ) -> BaseModelOutputWithPooling:
-        """Encodes and projects the proteins of a batch; empty rows go before the encoder, padding before the projector.
+        """Encode and project the proteins of a batch; empty rows go before the encoder, padding before the projector.
 
         Of equal proteins, as several questions about one bring them, only one goes through the encoder.
 
@@ -96,7 +96,7 @@ class ModalitiesMixin:
     def encode_modalities(
         self, batch_size: int, tensors: dict[str, torch.Tensor | None], with_dummies: bool = False
     ) -> dict[str, BaseModelOutputWithPooling]:
-        """Runs the encoder of each modality that the batch holds, in a fixed order.
+        """Run the encoder of each modality that the batch holds, in a fixed order.
 
         Args:
             batch_size: B, for modalities that are absent.
@@ -120,7 +120,7 @@ class ModalitiesMixin:
         return outputs
 
     def _encode_dummy(self, modality: str, batch_size: int) -> BaseModelOutputWithPooling:
-        """Runs an encoder on the smallest item, a lone atom or a protein of one residue, and keeps none of its rows."""
+        """Run an encoder on the smallest item, a lone atom or a protein of one residue, and keep none of its rows."""
         ones = torch.ones(1, 1, 3, dtype=torch.long, device=self.device)
         if modality == "protein":
             tensors = {"protein_input_ids": ones - 1, "protein_attention_mask": ones}
@@ -163,7 +163,7 @@ class ModalitiesMixin:
         input_ids: torch.Tensor | None,
         outputs: dict[str, BaseModelOutputWithPooling],
     ) -> torch.Tensor:
-        """Puts the features of all modalities in their placeholders' places.
+        """Put the features of all modalities in their placeholders' places.
 
         Args:
             inputs_embeds: embeddings of the prompt, placeholders included, [B, T, H].
@@ -195,7 +195,7 @@ class ModalitiesMixin:
 
 
 def find_copies(ids: torch.Tensor, keep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Finds equal rows of ids [N, R] where `keep` [N, R] is true.
+    """Find equal rows of ids [N, R] where `keep` [N, R] is true.
 
     Returns:
         The places of D rows that differ from each other, [D], and for each row which of them it equals, [N]; None if
@@ -212,7 +212,7 @@ def find_copies(ids: torch.Tensor, keep: torch.Tensor) -> tuple[torch.Tensor, to
 
 
 def check_counts(modality: str, features: Sequence[torch.Tensor], mask: torch.Tensor) -> None:
-    """Raises a ValueError unless features and placeholders [B, T] are equally many, in each sample if told apart."""
+    """Raise a ValueError unless features and placeholders [B, T] are equally many, in each sample if told apart."""
     counts = [len(feature) for feature in features]
     if len(features) == len(mask):
         tokens = mask.sum(1)
@@ -229,7 +229,7 @@ def check_counts(modality: str, features: Sequence[torch.Tensor], mask: torch.Te
 
 
 def check_nothing_is_lost(modality: str, mask: torch.Tensor, only_warn: bool) -> None:
-    """Raises a ValueError if there are placeholders [B, T] of a modality without features.
+    """Raise a ValueError if there are placeholders [B, T] of a modality without features.
 
     For a prompt that came as embeddings it only warns: whoever makes embeddings may mean what they are.
     """

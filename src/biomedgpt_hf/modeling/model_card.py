@@ -62,7 +62,7 @@ def _digest(text: str) -> str:
 
 
 def _metadata(model: Any, adapter: Adapter | None, parts: list[str], given: dict[str, Any]) -> dict[str, Any]:
-    """What the Hub reads, without the tags.
+    """Return what the Hub reads, without the tags.
 
     Args:
         model: without PEFT's wrapper.
@@ -96,7 +96,7 @@ def _title(model: Any, adapter: Adapter | None) -> str:
 
 
 def _facts(facts: dict[str, Any], indent: str = "") -> str:
-    """A list of facts; those of a nested dictionary stand below its name."""
+    """Return a list of facts; those of a nested dictionary stand below its name."""
     lines = []
     for name, value in facts.items():
         below = isinstance(value, dict)
@@ -105,7 +105,7 @@ def _facts(facts: dict[str, Any], indent: str = "") -> str:
 
 
 def _inherited(metadata: dict[str, Any]) -> str:
-    """A sentence on the licence, where the checkpoint that training started from has one."""
+    """Return a sentence on the licence, where the checkpoint that training started from has one."""
     if metadata["license"] == UNKNOWN_LICENCE["license"] and metadata.get("license_name") in (
         None,
         UNKNOWN_LICENCE["license_name"],

@@ -41,7 +41,7 @@ class Adapter(NamedTuple):
 
 
 def adapter_of(model: Any) -> Adapter | None:
-    """The adapter that a save of `model` would write, if it writes that and not the model: PEFT's, or transformers'."""
+    """Return the adapter, PEFT's or transformers', that a save of `model` would write instead of the model."""
     if hasattr(model, "get_base_model") or getattr(model, "_hf_peft_config_loaded", False):
         return Adapter(*next(iter(model.peft_config.items())))
     return None
@@ -122,7 +122,7 @@ def _describe_gin(model: Any, checkpoint: str) -> tuple[dict[str, str], list[str
 
 
 def _describe_language_model(model: Any, checkpoint: str) -> tuple[dict[str, str], list[str]]:
-    """A language model that was trained by itself, to become part of a BioMedGPT."""
+    """Return a language model that was trained by itself, to become part of a BioMedGPT."""
     sections = {
         "introduction": LANGUAGE_MODEL_INTRODUCTION,
         "snippet": LANGUAGE_MODEL_SNIPPET.format(checkpoint=checkpoint),
@@ -153,7 +153,7 @@ def _table(parts: dict[str, Any]) -> str:
 
 
 def _inside(model: Any, adapter: Adapter) -> str:
-    """What an adapter's folder holds: matrices beside weights that stay, and modules that replace others."""
+    """Return what an adapter's folder holds: matrices beside weights that stay, and modules that replace others."""
     counts: dict[tuple[str, str], int] = {}
     for name, parameter in model.named_parameters():
         levels = name.split(".")

@@ -85,7 +85,7 @@ class BioMedGPTPreTrainedModel(SelfContainedCheckpointMixin, PreTrainedModel):
     )
 
     def post_init(self) -> None:
-        """Keeps of the children's unsplittable classes only those that are here: ESM names some of ESMFold."""
+        """Keep of the children's unsplittable classes only those that are here: ESM names some of ESMFold."""
         super().post_init()
         self._no_split_modules &= {type(module).__name__ for module in self.modules()}
 
@@ -159,7 +159,7 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple | BioMedGPTModelOutputWithPast:
-        """Encodes the items, puts them in their placeholders' places, and runs the language model.
+        """Encode the items, put them in their placeholders' places, and run the language model.
 
         Args:
             input_ids: [B, T], with each placeholder repeated once per atom or residue.
@@ -368,7 +368,7 @@ class BioMedGPTForConditionalGeneration(
         )
 
     def _targets(self, labels: torch.Tensor | None, shift_labels: torch.Tensor | None) -> torch.Tensor | None:
-        """What each position should predict, [B, T]: labels moved one to the left, placeholders ignored."""
+        """Return what each position should predict, [B, T]: labels moved one to the left, placeholders ignored."""
         if shift_labels is None:
             if labels is None:
                 return None
@@ -380,7 +380,7 @@ class BioMedGPTForConditionalGeneration(
 def losses_of_labels(
     logits: torch.Tensor, targets: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The loss of logits [..., V] and targets [...], -100 where there is none, and what it is made of.
+    """Return the loss of logits [..., V] and targets [...], -100 where there is none, and what it is made of.
 
     Returns:
         The sum over `num_items_in_batch`, or the mean without it; the losses of the label tokens, fp32 [label tokens],

@@ -80,7 +80,7 @@ class GINModel(SelfContainedCheckpointMixin, PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """Keeps features at unit scale through the layers: the default's 0.02 leaves all atoms of a new GIN alike."""
+        """Keep features at unit scale through the layers: the default's 0.02 leaves all atoms of a new GIN alike."""
         super()._init_weights(module)
         if isinstance(module, nn.Linear):
             init.normal_(module.weight, std=module.in_features**-0.5)
@@ -110,7 +110,7 @@ class GINModel(SelfContainedCheckpointMixin, PreTrainedModel):
         output_hidden_states: bool | None = None,
         **kwargs: Any,
     ) -> tuple | BaseModelOutput:
-        """Encodes one or more molecules, given as one disconnected graph.
+        """Encode one or more molecules, given as one disconnected graph.
 
         Args:
             x: categorical features of each atom, int64 [N, F].

@@ -12,7 +12,7 @@ SKIP_LISTS = ("llm_int8_skip_modules", "modules_to_not_convert", "skip_modules")
 
 
 def exempt(quantization_config: Any, modules: Sequence[str]) -> Any:
-    """Adds modules to a quantisation config's skip list.
+    """Add modules to a quantisation config's skip list.
 
     A skip list replaces transformers' own choice, which is the `lm_head` alone, so `modules` should name that too.
 

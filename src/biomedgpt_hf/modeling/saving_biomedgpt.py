@@ -116,7 +116,7 @@ class SelfContainedCheckpointMixin:
         commit_message: str | None = None,
         **commit_options: Any,
     ) -> Any:
-        """Uploads the files of `folder` that changed since `before`, with a card that names the repository."""
+        """Upload the files of `folder` that changed since `before`, with a card that names the repository."""
         api = HfApi(token=token)
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
         if revision is not None and not revision.startswith("refs/"):
@@ -176,7 +176,7 @@ class SelfContainedCheckpointMixin:
 
 
 def copy_code(model_type: str, folder: str | os.PathLike) -> None:
-    """Copies the files that the Auto classes need in a process without this package, next to the weights."""
+    """Copy the files that the Auto classes need in a process without this package, next to the weights."""
     for module in {reference.split(".")[0] for reference in AUTO_MAPS[model_type].values()}:
         file = Path(__file__).with_name(f"{module}.py")
         for source in (file, *get_relative_import_files(file)):
@@ -186,7 +186,7 @@ def copy_code(model_type: str, folder: str | os.PathLike) -> None:
 def write_model_card(
     model: Any, folder: str | os.PathLike, checkpoint: str = ".", tags: list[str] | None = None, **metadata: Any
 ) -> None:
-    """Writes the card of `model` to `folder/README.md`, unless somebody has edited it or written another there.
+    """Write the card of `model` to `folder/README.md`, unless somebody has edited it or written another there.
 
     Arguments as `model_card`.
     """

@@ -164,7 +164,7 @@ def _read_ogb(molecule: Chem.Mol) -> MolecularGraph:
 
 
 def _bonds(molecule: Chem.Mol) -> tuple[list[Chem.Bond], list[int], list[int]]:
-    """The bonds with the atoms at their ends, in RDKit's order."""
+    """Return the bonds with the atoms at their ends, in RDKit's order."""
     bonds = list(map(molecule.GetBondWithIdx, range(molecule.GetNumBonds())))
     return bonds, list(map(Chem.Bond.GetBeginAtomIdx, bonds)), list(map(Chem.Bond.GetEndAtomIdx, bonds))
 

@@ -67,7 +67,7 @@ def _parse_inchi(text: str) -> tuple[Chem.Mol | None, str]:
 
 
 def _why_unreadable(smiles: str) -> str:
-    """What RDKit finds wrong with a SMILES: in its chemistry if it can be parsed, else in its writing."""
+    """Return what RDKit finds wrong with a SMILES: in its chemistry if it can be parsed, else in its writing."""
     with getattr(rdBase, "CaptureErrorLog", rdBase.BlockLogs)() as log:  # CaptureErrorLog came with RDKit 2026.03
         molecule = Chem.MolFromSmiles(smiles, sanitize=False)
         try:
@@ -84,7 +84,7 @@ def _why_unreadable(smiles: str) -> str:
 
 
 def _guess(text: str) -> tuple[str, str]:
-    """What an unreadable SMILES seems to be instead, if anything, and the remedy."""
+    """Return what an unreadable SMILES seems to be instead, if anything, and the remedy."""
     for pattern, guess in KINDS.items():
         if re.fullmatch(pattern, text, re.DOTALL):
             return guess
@@ -122,7 +122,7 @@ def sanitised(molecule: Chem.Mol) -> Chem.Mol:
 
 
 def _words(error: Exception) -> str:
-    """What RDKit's error says, without the place in its source and its versions."""
+    """Return what RDKit's error says, without the place in its source and its versions."""
     return shortened(re.sub(r"(Violation occurred|RDKIT:|BOOST:).*", "", str(error)), 300)
 
 
@@ -168,7 +168,7 @@ def _integers(values: Any) -> np.ndarray:
 def _faults(
     atoms: np.ndarray, index: np.ndarray, bonds: np.ndarray, features: str, feature_set: FeatureSet
 ) -> Iterator[str]:
-    """What is wrong with a graph; a check may rely on those before it."""
+    """Return what is wrong with a graph; a check may rely on those before it."""
     atom_sizes, bond_sizes, _ = feature_set
     num_atoms, num_bonds = len(atoms) if atoms.ndim else 0, index.shape[-1] if index.ndim else 0
     for name, array, shape in (

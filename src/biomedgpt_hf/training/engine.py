@@ -51,7 +51,7 @@ def check_engine(arguments: TrainingArguments, accelerator: Any) -> None:
 
 
 def check_torch_build(use_cpu: bool = False) -> None:
-    """Raises a WrongEngineError where torch was built without CUDA and an NVIDIA GPU is there, unless it is not wanted.
+    """Raise a WrongEngineError where torch was built without CUDA and an NVIDIA GPU is there, unless it is not wanted.
 
     Args:
         use_cpu: whether the CPU was asked for.
@@ -66,7 +66,7 @@ def check_torch_build(use_cpu: bool = False) -> None:
 
 
 def given_command(processes: int = 1) -> str:
-    """Returns the command that starts this program, with the arguments it was given, in so many processes."""
+    """Return the command that starts this program, with the arguments it was given, in so many processes."""
     script, *arguments = sys.argv or [""]
     ours = Path(script).name in ("biomedgpt", "cli.py")
     if processes > 1:

@@ -14,11 +14,11 @@ from transformers import (
     TrainingArguments,
 )
 
-from ..checkpoints import find_config
-from ..mini import mini_checkpoint
-from ..processors.processing_biomedgpt import BioMedGPTProcessor
-from .parts import add_lora, train_in_float32, train_only
-from .recipe.settings import Settings
+from biomedgpt_hf.checkpoints import find_config
+from biomedgpt_hf.mini import mini_checkpoint
+from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
+from biomedgpt_hf.training.parts import add_lora, train_in_float32, train_only
+from biomedgpt_hf.training.recipe.settings import Settings
 
 
 class Loaded(NamedTuple):
@@ -30,7 +30,7 @@ class Loaded(NamedTuple):
 
 
 def load_for_training(settings: Settings, arguments: TrainingArguments) -> Loaded:
-    """Loads what a run starts from: the trained parts in float32 and the others frozen.
+    """Load what a run starts from: the trained parts in float32 and the others frozen.
 
     Args:
         settings: `model`, `trainable`, `lora`, `dtype`, `quantization`, `language_model_only`.
@@ -92,7 +92,7 @@ def _prepare(model: Any, settings: Settings, composite: bool, empty: bool) -> An
 
 
 def _quantization(settings: Settings) -> dict[str, Any]:
-    """The loading options that quantise the language model; the model's class keeps encoders and projectors exact."""
+    """Return the options that quantise the language model; the model's class keeps encoders and projectors exact."""
     if settings.quantization is None:
         return {}
     from transformers import BitsAndBytesConfig
@@ -107,7 +107,7 @@ def _quantization(settings: Settings) -> dict[str, Any]:
 
 
 def _load_empty(auto_class: Any, config: Any, dtype: torch.dtype) -> Any:
-    """The model with memory that is reserved but never touched, to be filled by the first process.
+    """Return the model with memory that is reserved but never touched, to be filled by the first process.
 
     On the meta device the parameters would all have the address 0, by which accelerate tells them apart.
     """
@@ -126,7 +126,7 @@ def _load_empty(auto_class: Any, config: Any, dtype: torch.dtype) -> Any:
 
 @contextmanager
 def buffers_shared_apart(model: nn.Module, fsdp_plugin: Any) -> Iterator[None]:
-    """Gives every process the first one's buffers, and lets accelerate shard the parameters alone.
+    """Give every process the first one's buffers, and let accelerate shard the parameters alone.
 
     accelerate's memory-efficient start shares out whatever a `state_dict` has, and fails at buffers, which are not
     sharded: batch normalisation's statistics, ESM's frequencies. So they travel here, and are no part of the
@@ -155,7 +155,7 @@ def buffers_shared_apart(model: nn.Module, fsdp_plugin: Any) -> Iterator[None]:
 
 
 def _broadcast(buffer: torch.Tensor) -> None:
-    """Overwrites a buffer with the first process's, wherever it is."""
+    """Overwrite a buffer with the first process's, wherever it is."""
     device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
     moved = buffer.to(device)
     distributed.broadcast(moved, src=0)

@@ -26,7 +26,7 @@ class SavedTensor(NamedTuple):
 
 
 def train_only(model: nn.Module, parts: Collection[str]) -> None:
-    """Makes some parts of a model trainable, and freezes everything else.
+    """Make some parts of a model trainable, and freeze everything else.
 
     Args:
         model: a `BioMedGPTForConditionalGeneration`.
@@ -49,7 +49,7 @@ def train_only(model: nn.Module, parts: Collection[str]) -> None:
 
 
 def train_in_float32(model: nn.Module, empty: bool = False) -> None:
-    """Keeps what is trained, with its statistics, in float32: in bfloat16 small updates would be rounded away.
+    """Keep what is trained, with its statistics, in float32: in bfloat16 small updates would be rounded away.
 
     Args:
         model: parameters that do not need gradients stay as they are.
@@ -64,7 +64,7 @@ def train_in_float32(model: nn.Module, empty: bool = False) -> None:
 
 
 def add_lora(model: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
-    """Puts low-rank adapters into a model; only they, and the `modules_to_save`, are trained.
+    """Put low-rank adapters into a model; only they, and the `modules_to_save`, are trained.
 
     Args:
         model: a `BioMedGPTForConditionalGeneration`, or a causal language model.
@@ -83,7 +83,7 @@ def add_lora(model: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
 
 
 def trained_counts(model: nn.Module) -> dict[str, int]:
-    """Returns how many parameters of each part are trained; parts without any are left out."""
+    """Return how many parameters of each part are trained; parts without any are left out."""
     counts = dict.fromkeys([*PARTS, "adapters"], 0)
     plain = not any(f"{part}." in name for part in PARTS for name, _ in model.named_parameters())
     for name, parameter in model.named_parameters():
@@ -100,7 +100,7 @@ def is_peft_model(model: nn.Module) -> bool:
 
 
 def saved_names(model: nn.Module) -> dict[str, SavedTensor]:
-    """Returns what a model's `save_pretrained` writes: for each name in the file the tensor in the model.
+    """Return what a model's `save_pretrained` writes: for each name in the file the tensor in the model.
 
     Args:
         model: one with or without adapters, sharded or not, but not wrapped in DDP.
@@ -120,13 +120,13 @@ def saved_names(model: nn.Module) -> dict[str, SavedTensor]:
 
 
 def tied_names(model: nn.Module) -> set[str]:
-    """Returns the further names of parameters that have several, such as a tied `lm_head`."""
+    """Return the further names of parameters that have several, such as a tied `lm_head`."""
     every = {canonical(name) for name, _ in model.named_parameters(remove_duplicate=False)}
     return every - {canonical(name) for name, _ in model.named_parameters()}
 
 
 def canonical(name: str) -> str:
-    """Returns a parameter's name without what wrappers have put into it."""
+    """Return a parameter's name without what wrappers have put into it."""
     for wrapper in WRAPPERS:
         name = name.replace(wrapper, "")
     return name

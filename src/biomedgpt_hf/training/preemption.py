@@ -99,7 +99,7 @@ class PreemptionCallback(TrainerCallback):
         self.restore()
 
     def restore(self) -> None:
-        """Gives the signals back to whoever had them before the training."""
+        """Give the signals back to whoever had them before the training."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
@@ -112,7 +112,7 @@ class PreemptionCallback(TrainerCallback):
         self._noted, self._noted_at = number, now
 
     def _check_launcher(self) -> None:
-        """Ends a process that torchrun cannot end any more, before the next start writes to the same folder."""
+        """End a process that torchrun cannot end any more, before the next start writes to the same folder."""
         if "TORCHELASTIC_RUN_ID" in os.environ and os.getppid() != self.launcher:
             raise LauncherDiedError(
                 f"torchrun (process {self.launcher}) was killed, so process {os.getpid()} ends, too: give the same "

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 
-from .preemption import SIGNALS
+from biomedgpt_hf.training.preemption import SIGNALS
 
 WORKER_DIED = "DataLoader worker"  # how torch begins its message
 

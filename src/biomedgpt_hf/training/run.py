@@ -22,21 +22,21 @@ import numpy as np
 from torch import distributed
 from transformers import TrainingArguments, set_seed
 
-from ..data.collator import BioMedGPTDataCollator
-from ..data.schema import to_conversation
-from ..data.shared_prefix import items_of
-from . import checkpoints
-from .engine import check_torch_build, given_command
-from .loading import Loaded, load_for_training
-from .parts import trained_counts
-from .recipe.recipe import Recipe
-from .recipe.settings import Settings
-from .reporting.report import card_facts, write_report
-from .reporting.run_facts import RunFacts
-from .rows.screening import load_rows, screen
-from .rows.sets import describe_set
-from .run_notes import RunNotes
-from .trainer import BioMedGPTTrainer
+from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
+from biomedgpt_hf.batches.shared_prefix import items_of
+from biomedgpt_hf.rows.schema import to_conversation
+from biomedgpt_hf.training import checkpoints
+from biomedgpt_hf.training.engine import check_torch_build, given_command
+from biomedgpt_hf.training.loading import Loaded, load_for_training
+from biomedgpt_hf.training.parts import trained_counts
+from biomedgpt_hf.training.recipe.recipe import Recipe
+from biomedgpt_hf.training.recipe.settings import Settings
+from biomedgpt_hf.training.reporting.report import card_facts, write_report
+from biomedgpt_hf.training.reporting.run_facts import RunFacts
+from biomedgpt_hf.training.rows.screening import load_rows, screen
+from biomedgpt_hf.training.rows.sets import describe_set
+from biomedgpt_hf.training.run_notes import RunNotes
+from biomedgpt_hf.training.trainer import BioMedGPTTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class RunResult:
     stopped_by: int = 0
 
     def summary(self) -> str:
-        """Returns what a person wants to know, in a few lines."""
+        """Return what a person wants to know, in a few lines."""
         if self.stopped_by:
             name = signal.Signals(self.stopped_by).name
             return (
@@ -82,7 +82,7 @@ class _Rows(NamedTuple):
 
 
 def train(recipe: Recipe) -> RunResult:
-    """Does what a recipe says; every process of the run calls it. A run that was stopped goes on.
+    """Do what a recipe says; every process of the run calls it. A run that was stopped goes on.
 
     Raises:
         ValueError: if the recipe does not fit the machine, the model or the rows, or the run that it would go on with.
@@ -116,7 +116,7 @@ def train(recipe: Recipe) -> RunResult:
 
 
 def make_collator(settings: Settings, loaded: Loaded) -> BioMedGPTDataCollator:
-    """Returns what makes batches of rows, as the settings say."""
+    """Return what makes batches of rows, as the settings say."""
     return BioMedGPTDataCollator(
         loaded.processor,
         max_length=settings.max_length,
@@ -144,7 +144,7 @@ def _read_rows(settings: Settings, arguments: TrainingArguments, collator: Any) 
 def _screen(
     settings: Settings, arguments: TrainingArguments, collator: Any, split: str, rows: datasets.Dataset
 ) -> _Rows:
-    """The rows of a split that can be trained on."""
+    """Return the rows of a split that can be trained on."""
     name = "rejected_rows" if split == "train" else f"rejected_{split}_rows"
     screening = screen(
         rows,
@@ -185,7 +185,7 @@ def _make_trainer(
 def _finish(
     recipe: Recipe, loaded: Loaded, rows: dict[str, _Rows], trainer: BioMedGPTTrainer, notes: RunNotes
 ) -> RunResult:
-    """Writes the trained checkpoint with its card and report, unless the run was stopped before its end."""
+    """Write the trained checkpoint with its card and report, unless the run was stopped before its end."""
     output, state = Path(trainer.args.output_dir), trainer.state
     metrics = {name: value for entry in state.log_history for name, value in entry.items() if name.endswith("loss")}
     metrics.pop("train_loss", None)  # of this start alone
@@ -206,7 +206,7 @@ def _finish(
 def _facts(
     recipe: Recipe, loaded: Loaded, rows: dict[str, _Rows], trainer: BioMedGPTTrainer, notes: RunNotes
 ) -> RunFacts:
-    """What the report and the card tell beside the losses."""
+    """Return what the report and the card tell beside the losses."""
     settings, arguments = recipe.settings, trainer.args
     names = dict.fromkeys([*(settings.train_data or []), *(settings.eval_data or [])])
     return RunFacts(

@@ -9,8 +9,8 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from .recipe.recipe import Recipe
-from .recipe.settings import Settings
+from biomedgpt_hf.training.recipe.recipe import Recipe
+from biomedgpt_hf.training.recipe.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class RunNotes:
             logger.warning("%s was %r and is %r from here on.", key, before.get(key), now.get(key))
 
     def begin(self, resumes: bool) -> None:
-        """Notes a start."""
+        """Note a start."""
         if resumes:
             self.resumed += 1
         else:
@@ -85,7 +85,7 @@ class RunNotes:
         self._write()
 
     def end(self, seconds: float) -> None:
-        """Notes how long it trained since."""
+        """Note how long it trained since."""
         self.seconds += seconds
         self._write()
 
@@ -106,6 +106,6 @@ class RunNotes:
 
 
 def _defaults() -> dict[str, Any]:
-    """What keys have that nobody gave, as JSON gives it back."""
+    """Return what keys have that nobody gave, as JSON gives it back."""
     given = {field.name: field.default for field in fields(TrainingArguments) if field.default is not MISSING}
     return json.loads(json.dumps({**given, **vars(Settings())}, default=str))

@@ -24,15 +24,15 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput, has_length
 
-from ..data.batching import LengthBatchSampler
-from ..data.grouping import GroupBatchSampler
-from .checkpoints.saving import CompleteCheckpointsMixin
-from .engine import check_engine
-from .loading import buffers_shared_apart
-from .preemption import PreemptionCallback
-from .publishing import PublishingMixin
-from .reporting.tally import Tally
-from .row_readers import WORKER_DIED, DataWorkerError, start_worker
+from biomedgpt_hf.batches.batching import LengthBatchSampler
+from biomedgpt_hf.batches.grouping import GroupBatchSampler
+from biomedgpt_hf.training.checkpoints.saving import CompleteCheckpointsMixin
+from biomedgpt_hf.training.engine import check_engine
+from biomedgpt_hf.training.loading import buffers_shared_apart
+from biomedgpt_hf.training.preemption import PreemptionCallback
+from biomedgpt_hf.training.publishing import PublishingMixin
+from biomedgpt_hf.training.reporting.tally import Tally
+from biomedgpt_hf.training.row_readers import WORKER_DIED, DataWorkerError, start_worker
 
 
 class BioMedGPTTrainer(PublishingMixin, CompleteCheckpointsMixin, Trainer):
@@ -213,7 +213,7 @@ class BioMedGPTTrainer(PublishingMixin, CompleteCheckpointsMixin, Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def _tally_evaluated(self, inputs: dict[str, Any], token_losses: torch.Tensor | None) -> None:
-        """Notes an evaluated batch, without the rows that accelerate repeats to give all processes as many batches."""
+        """Note an evaluated batch, without the rows that accelerate repeats to give all processes as many batches."""
         position = self._evaluated_batches * self.args.world_size + self.args.process_index
         self._evaluated_batches += 1
         rows = len(inputs["input_ids"])

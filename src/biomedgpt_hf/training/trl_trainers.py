@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from transformers import AutoModelForMultimodalLM, AutoProcessor, ProcessorMixin
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from ..data.collator import BioMedGPTDataCollator
-from ..data.preferences import BioMedGPTPreferenceCollator
-from .publishing import PublishingMixin
+from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
+from biomedgpt_hf.batches.preferences import BioMedGPTPreferenceCollator
+from biomedgpt_hf.training.publishing import PublishingMixin
 
 Config = TypeVar("Config", SFTConfig, DPOConfig)
 
@@ -37,7 +37,7 @@ class BioMedGPTSFTTrainer(_RowsAsTheyAre, SFTTrainer):
         model: a BioMedGPT, with or without PEFT's adapters, or its folder or Hub id.
         args: TRL's; `max_length` and `packing` are the collator's business.
         data_collator: a `BioMedGPTDataCollator(processing_class)` when None.
-        train_dataset, eval_dataset: rows (see `data.schema`); of evaluation sets there may be a dictionary.
+        train_dataset, eval_dataset: rows (see `rows.schema`); of evaluation sets there may be a dictionary.
         processing_class: the model's processor; the collator's, or the one beside the model, when None.
         options: as for `SFTTrainer`, such as `peft_config`.
 
@@ -130,7 +130,7 @@ class BioMedGPTDPOTrainer(_RowsAsTheyAre, DPOTrainer):
 
 
 def _arguments(args: Config, collator: str) -> Config:
-    """A copy of TRL's arguments that keeps TRL's hands off the rows.
+    """Return a copy of TRL's arguments that keeps TRL's hands off the rows.
 
     Raises:
         ValueError: if a length was chosen: TRL would cut rows there, in the middle of a molecule.
@@ -148,7 +148,7 @@ def _arguments(args: Config, collator: str) -> Config:
 
 
 def _load(model: Any, args: Config, options: dict[str, Any]) -> Any:
-    """The model itself. TRL loads none whose configuration has no `auto_map`, as that of the embedded checkpoint."""
+    """Return the model itself. TRL loads none whose configuration has no `auto_map`, such as the embedded one."""
     if not isinstance(model, str):
         return model
     how = {"dtype": "float32", **(args.model_init_kwargs or {})}

@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from biomedgpt_hf import embed
-from biomedgpt_hf.data.item_files import Columns
+from biomedgpt_hf.files.items import Columns
 from biomedgpt_hf.inference.embedding import size as embedding_size
 from biomedgpt_hf.inference.embedding.embedder import Embedder
 from biomedgpt_hf.inference.embedding.files import embed_files

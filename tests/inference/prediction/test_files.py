@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from biomedgpt_hf.data.item_files import Columns
+from biomedgpt_hf.files.items import Columns
 from biomedgpt_hf.inference.long_runs.journal import Journal
 from biomedgpt_hf.inference.prediction import in_memory
 from biomedgpt_hf.inference.prediction.files import predict_files

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from biomedgpt_hf import BioMedGPTDataCollator, mini_checkpoint
-from biomedgpt_hf.data.schema import question_row
+from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.training.publishing import publishing
 from biomedgpt_hf.training.publishing.origin import find_origin
 from biomedgpt_hf.training.publishing.publishing import PublishingMixin

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from biomedgpt_hf.data.shared_prefix import share_prefixes
+from biomedgpt_hf.batches.shared_prefix import share_prefixes
 from biomedgpt_hf.training.reporting.tally import Tally
 
 M, P = 96, 97  # placeholders

@@ -14,15 +14,15 @@ import pytest
 from transformers import AutoProcessor
 
 import biomedgpt_hf  # noqa: F401  (registers the Auto classes)
-from biomedgpt_hf.data import schema
-from biomedgpt_hf.data.building.pipeline import TooManyRejectedError
-from biomedgpt_hf.data.collator import BioMedGPTDataCollator
+from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
 from biomedgpt_hf.mini import mini_checkpoint
+from biomedgpt_hf.rows import schema
+from biomedgpt_hf.rows.limits import TooManyRejectedError
 from biomedgpt_hf.training.rows import screening as rows_module
 from biomedgpt_hf.training.rows.screening import load_rows, screen
 from biomedgpt_hf.training.rows.sets import describe_set
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "data"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from built_set import row, write_set  # noqa: E402
 
 TOO_MANY_BONDS = "CN(C)(C)(C)C"
@@ -307,7 +307,7 @@ from datetime import timedelta
 from torch import distributed
 from transformers import AutoProcessor
 import biomedgpt_hf
-from biomedgpt_hf.data.collator import BioMedGPTDataCollator
+from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.training.rows import screening as module
 

@@ -11,8 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ...processors.molecular_graph import MolecularGraph, collate_graphs, smiles_to_graph
-from ...processors.protein_tokenizer import InvalidProteinError, collate_proteins, encode_protein, read_residue_table
+from biomedgpt_hf.processors.molecular_graph import MolecularGraph, collate_graphs, smiles_to_graph
+from biomedgpt_hf.processors.protein_tokenizer import (
+    InvalidProteinError,
+    collate_proteins,
+    encode_protein,
+    read_residue_table,
+)
 
 MODALITIES = ("molecule", "protein")
 LEVELS = ("pooled", "tokens")
@@ -78,7 +83,7 @@ class Embedder:
         self.residues = read_residue_table(processor.protein_tokenizer)
 
     def prepare(self, item: Any, position: int | None = None) -> Prepared:
-        """Returns an item as the encoder reads it.
+        """Return an item as the encoder reads it.
 
         Args:
             item: a molecule or a protein, as the processor takes it.
@@ -100,7 +105,7 @@ class Embedder:
         return Prepared(ids, len(ids), truncated)
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Returns which items go together, the longest first, by their places; it depends on the lengths alone."""
+        """Return which items go together, the longest first, by their places; it depends on the lengths alone."""
         batches: list[list[int]] = []
         for place in sorted(range(len(lengths)), key=lambda place: (-lengths[place], place)):
             if not batches or lengths[batches[-1][0]] * (len(batches[-1]) + 1) > self.batch_tokens:
@@ -109,7 +114,7 @@ class Embedder:
         return batches
 
     def embed(self, batch: Sequence[Prepared]) -> list[np.ndarray | EmbeddingError]:
-        """Returns the embedding of each item, float16 [D] or [A, D], or why it has none; rounded once, from fp32."""
+        """Return the embedding of each item, float16 [D] or [A, D], or why it has none; rounded once, from fp32."""
         try:
             embeddings = self._embed([prepared.content for prepared in batch])
         except torch.OutOfMemoryError:
@@ -130,7 +135,7 @@ class Embedder:
         return [of_item.float().half().cpu().numpy() for of_item in rows]
 
     def _molecule_rows(self, graphs: Sequence[MolecularGraph]) -> list[torch.Tensor]:
-        """Returns B tensors [A, D]."""
+        """Return B tensors [A, D]."""
         tensors = self._on_device(collate_graphs([[graph] for graph in graphs]))
         del tensors["atom_molecule"]
         output = self.model.get_molecule_features(**tensors)
@@ -139,7 +144,7 @@ class Embedder:
         return list(output.last_hidden_state.split([len(graph.atom_features) for graph in graphs]))
 
     def _protein_rows(self, proteins: Sequence[np.ndarray]) -> list[torch.Tensor]:
-        """Returns B tensors [A, D]; padding is on the right."""
+        """Return B tensors [A, D]; padding is on the right."""
         tensors = self._on_device(collate_proteins([[ids] for ids in proteins], self.residues.pad_id))
         output = self.model.get_protein_features(**tensors)
         if self.features == "projected" and self.processor.protein_feature_select == "residues":

@@ -7,16 +7,16 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ...data.item_files import Columns, Item
-from ..loading import check_choice, identify
-from ..long_runs.journal import Result
-from ..long_runs.processes import own_device, rank
-from ..long_runs.run import Done, check_output, run_over_files
-from .embedder import MODALITIES
-from .in_memory import EmbeddingSettings
-from .parts import embed_parts, first_modality, parts_of
-from .size import NOT_TAKEN, take_survey
-from .writing import SUFFIXES, write_parquet, write_safetensors
+from biomedgpt_hf.files.items import Columns, Item
+from biomedgpt_hf.inference.embedding.embedder import MODALITIES
+from biomedgpt_hf.inference.embedding.in_memory import EmbeddingSettings
+from biomedgpt_hf.inference.embedding.parts import embed_parts, first_modality, parts_of
+from biomedgpt_hf.inference.embedding.size import NOT_TAKEN, take_survey
+from biomedgpt_hf.inference.embedding.writing import SUFFIXES, write_parquet, write_safetensors
+from biomedgpt_hf.inference.loading import check_choice, identify
+from biomedgpt_hf.inference.long_runs.journal import Result
+from biomedgpt_hf.inference.long_runs.processes import own_device, rank
+from biomedgpt_hf.inference.long_runs.run import Done, check_output, run_over_files
 
 
 def embed_files(
@@ -33,7 +33,7 @@ def embed_files(
     share it.
 
     Args:
-        inputs: one file or several, as `data.item_files.read_items` takes them.
+        inputs: one file or several, as `files.items.reading.read_items` takes them.
         output: file to write, .parquet or .safetensors; `embedding_files` tells what is in it.
         columns: which columns of tables to read; empty ones are guessed by their usual names.
         modality: "molecule" or "protein"; None is what the first row has, if it has only one of them.

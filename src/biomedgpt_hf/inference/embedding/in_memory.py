@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from ...data.lengths import SMILES
-from ...processors.molecule_input import arrays_of
-from ...processors.protein_tokenizer import InvalidProteinError, encode_protein, read_residue_table
-from ..loading import LONG_PROTEINS, check_choice, load
-from .embedder import FEATURES, LEVELS, MODALITIES, Embedder, EmbeddingError
+from biomedgpt_hf.batches.lengths import SMILES
+from biomedgpt_hf.inference.embedding.embedder import FEATURES, LEVELS, MODALITIES, Embedder, EmbeddingError
+from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load
+from biomedgpt_hf.processors.molecule_input import arrays_of
+from biomedgpt_hf.processors.protein_tokenizer import InvalidProteinError, encode_protein, read_residue_table
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class EmbeddingSettings:
             raise ValueError(f"batch_tokens is {self.batch_tokens}: it should be at least 1.")
 
     def load(self, device: str | torch.device | None = None) -> tuple[Any, Any]:
-        """Loads the checkpoint's model and processor."""
+        """Load the checkpoint's model and processor."""
         return load(self.checkpoint, device or self.device, self.dtype, self.revision)
 
     def embedder(self, model: Any, processor: Any, modality: str) -> Embedder:
-        """Returns what embeds items of one modality."""
+        """Return what embeds items of one modality."""
         return Embedder(
             model,
             processor,
@@ -121,7 +121,7 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
 
 
 def modality_of(items: Sequence[Any], processor: Any) -> str:
-    """Returns the modality of items, if at least one of them can be nothing else.
+    """Return the modality of items, if at least one of them can be nothing else.
 
     What is no text is a molecule. Text that is written like a SMILES, or is an InChI, can be one; text of which every
     letter is a residue can be a protein.

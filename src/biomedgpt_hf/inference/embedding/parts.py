@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...data.item_files import Columns, Item, read_items
-from ..long_runs.journal import Result
-from ..long_runs.run import Done
-from .embedder import MODALITIES, Embedder, EmbeddingError, Prepared
-from .writing import Embedded
+from biomedgpt_hf.files.items import Columns, Item, read_items
+from biomedgpt_hf.inference.embedding.embedder import MODALITIES, Embedder, EmbeddingError, Prepared
+from biomedgpt_hf.inference.embedding.writing import Embedded
+from biomedgpt_hf.inference.long_runs.journal import Result
+from biomedgpt_hf.inference.long_runs.run import Done
 
 
 class Part(NamedTuple):
@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
 
 def first_modality(paths: Sequence[str | PathLike], columns: Columns) -> str:
-    """Returns the modality of the first row that has one.
+    """Return the modality of the first row that has one.
 
     Raises:
         ValueError: it has both, or no row has any.
@@ -46,12 +46,12 @@ def first_modality(paths: Sequence[str | PathLike], columns: Columns) -> str:
 
 
 def items_of(item: Item, modality: str) -> tuple[str, ...]:
-    """Returns the molecules, or the proteins, of a row."""
+    """Return the molecules, or the proteins, of a row."""
     return item.molecules if modality == "molecule" else item.proteins
 
 
 def parts_of(item: Item, modality: str) -> list[Part]:
-    """Returns what there is to embed of a row: at least one part, be it a problem."""
+    """Return what there is to embed of a row: at least one part, be it a problem."""
     texts = () if item.problem else items_of(item, modality)
     if texts:
         return [Part(item.row, number, item.id, text) for number, text in enumerate(texts, start=1)]
@@ -63,7 +63,7 @@ def parts_of(item: Item, modality: str) -> list[Part]:
 
 
 def embed_parts(parts: Sequence[Part], embedder: Embedder, done: Done) -> Iterator[list[Result]]:
-    """Yields the results of parts that are not done, batch by batch.
+    """Yield the results of parts that are not done, batch by batch.
 
     The batches are made of all parts: after a pause they, and so the results, are what they would have been.
     """
@@ -91,7 +91,7 @@ def embed_parts(parts: Sequence[Part], embedder: Embedder, done: Done) -> Iterat
 
 
 def prepare(part: Part, embedder: Embedder) -> Prepared:
-    """Returns a part as the encoder reads it.
+    """Return a part as the encoder reads it.
 
     Raises:
         EmbeddingError: there is nothing to read, or it cannot be read, or is too long.
@@ -106,7 +106,7 @@ def prepare(part: Part, embedder: Embedder) -> Prepared:
 
 
 def result_of(part: Part, embedding: np.ndarray | EmbeddingError, truncated: bool = False) -> Result:
-    """Returns a part's embedding, or the reason why there is none, for the journal."""
+    """Return a part's embedding, or the reason why there is none, for the journal."""
     if isinstance(embedding, EmbeddingError):
         failed = Embedded(*part[:4], error=str(embedding), reason=embedding.reason, truncated=truncated)
         return failed.to_result()

@@ -9,12 +9,12 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-from ...data.item_files import Columns, count_items, read_items
-from ...data.lengths import count_atoms
-from ..long_runs.run import running_folder
-from .embedder import Embedder
-from .parts import parts_of
-from .writing import BYTES, HEADER_FRAME, LARGEST_HEADER, header_bytes
+from biomedgpt_hf.batches.lengths import count_atoms
+from biomedgpt_hf.files.items import Columns, count_items, read_items
+from biomedgpt_hf.inference.embedding.embedder import Embedder
+from biomedgpt_hf.inference.embedding.parts import parts_of
+from biomedgpt_hf.inference.embedding.writing import BYTES, HEADER_FRAME, LARGEST_HEADER, header_bytes
+from biomedgpt_hf.inference.long_runs.run import running_folder
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Survey(NamedTuple):
     header: int = 0
 
     def bytes_needed(self, width: int) -> int:
-        """Returns how much the journal and the output take together."""
+        """Return how much the journal and the output take together."""
         of_vectors = BYTES * width * self.vectors
         wasted = PAGE_BYTES if of_vectors > TEXT_BYTES * self.items else 0
         return 2 * (of_vectors + TEXT_BYTES * self.items) + wasted * self.items + self.header
@@ -41,7 +41,7 @@ NOT_TAKEN = Survey(0, 0, 0)
 
 
 def take_survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Embedder, output: Path) -> Survey:
-    """Returns how much there will be, before the encoder runs.
+    """Return how much there will be, before the encoder runs.
 
     Raises:
         ValueError: the ids and items are too long for a safetensors file.
@@ -85,7 +85,7 @@ def _survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Embedde
 
 
 def _vectors_of(item: str, embedder: Embedder) -> int:
-    """Returns how many vectors an item has, at most; 0 for what is refused."""
+    """Return how many vectors an item has, at most; 0 for what is refused."""
     if embedder.level == "pooled":
         return 1
     if embedder.modality == "molecule":

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..long_runs.journal import Result
+from biomedgpt_hf.inference.long_runs.journal import Result
 
 SUFFIXES = (".parquet", ".safetensors")
 BYTES = 2  # of a float16

@@ -113,7 +113,7 @@ class Journal:
                 raise
 
     def rows(self) -> int:
-        """Number of rows of which there is a result."""
+        """Return the number of rows of which there is a result."""
         with self._all() as bases:
             return sum(next(_read(base, "SELECT COUNT(DISTINCT row) FROM results"))[0] for base in bases)
 

@@ -6,21 +6,21 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
-from ...device import best_device
+from biomedgpt_hf.device import best_device
 
 
 def rank() -> int:
-    """Number of this process among all, from 0."""
+    """Return the number of this process among all, from 0."""
     return int(os.environ.get("RANK", 0))
 
 
 def world_size() -> int:
-    """Number of processes."""
+    """Return the number of processes."""
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
 def own_device(device: str | torch.device | None = None) -> str:
-    """The device of this process: the given one, or the first kind that is there, and of several the process's own."""
+    """Return this process's device: the given one, or the first kind that is there, and of several its own."""
     chosen = str(device or best_device())
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if chosen == "cuda" and world_size() > 1 else chosen
 

@@ -22,11 +22,11 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from ...data.building.sources import describe_source
-from ...data.building.writer import require_free
-from ...data.item_files import Columns, Item, count_items, read_items
-from .journal import Journal, Result
-from .processes import rank, wait_for_all, world_size
+from biomedgpt_hf.disk.manifests import describe_source
+from biomedgpt_hf.disk.paths import require_free
+from biomedgpt_hf.files.items import Columns, Item, count_items, read_items
+from biomedgpt_hf.inference.long_runs.journal import Journal, Result
+from biomedgpt_hf.inference.long_runs.processes import rank, wait_for_all, world_size
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +50,10 @@ def run_over_files(
     rows: int | None = None,
     progress: bool | None = None,
 ) -> dict[str, Any]:
-    """Does some work for each row of files, and writes the results in the order of the rows.
+    """Do some work for each row of files, and write the results in the order of the rows.
 
     Args:
-        inputs: files, as `data.item_files.read_items` takes them.
+        inputs: files, as `files.items.reading.read_items` takes them.
         output: file to write.
         columns: which columns of tables to read.
         facts: what else the results depend on, as JSON has it; an unfinished run with others is not gone on with.
@@ -103,7 +103,7 @@ def run_over_files(
 
 
 def check_output(output: Path, suffixes: Sequence[str]) -> None:
-    """Checks, before anything is loaded, that a run can begin or go on.
+    """Check, before anything is loaded, that a run can begin or go on.
 
     Raises:
         ValueError: the file's name does not end in one of the suffixes.
@@ -118,7 +118,7 @@ def check_output(output: Path, suffixes: Sequence[str]) -> None:
 
 
 def running_folder(output: Path) -> Path:
-    """Returns where the results of an unfinished run are kept."""
+    """Return where the results of an unfinished run are kept."""
     return output.with_name(f".{output.name}.running")
 
 
@@ -128,7 +128,7 @@ def _describe(path: Path) -> dict[str, Any]:
 
 
 def _finished(output: Path, manifest_path: Path, journal: Journal, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the manifest of an output that was whole when its run was killed, and tidies up."""
+    """Return the manifest of an output that was whole when its run was killed, and tidy up."""
     manifest = json.loads(manifest_path.read_text("utf-8")) if manifest_path.exists() else {}
     if any(manifest.get(name) != fact for name, fact in json.loads(json.dumps(facts)).items()):
         require_free(output)
@@ -144,7 +144,7 @@ def _work_off(
     work: Work,
     progress: bool | None,
 ) -> None:
-    """Does what is left of this process's windows; they are dealt out in turn."""
+    """Do what is left of this process's windows; they are dealt out in turn."""
     begun = journal.rows()
     if begun and rank() == 0:
         logger.warning("Going on after %d of %d rows.", begun, rows)
@@ -175,7 +175,7 @@ def _write(
     manifest: Mapping[str, Any],
     started: float,
 ) -> dict[str, Any]:
-    """Writes the output and its manifest, and removes the journal; returns what is new in the manifest."""
+    """Write the output and its manifest, and remove the journal; return what is new in the manifest."""
     partial = journal.folder / output.name
     counts = write(partial, journal.results())
     with partial.open("rb") as file:  # on the disk before it gets its name and the journal goes

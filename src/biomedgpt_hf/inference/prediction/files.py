@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from ...data.item_files import Columns, Item, read_items
-from ..loading import identify
-from ..long_runs.journal import Result
-from ..long_runs.processes import own_device, rank
-from ..long_runs.run import Done, check_output, run_over_files
-from .in_memory import PredictionSettings, check_questions, requests_of
-from .predictor import Predictor
-from .writing import SUFFIXES, to_bytes, write_predictions
+from biomedgpt_hf.files.items import Columns, Item, read_items
+from biomedgpt_hf.inference.loading import identify
+from biomedgpt_hf.inference.long_runs.journal import Result
+from biomedgpt_hf.inference.long_runs.processes import own_device, rank
+from biomedgpt_hf.inference.long_runs.run import Done, check_output, run_over_files
+from biomedgpt_hf.inference.prediction.in_memory import PredictionSettings, check_questions, requests_of
+from biomedgpt_hf.inference.prediction.predictor import Predictor
+from biomedgpt_hf.inference.prediction.writing import SUFFIXES, to_bytes, write_predictions
 
 GUESSED = Columns()
 COMPARED = 16  # answers that are compared with those of the same questions asked alone
@@ -39,7 +39,7 @@ def predict_files(
     questions are asked alone.
 
     Args:
-        inputs: one file or several, as `data.item_files.read_items` takes them.
+        inputs: one file or several, as `files.items.reading.read_items` takes them.
         output: file to write, .jsonl or .parquet, with the fields of `Prediction` in each row.
         questions: asked about all rows; none, if `columns.question` names the column that holds each row's own.
         columns: which columns of tables to read; empty ones are guessed by their usual names.
@@ -120,7 +120,7 @@ class Sample:
     def agreement(
         self, predictor: Predictor, paths: Sequence[Path], columns: Columns, questions: Sequence[str]
     ) -> dict[str, int]:
-        """Returns how many of the answers stay the same, word for word, when their questions are asked alone."""
+        """Return how many of the answers stay the same, word for word, when their questions are asked alone."""
         answers = {place: answer for _, place, answer in self.chosen}
         last = max((row for row, _ in answers), default=0)
         same = 0

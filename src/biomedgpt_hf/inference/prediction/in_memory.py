@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from ...data.item_files import Item
-from ..answering import DEFAULT_NEW_TOKENS
-from ..loading import LONG_PROTEINS, check_choice, load
-from ..neighbours import check_neighbours, open_finder
-from .predictor import Prediction, Predictor
-from .requests import Request
+from biomedgpt_hf.files.items import Item
+from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
+from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load
+from biomedgpt_hf.inference.neighbours import check_neighbours, open_finder
+from biomedgpt_hf.inference.prediction.predictor import Prediction, Predictor
+from biomedgpt_hf.inference.prediction.requests import Request
 
 WINDOW = 1024  # rows that are sorted by length together
 Items = Sequence[Any] | None
@@ -39,7 +39,7 @@ class PredictionSettings:
         max_new_tokens: most new tokens of an answer.
         num_beams: beams; 1 is greedy.
         long_proteins: "report" refuses proteins beyond the encoder's limit, row by row; "crop" cuts their ends off.
-        index: folder of an index of known items, see `data.neighbours`.
+        index: folder of an index of known items, see `neighbours`.
         neighbours: how many of the nearest known items to give for each molecule and protein.
         progress: show a progress bar; None shows it on a terminal.
 
@@ -67,7 +67,7 @@ class PredictionSettings:
         check_neighbours(self.index, self.neighbours)
 
     def predictor(self, device: str | torch.device | None = None) -> Predictor:
-        """Loads the checkpoint and the index."""
+        """Load the checkpoint and the index."""
         device, crop = device or self.device, self.long_proteins == "crop"
         finder = open_finder(self.index, self.neighbours, device=device, crop=crop)
         model, processor = load(self.checkpoint, device, self.dtype, self.revision)
@@ -125,7 +125,7 @@ def predict(
 
 
 def rows_of(molecules: Items, proteins: Items, ids: Sequence[str] | None) -> list[Item]:
-    """Returns lists of the same length as rows.
+    """Return lists of the same length as rows.
 
     Raises:
         ValueError: they have not the same length, or one of them is a single string.
@@ -148,14 +148,14 @@ def rows_of(molecules: Items, proteins: Items, ids: Sequence[str] | None) -> lis
 
 
 def several(cell: Any) -> tuple[Any, ...]:
-    """Returns one item, several or none as a tuple."""
+    """Return one item, several or none as a tuple."""
     if cell is None:
         return ()
     return tuple(cell) if isinstance(cell, list | tuple) and not hasattr(cell, "_fields") else (cell,)
 
 
 def check_questions(predictor: Predictor, questions: str | Sequence[str]) -> list[str]:
-    """Returns questions as a list.
+    """Return questions as a list.
 
     Raises:
         ValueError: there is none, or one cannot be asked at all.
@@ -169,7 +169,7 @@ def check_questions(predictor: Predictor, questions: str | Sequence[str]) -> lis
 
 
 def requests_of(items: Sequence[Item], questions: Sequence[str]) -> Iterator[Request]:
-    """Yields the questions about some rows: those that are asked about all, or, if there are none, each row's own."""
+    """Yield the questions about some rows: those that are asked about all, or, if there are none, each row's own."""
     for item in items:
         for number, question in enumerate(questions or [item.question]):
             yield Request(item, number, question)

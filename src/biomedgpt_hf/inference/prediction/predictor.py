@@ -10,11 +10,19 @@ from typing import Any, NamedTuple
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from ...data.neighbours import Neighbour
-from ..answering import generate_answers
-from ..long_runs.run import Done
-from ..neighbours import NeighbourFinder
-from .requests import Group, Preparer, Prompt, Request, RequestError, cut_group, group_prompts
+from biomedgpt_hf.inference.answering import generate_answers
+from biomedgpt_hf.inference.long_runs.run import Done
+from biomedgpt_hf.inference.neighbours import NeighbourFinder
+from biomedgpt_hf.inference.prediction.requests import (
+    Group,
+    Preparer,
+    Prompt,
+    Request,
+    RequestError,
+    cut_group,
+    group_prompts,
+)
+from biomedgpt_hf.neighbours import Neighbour
 
 logger = logging.getLogger(__name__)
 NOT_FINITE = "The model gave numbers that are not finite: it may be damaged, or its dtype too narrow for it."
@@ -82,7 +90,7 @@ class Predictor:
         self.finder = finder
 
     def answer(self, requests: Sequence[Request], done: Done = frozenset()) -> Iterator[list[Answered]]:
-        """Yields requests with their predictions batch by batch: those that cannot be answered, then long to short.
+        """Yield requests with their predictions batch by batch: those that cannot be answered, then long to short.
 
         The batches are made of all requests, and left out where all of one are done: after a pause they, and so the
         answers, are what they would have been.
@@ -127,7 +135,7 @@ class Predictor:
 
     @torch.inference_mode()
     def _encode(self, group: Group) -> dict[str, list[torch.Tensor]]:
-        """Returns the features of a group's items, by modality a tensor [rows, H] for each item."""
+        """Return the features of a group's items, by modality a tensor [rows, H] for each item."""
         tensors = {name: tensor.to(self.model.device) for name, tensor in self.prepare.items(group).items()}
         outputs = self.model.encode_modalities(len(group), tensors)
         return {modality: list(output.pooler_output) for modality, output in outputs.items()}
@@ -166,7 +174,7 @@ class Predictor:
         ]
 
     def _nearest(self, request: Request) -> tuple[Neighbour, ...] | None:
-        """Returns the nearest known items, if they were asked for."""
+        """Return the nearest known items, if they were asked for."""
         if self.finder is None:
             return None
         try:
@@ -177,7 +185,7 @@ class Predictor:
 
 
 def _left(requests: Iterable[Request], done: Done) -> bool:
-    """Returns whether one of some requests is not done."""
+    """Return whether one of some requests is not done."""
     return any((request.item.row, request.number) not in done for request in requests)
 
 

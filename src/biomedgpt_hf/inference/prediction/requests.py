@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ...data.item_files import Item
-from ...processors.protein_tokenizer import InvalidProteinError
-from ..answering import room_for_answer
+from biomedgpt_hf.files.items import Item
+from biomedgpt_hf.inference.answering import room_for_answer
+from biomedgpt_hf.processors.protein_tokenizer import InvalidProteinError
 
 
 class Request(NamedTuple):
@@ -64,7 +64,7 @@ class Preparer:
         self.max_new_tokens, self.crop = max_new_tokens, crop
 
     def __call__(self, request: Request) -> Prompt:
-        """Returns the prompt.
+        """Return the prompt.
 
         Raises:
             RequestError: the item, the question or both together cannot be read, or are too long.
@@ -81,7 +81,7 @@ class Preparer:
             raise RequestError(" ".join(str(error).split())) from error
 
     def _length(self, messages: list[dict[str, Any]]) -> tuple[int, bool]:
-        """Returns the number of tokens, and whether a protein has to be cut for it."""
+        """Return the number of tokens, and whether a protein has to be cut for it."""
         try:
             return len(self._process([messages], truncation=False)["input_ids"][0]), False
         except InvalidProteinError:
@@ -90,14 +90,14 @@ class Preparer:
             return len(self._process([messages], truncation=True)["input_ids"][0]), True
 
     def batch(self, prompts: Sequence[Prompt]) -> Any:
-        """Returns `input_ids` and `attention_mask` [B, T] of prompts, padded on the left, without their items."""
+        """Return `input_ids` and `attention_mask` [B, T] of prompts, padded on the left, without their items."""
         conversations = [conversation(prompt.request) for prompt in prompts]
         padding = {"padding": True, "padding_side": "left", "return_tensors": "pt"}
         inputs = self._process(conversations, truncation=self.crop, **padding)
         return {name: inputs[name] for name in ("input_ids", "attention_mask")}
 
     def items(self, group: Group) -> dict[str, Any]:
-        """Returns the molecules' and proteins' tensors of a group, one sample for each of its items."""
+        """Return the molecules' and proteins' tensors of a group, one sample for each of its items."""
         items = [prompts[0].request.item for prompts in group]
         columns = {"molecules": [list(item.molecules) for item in items], "proteins": [list(i.proteins) for i in items]}
         columns = {name: samples for name, samples in columns.items() if any(samples)}
@@ -114,14 +114,14 @@ class Preparer:
 
 
 def conversation(request: Request) -> list[dict[str, Any]]:
-    """Returns a request as messages."""
+    """Return a request as messages."""
     content = [{"type": "molecule", "molecule": molecule} for molecule in request.item.molecules]
     content += [{"type": "protein", "protein": protein} for protein in request.item.proteins]
     return [{"role": "user", "content": [*content, {"type": "text", "text": (request.question or "").strip()}]}]
 
 
 def group_prompts(prompts: Sequence[Prompt], batch_tokens: int, num_beams: int = 1) -> Iterator[Group]:
-    """Yields groups whose prompts fit into one batch, the longest first; an item is in one group only.
+    """Yield groups whose prompts fit into one batch, the longest first; an item is in one group only.
 
     An item whose prompts do not fit, not even alone, is a group of its own; `cut_group` makes batches of it.
 
@@ -144,7 +144,7 @@ def group_prompts(prompts: Sequence[Prompt], batch_tokens: int, num_beams: int =
 
 
 def cut_group(group: Group, batch_tokens: int, num_beams: int = 1) -> Iterator[list[tuple[int, Prompt]]]:
-    """Yields batches of (item's place in the group, prompt); in a batch of beams all limits are the same."""
+    """Yield batches of (item's place in the group, prompt); in a batch of beams all limits are the same."""
     placed = [(place, prompt) for place, unit in enumerate(group) for prompt in unit]
     placed.sort(key=lambda pair: (-pair[1].limit if num_beams > 1 else 0, -_size(pair[1])))
     batch: list[tuple[int, Prompt]] = []
@@ -160,7 +160,7 @@ def cut_group(group: Group, batch_tokens: int, num_beams: int = 1) -> Iterator[l
 
 
 def _known_by(prompt: Prompt) -> tuple[Any, ...]:
-    """What an item is encoded once for; questions about nothing have nothing in common."""
+    """Return what an item is encoded once for; questions about nothing have nothing in common."""
     item = prompt.request.item
     return item.molecules, item.proteins, () if item.molecules or item.proteins else (item.row, prompt.request.number)
 

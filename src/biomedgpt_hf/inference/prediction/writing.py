@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .predictor import Prediction
+from biomedgpt_hf.inference.prediction.predictor import Prediction
 
 SUFFIXES = (".jsonl", ".parquet")
 ROWS_PER_GROUP = 1_000

@@ -1,6 +1,6 @@
 """Checkpoints of a run: which are complete, what is in them, and how they come to be."""
 
-from .folders import (
+from biomedgpt_hf.training.checkpoints.folders import (
     CheckpointNotSavedError,
     DamagedCheckpointError,
     check_free_space,

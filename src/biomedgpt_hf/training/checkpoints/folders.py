@@ -30,14 +30,14 @@ class CheckpointNotSavedError(OSError):
 
 
 def checkpoint_folders(output_dir: str | os.PathLike) -> list[Path]:
-    """Returns the folders of a run's checkpoints, complete or not, the newest first."""
+    """Return the folders of a run's checkpoints, complete or not, the newest first."""
     output_dir = Path(output_dir)
     folders = [path for path in output_dir.iterdir() if path.is_dir()] if output_dir.is_dir() else []
     return sorted((path for path in folders if FOLDER.fullmatch(path.name)), key=step_of, reverse=True)
 
 
 def step_of(folder: Path) -> int:
-    """Returns the step that a checkpoint's folder is named after."""
+    """Return the step that a checkpoint's folder is named after."""
     named = FOLDER.fullmatch(folder.name)
     return int(named[1]) if named else -1
 
@@ -48,12 +48,12 @@ def is_complete(folder: str | os.PathLike) -> bool:
 
 
 def newest_complete(output_dir: str | os.PathLike) -> Path | None:
-    """Returns the newest checkpoint of a run that was written to its end, or None."""
+    """Return the newest checkpoint of a run that was written to its end, or None."""
     return next(filter(is_complete, checkpoint_folders(output_dir)), None)
 
 
 def mark_complete(folder: str | os.PathLike, **facts: Any) -> None:
-    """Writes the checksums of all files in a checkpoint, when they are on the disk, and so declares it complete.
+    """Write the checksums of all files in a checkpoint, when they are on the disk, and so declares it complete.
 
     Args:
         folder: the checkpoint.
@@ -77,7 +77,7 @@ def mark_complete(folder: str | os.PathLike, **facts: Any) -> None:
 
 
 def verify(folder: str | os.PathLike) -> None:
-    """Compares a checkpoint's files with its checksums.
+    """Compare a checkpoint's files with its checksums.
 
     Raises:
         DamagedCheckpointError: names the first file that is missing, cut off or changed, or says that the checkpoint
@@ -96,7 +96,7 @@ def verify(folder: str | os.PathLike) -> None:
 
 
 def check_free_space(output_dir: str | os.PathLike, needed: int) -> None:
-    """Raises a CheckpointNotSavedError unless a disk has room for a checkpoint.
+    """Raise a CheckpointNotSavedError unless a disk has room for a checkpoint.
 
     Args:
         output_dir: the run's folder, which exists.
@@ -111,7 +111,7 @@ def check_free_space(output_dir: str | os.PathLike, needed: int) -> None:
 
 
 def remove_old(output_dir: str | os.PathLike, keep: int | None, best: str | None = None) -> None:
-    """Removes what is no longer needed, once a newer checkpoint is complete: what a dead process left, and old ones.
+    """Remove what is no longer needed, once a newer checkpoint is complete: what a dead process left, and old ones.
 
     Args:
         output_dir: the run's folder.
@@ -132,13 +132,13 @@ def remove_old(output_dir: str | os.PathLike, keep: int | None, best: str | None
 
 
 def remove(folder: Path) -> None:
-    """Removes a checkpoint, its marker first: what is half removed must not pass for complete."""
+    """Remove a checkpoint, its marker first: what is half removed must not pass for complete."""
     (folder / MARKER).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yields the files of a checkpoint, in a fixed order, without the marker."""
+    """Yield the files of a checkpoint, in a fixed order, without the marker."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.parent / path.name != folder / MARKER:
             yield path

@@ -10,10 +10,10 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import distributed
 
-from ..parts import is_peft_model
-from ..row_readers import WORKER_DIED
-from . import folders
-from .states import ResumableStateMixin, check_resumable
+from biomedgpt_hf.training.checkpoints import folders
+from biomedgpt_hf.training.checkpoints.states import ResumableStateMixin, check_resumable
+from biomedgpt_hf.training.parts import is_peft_model
+from biomedgpt_hf.training.row_readers import WORKER_DIED
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
     _save_failure: Exception | None = None
 
     def _choose_checkpoint(self, asked: str | os.PathLike | bool | None) -> str | None:
-        """The checkpoint to go on from, once the first process has looked at its files.
+        """Return the checkpoint to go on from, once the first process has looked at its files.
 
         Args:
             asked: a folder; True for the newest complete one of this run, if it has one; anything else for none.
@@ -49,7 +49,7 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
         check_resumable(folder)
 
     def _newest_checkpoint(self) -> str | None:
-        """The newest complete checkpoint, as the first process sees it."""
+        """Return the newest complete checkpoint, as the first process sees it."""
         chosen = [folders.newest_complete(self.args.output_dir)]
         if self.args.world_size > 1:
             distributed.broadcast_object_list(chosen)
@@ -60,7 +60,7 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
         return os.fspath(chosen[0]) if chosen[0] is not None else None
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Writes a checkpoint, marks it complete, and only then removes old ones."""
+        """Write a checkpoint, mark it complete, and only then remove old ones."""
         folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         model_alone = self.args.save_only_model
@@ -80,7 +80,7 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
             self.args.save_total_limit, self.args.save_only_model = limit, model_alone
 
     def _make_room(self, folder: Path) -> None:
-        """Removes what an earlier start left under this name, and looks whether the disk has room."""
+        """Remove what an earlier start left under this name, and look whether the disk has room."""
         folders.remove(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         folders.check_free_space(folder.parent, self._checkpoint_size())
@@ -111,7 +111,7 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
 
     @contextmanager
     def _failures_noted(self) -> Iterator[None]:
-        """Keeps a failure to write until all processes can hear of it, since the others wait for this one."""
+        """Keep a failure to write until all processes can hear of it, since the others wait for this one."""
         try:
             yield
         except (OSError, RuntimeError, SafetensorError) as error:
@@ -141,7 +141,7 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
             super()._save_rng_state(output_dir)
 
     def _everywhere(self, work: Callable[[], object], here: bool) -> None:
-        """Does some work on one process; if it fails, all raise.
+        """Do some work on one process; if it fails, all raise.
 
         Args:
             work: called without arguments.

@@ -27,8 +27,8 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
-from ..parts import is_peft_model, saved_names, tied_names
-from .folders import DamagedCheckpointError
+from biomedgpt_hf.training.checkpoints.folders import DamagedCheckpointError
+from biomedgpt_hf.training.parts import is_peft_model, saved_names, tied_names
 
 if TYPE_CHECKING:
     from transformers import Trainer as _Trainer
@@ -66,7 +66,7 @@ class ResumableStateMixin(_Trainer):
             torch.save(self.lr_scheduler.state_dict(), os.path.join(output_dir, SCHEDULER_NAME))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """Loads the weights, all of them.
+        """Load the weights, all of them.
 
         Raises:
             DamagedCheckpointError: if a tensor is missing, or there is one too many; names it.
@@ -130,7 +130,7 @@ class ResumableStateMixin(_Trainer):
 
 
 def check_resumable(folder: str | os.PathLike) -> None:
-    """Raises a DamagedCheckpointError if a checkpoint holds the model alone, as `save_only_model` makes them."""
+    """Raise a DamagedCheckpointError if a checkpoint holds the model alone, as `save_only_model` makes them."""
     if not Path(folder, SHARDED).is_dir() and not Path(folder, OPTIMIZER_NAME).is_file():
         raise DamagedCheckpointError(
             f"The checkpoint {folder} holds the model alone (save_only_model), so no training can go on from it: "
@@ -139,12 +139,12 @@ def check_resumable(folder: str | os.PathLike) -> None:
 
 
 def unwrapped(optimizer: Any) -> Any:
-    """Returns torch's optimizer out of accelerate's."""
+    """Return torch's optimizer out of accelerate's."""
     return getattr(optimizer, "optimizer", optimizer)
 
 
 def _read_sharded(folder: Path, state: dict[str, Any]) -> None:
-    """Fills tensors with what a sharded checkpoint has under their names.
+    """Fill tensors with what a sharded checkpoint has under their names.
 
     Raises:
         DamagedCheckpointError: if one is missing there.
@@ -157,7 +157,7 @@ def _read_sharded(folder: Path, state: dict[str, Any]) -> None:
 
 
 def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """Returns the tensors of a checkpoint's weight files, which stay on the disk until they are used."""
+    """Return the tensors of a checkpoint's weight files, which stay on the disk until they are used."""
     tensors: dict[str, torch.Tensor] = {}
     files = sorted(path for path in folder.glob("*.safetensors") if path.name.startswith(WEIGHTS))
     for path in files:

@@ -63,7 +63,7 @@ class BatchSize:
 
 
 def make_stack(config: Any, trained: bool, adapted: float = 0) -> Stack:
-    """The layers of a language model or encoder, from its configuration."""
+    """Return the layers of a language model or encoder, from its configuration."""
     width = config.hidden_size
     inner = getattr(config, "intermediate_size", None) or 4 * width
     return Stack(config.num_hidden_layers, width, inner, trained, adapted)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..parts import PARTS, add_lora, train_only
-from ..recipe.settings import Settings
+from biomedgpt_hf.training.parts import PARTS, add_lora, train_only
+from biomedgpt_hf.training.recipe.settings import Settings
 
 ADAPTERS = "adapters (LoRA)"
 # Bytes of optimizer state for each trained parameter; what is not listed is taken for Adam in float32.
@@ -46,10 +46,10 @@ class PartMemory:
 
 
 def model_without_weights(config: Any, settings: Settings) -> nn.Module:
-    """The model as the run would train it, on the meta device: frozen, with adapters, with no memory taken."""
+    """Return the model as the run would train it, on the meta device: frozen, with adapters, with no memory taken."""
     from transformers import AutoModelForCausalLM
 
-    from ...modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
 
     with torch.device("meta"):
         if config.model_type == "biomedgpt":
@@ -94,7 +94,7 @@ def count_parts(model: nn.Module, frozen_dtype: str, quantization: str | None, o
 
 
 def part_of(name: str) -> str:
-    """The part that a parameter's name belongs to; whatever is in no encoder and no projector is language model."""
+    """Return the part that a parameter's name belongs to; what is in no encoder and projector is language model."""
     words = name.split(".")
     if any(word.startswith("lora_") for word in words):
         return ADAPTERS

@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import nn
 
-from ...checkpoints import find_config
-from ...mini import mini_checkpoint
-from ..recipe.recipe import Recipe
-from .activations import BatchSize, logits_bytes, make_stack
-from .parts import ADAPTERS, PartMemory, count_parts, model_without_weights
+from biomedgpt_hf.checkpoints import find_config
+from biomedgpt_hf.mini import mini_checkpoint
+from biomedgpt_hf.training.memory.activations import BatchSize, logits_bytes, make_stack
+from biomedgpt_hf.training.memory.parts import ADAPTERS, PartMemory, count_parts, model_without_weights
+from biomedgpt_hf.training.recipe.recipe import Recipe
 
 GIB = 2**30
 CONTEXT = 3 * GIB // 2  # a guess: CUDA's context, libraries' workspaces, what the allocator cannot use
@@ -55,7 +55,7 @@ class MemoryPlan:
         return None if self.budget is None else self.total <= self.budget
 
     def lines(self) -> Iterator[str]:
-        """The plan as a table, and the sentence that it comes to."""
+        """Return the plan as a table, and the sentence that it comes to."""
         shared = f", divided over {self.shards} devices" if self.shards > 1 else ""
         yield f"{self.title}: memory of one device. Arithmetic from the configuration; nothing was measured."
         yield ""
@@ -87,7 +87,7 @@ class MemoryPlan:
 
 
 def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
-    """Adds up what one device holds at most.
+    """Add up what one device holds at most.
 
     Args:
         recipe: with a model, of which the configuration alone is read.
@@ -175,7 +175,7 @@ def _activations(
 
 
 def _gathered(model: nn.Module, bf16: bool) -> dict[str, int]:
-    """What FSDP2 puts together while it computes: two layers at a time, and all that is in no layer."""
+    """Return what FSDP2 puts together while it computes: two layers at a time, and all that is in no layer."""
     width = 2 if bf16 else 4
     layers = getattr(model, "_no_split_modules", None) or set()
     sizes = {
@@ -188,7 +188,7 @@ def _gathered(model: nn.Module, bf16: bool) -> dict[str, int]:
 
 
 def _copies(parts: dict[str, PartMemory], bf16: bool, processes: int) -> dict[str, int]:
-    """What is held twice without FSDP: trained weights in bfloat16, and gradients on their way to other processes."""
+    """Return what is held twice without FSDP: trained weights in bfloat16, and gradients on their way elsewhere."""
     trained = sum(part.trained for part in parts.values())
     copies = {}
     if bf16:

@@ -7,15 +7,15 @@ from huggingface_hub import ModelCard
 from transformers.utils import logging
 from yaml import YAMLError
 
-from ...modeling.model_card import LICENCE_KEYS, UNKNOWN_LICENCE
-from ...modeling.model_card_sections import hub_ids
+from biomedgpt_hf.modeling.model_card import LICENCE_KEYS, UNKNOWN_LICENCE
+from biomedgpt_hf.modeling.model_card_sections import hub_ids
 
 logger = logging.get_logger(__name__)
 FILE_ON_HUB = "https://huggingface.co/{repository}/blob/main/{file}"
 
 
 def find_origin(config: Any) -> dict[str, Any]:
-    """Returns what the model card of a trained checkpoint says of its origin.
+    """Return what the model card of a trained checkpoint says of its origin.
 
     A checkpoint from the Hub is the `base_model`. One from a folder has none of its own: what its configuration or
     its card names is passed on.
@@ -50,7 +50,7 @@ def _metadata(card: str | Path, name: str) -> dict[str, Any]:
 
 
 def _licence(metadata: dict[str, Any], repository: str | None = None) -> dict[str, Any]:
-    """The licence that a card names; a link to a file beside the card is made one to the Hub."""
+    """Return the licence that a card names; a link to a file beside the card is made one to the Hub."""
     found = {key: metadata[key] for key in LICENCE_KEYS if metadata.get(key)}
     if found == UNKNOWN_LICENCE:
         return {}

@@ -14,12 +14,19 @@ from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import HubStrategy, SaveStrategy
 from transformers.utils import PushInProgress, logging
 
-from ...modeling.model_card_sections import adapter_of, hub_ids
-from ...modeling.saving_biomedgpt import CARD, write_model_card
-from ..reporting.report import PICTURE, REPORT
-from .origin import find_origin
-from .saved_parts import check_trained_parts_are_saved, without_pefts_card
-from .uploading import copy_files, file_times, has_weights, is_pickle, upload, upload_later
+from biomedgpt_hf.modeling.model_card_sections import adapter_of, hub_ids
+from biomedgpt_hf.modeling.saving_biomedgpt import CARD, write_model_card
+from biomedgpt_hf.training.publishing.origin import find_origin
+from biomedgpt_hf.training.publishing.saved_parts import check_trained_parts_are_saved, without_pefts_card
+from biomedgpt_hf.training.publishing.uploading import (
+    copy_files,
+    file_times,
+    has_weights,
+    is_pickle,
+    upload,
+    upload_later,
+)
+from biomedgpt_hf.training.reporting.report import PICTURE, REPORT
 
 if TYPE_CHECKING:
     from transformers import Trainer as _Trainer
@@ -81,7 +88,7 @@ class PublishingMixin(_Trainer):
         dataset_args: str | list[str] | None = None,
         dataset_name: str | None = None,
     ) -> None:
-        """Writes our card, with the arguments of transformers' and TRL's, unless somebody has edited the one there.
+        """Write our card, with the arguments of transformers' and TRL's, unless somebody has edited the one there.
 
         Our card is called after its repository, and its facts are those of `model.config.training`: it has no place for
         `model_name`, `tasks`, `dataset`, `dataset_args` and `dataset_name`.
@@ -114,7 +121,7 @@ class PublishingMixin(_Trainer):
         create_pr: bool = False,
         **card_options: Any,
     ) -> Any:
-        """Saves to `output_dir` and uploads what that save wrote, the card and the report: no pickle, no checkpoint.
+        """Save to `output_dir` and upload what that save wrote, the card and the report: no pickle, no checkpoint.
 
         Args:
             commit_message, blocking, token, revision, private: as transformers'; a revision that is no branch yet
@@ -172,7 +179,7 @@ class PublishingMixin(_Trainer):
         self._saved_names = tuple(name for name in written if not name.startswith(others))
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        """Uploads a checkpoint's model, processor and card, without what only its resumption needs."""
+        """Upload a checkpoint's model, processor and card, without what only its resumption needs."""
         if not self.is_world_process_zero() or self.args.hub_strategy == HubStrategy.END:
             return
         in_progress = self.push_in_progress is not None and not self.push_in_progress.is_done()
@@ -203,7 +210,7 @@ class PublishingMixin(_Trainer):
     def _upload(
         self, message: str | None, token: str | None, revision: str | None, blocking: bool, **options: Any
     ) -> Any:
-        """Uploads the files of the last save, the card and the report, from `output_dir`; or a future that does."""
+        """Upload the files of the last save, the card and the report, from `output_dir`; or a future that does."""
         folder = Path(str(self.args.output_dir))
         names = [name for name in dict.fromkeys((*self._saved_names, CARD, *REPORTS)) if (folder / name).is_file()]
         revision = revision if revision is not None else self.args.hub_revision
@@ -212,7 +219,7 @@ class PublishingMixin(_Trainer):
         return upload(*request, **options) if blocking else request[0].run_as_future(upload_later, *request, **options)
 
     def _check_publishable(self) -> None:
-        """Raises a ValueError that says why this run cannot be published, if it cannot."""
+        """Raise a ValueError that says why this run cannot be published, if it cannot."""
         if self.args.push_to_hub and self.args.hub_strategy in UPLOADS_PICKLES:
             raise ValueError(
                 f"hub_strategy={self.args.hub_strategy.value!r} would upload optimizer states, which are pickles that "
@@ -231,19 +238,19 @@ class PublishingMixin(_Trainer):
             )
 
     def _note_origin(self, model: Any) -> None:
-        """Writes into the configuration, once, what the card inherits from the checkpoint that was trained."""
+        """Write into the configuration, once, what the card inherits from the checkpoint that was trained."""
         if not self._origin_is_noted:
             self._origin_is_noted = True
             if origin := find_origin(model.config):
                 model.config.fine_tuned_from = origin
 
     def _processor(self) -> Any:
-        """What turns rows into this model's inputs: the collator's processor, unless `processing_class` is one."""
+        """Return what makes inputs of rows: the collator's processor, unless `processing_class` is one."""
         plain = not hasattr(self._bare_model().config, "molecule_token_id")  # a language model goes with its tokenizer
         if plain or isinstance(self.processing_class, ProcessorMixin):
             return self.processing_class
         return getattr(self.data_collator, "processor", None) or self.processing_class
 
     def _bare_model(self) -> Any:
-        """The model without the wrappers of compilation and distributed training; PEFT's stays."""
+        """Return the model without the wrappers of compilation and distributed training; PEFT's stays."""
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ...modeling.model_card_sections import adapter_of
+from biomedgpt_hf.modeling.model_card_sections import adapter_of
 
 
 def check_trained_parts_are_saved(model: Any) -> None:
@@ -41,7 +41,7 @@ def check_trained_parts_are_saved(model: Any) -> None:
 
 @contextmanager
 def without_pefts_card(model: Any) -> Iterator[None]:
-    """Keeps PEFT from writing its card, or from adding to ours, which would then pass for edited by hand."""
+    """Keep PEFT from writing its card, or from adding to ours, which would then pass for edited by hand."""
     if not hasattr(model, "create_or_update_model_card"):
         yield
         return

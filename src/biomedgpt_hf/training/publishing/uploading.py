@@ -9,8 +9,8 @@ from typing import Any
 from huggingface_hub import HfApi
 from transformers.utils import logging
 
-from ...modeling.model_card import is_untouched
-from ...modeling.saving_biomedgpt import CARD, is_own_card_on_hub
+from biomedgpt_hf.modeling.model_card import is_untouched
+from biomedgpt_hf.modeling.saving_biomedgpt import CARD, is_own_card_on_hub
 
 logger = logging.get_logger(__name__)
 
@@ -22,7 +22,7 @@ WEIGHTS = ("model*.safetensors", "adapter_model*.safetensors")
 def upload(
     api: HfApi, repo_id: str, folder: Path, names: list[str], revision: str | None = None, **options: Any
 ) -> Any:
-    """Uploads some files of a folder; a card that somebody wrote in the repository is not replaced by an untouched one.
+    """Upload some files of a folder; a card that somebody wrote in the repository is not replaced by an untouched one.
 
     Args:
         api: with the token to use.
@@ -67,13 +67,13 @@ def is_pickle(name: str) -> bool:
 
 
 def file_times(folder: Path) -> dict[str, int]:
-    """Returns the modification times [ns] of the files in a folder and its subfolders, by their path in it."""
+    """Return the modification times [ns] of the files in a folder and its subfolders, by their path in it."""
     files = (path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_file())
     return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in files}
 
 
 def copy_files(names: Iterable[str], source: Path, target: Path) -> None:
-    """Copies some files of a folder, with the subfolders they are in."""
+    """Copy some files of a folder, with the subfolders they are in."""
     for name in names:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)

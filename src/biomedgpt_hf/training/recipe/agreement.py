@@ -9,7 +9,7 @@ LOSSES = ("loss", *(f"loss_{kind}" for kind in ("text", "molecule", "protein", "
 
 
 def check_output(output_dir: str) -> None:
-    """Raises a ValueError unless a folder of this name is there, or can be made, and written to."""
+    """Raise a ValueError unless a folder of this name is there, or can be made, and written to."""
     path = Path(output_dir)
     there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     if not there.is_dir():
@@ -19,7 +19,7 @@ def check_output(output_dir: str) -> None:
 
 
 def check_arguments(arguments: Any) -> None:
-    """Raises a ValueError if a run with these `TrainingArguments` would fail at its start or its first evaluation."""
+    """Raise a ValueError if a run with these `TrainingArguments` would fail at its start or its first evaluation."""
     _check_reports(arguments)
     _check_schedule(arguments)
     _check_best(arguments)

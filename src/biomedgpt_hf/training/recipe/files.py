@@ -21,13 +21,13 @@ def launcher_names() -> list[str]:
 
 
 def summary(name: str) -> str:
-    """What a file of the package is for: the first line of its opening comment's second paragraph."""
+    """Return what a file of the package is for: the first line of its opening comment's second paragraph."""
     comment = (FOLDER / f"{name}.yaml").read_text("utf-8")
     return comment.split("\n#\n")[1].splitlines()[0].removeprefix("# ")
 
 
 def copy_file(name: str, output: Path | None = None) -> Path:
-    """Copies a recipe, or a file for accelerate, to where it can be changed.
+    """Copy a recipe, or a file for accelerate, to where it can be changed.
 
     Args:
         name: one of `recipe_names()` or `launcher_names()`.
@@ -50,7 +50,7 @@ def copy_file(name: str, output: Path | None = None) -> Path:
 
 
 def find_recipe(name_or_path: str) -> Path:
-    """The file of a recipe.
+    """Return the file of a recipe.
 
     Args:
         name_or_path: a name of `recipe_names()`, or the path of a YAML file.
@@ -70,7 +70,7 @@ def find_recipe(name_or_path: str) -> Path:
 
 
 def read_mapping(file: Path) -> dict[str, Any]:
-    """Reads a YAML file of keys and values.
+    """Read a YAML file of keys and values.
 
     Raises:
         ValueError: naming the file and the place, if it is no such YAML.
@@ -87,12 +87,12 @@ def read_mapping(file: Path) -> dict[str, Any]:
 
 
 def _problem(error: Exception) -> str:
-    """What YAML says, without its own name for what it was given."""
+    """Return what YAML says, without its own name for what it was given."""
     return str(error).replace('in "<unicode string>", ', "on ")
 
 
 def read_value(text: str) -> Any:
-    """The value that a text has in YAML; the text itself where it is no YAML."""
+    """Return the value that a text has in YAML; the text itself where it is no YAML."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError:
@@ -100,7 +100,7 @@ def read_value(text: str) -> Any:
 
 
 def _patterns() -> dict[str, list[tuple[str, re.Pattern]]]:
-    """What a plain word of YAML 1.2 is, by its first letter; anything else is a text."""
+    """Return what a plain word of YAML 1.2 is, by its first letter; anything else is a text."""
     kinds = {
         "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
         "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -120,7 +120,7 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = _patterns()
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
-        """A mapping, or an error that names the key that is no text or stands twice."""
+        """Return a mapping, or an error that names the key that is no text or stands twice."""
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True)

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal, get_type_hints
 
-from .settings import Settings
+from biomedgpt_hf.training.recipe.settings import Settings
 
 LORA = "lora"
 # What TrainingArguments reads of its `fsdp_config`, for FSDP2; it passes over anything else without a word.
@@ -72,7 +72,7 @@ NESTED: dict[str, Callable[[], dict[str, Any]]] = {LORA: lora_keys, "fsdp_config
 
 
 def full_name(key: str, has_lora: bool) -> str:
-    """A key as a recipe spells it: hyphens become underscores, and LoRA's own get their `lora.`.
+    """Return a key as a recipe spells it: hyphens become underscores, and LoRA's own get their `lora.`.
 
     Args:
         key: as the command line has it, such as "learning-rate", "r" or "fsdp_config.version".
@@ -97,7 +97,7 @@ def full_name(key: str, has_lora: bool) -> str:
 
 
 def check_name(name: str, known: Iterable[str], problem: str) -> None:
-    """Raises a ValueError with the nearest known name, unless the name is known."""
+    """Raise a ValueError with the nearest known name, unless the name is known."""
     known = list(known)
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=1)
@@ -106,7 +106,7 @@ def check_name(name: str, known: Iterable[str], problem: str) -> None:
 
 
 def annotation_of(name: str) -> Any:
-    """The type of a key given by its full name; Any inside dictionaries of TrainingArguments."""
+    """Return the type of a key given by its full name; Any inside dictionaries of TrainingArguments."""
     top, _, rest = name.partition(".")
     if rest and top in NESTED:
         return NESTED[top]()[rest]

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .files import read_value
-from .keys import LORA, annotation_of, argument_keys, full_name, our_keys
-from .values import fit_words
+from biomedgpt_hf.training.recipe.files import read_value
+from biomedgpt_hf.training.recipe.keys import LORA, annotation_of, argument_keys, full_name, our_keys
+from biomedgpt_hf.training.recipe.values import fit_words
 
 
 def read_words(words: Sequence[str], has_lora: bool) -> dict[str, Any]:

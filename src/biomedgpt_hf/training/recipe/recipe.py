@@ -11,13 +11,22 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
 
-from ...device import best_device
-from .agreement import check_arguments, check_output
-from .files import find_recipe, read_mapping, recipe_names
-from .keys import ABOVE_0, AT_LEAST, LORA, NESTED, annotation_of, argument_keys, check_name, our_keys
-from .overrides import read_words
-from .settings import Settings
-from .values import fit, members
+from biomedgpt_hf.device import best_device
+from biomedgpt_hf.training.recipe.agreement import check_arguments, check_output
+from biomedgpt_hf.training.recipe.files import find_recipe, read_mapping, recipe_names
+from biomedgpt_hf.training.recipe.keys import (
+    ABOVE_0,
+    AT_LEAST,
+    LORA,
+    NESTED,
+    annotation_of,
+    argument_keys,
+    check_name,
+    our_keys,
+)
+from biomedgpt_hf.training.recipe.overrides import read_words
+from biomedgpt_hf.training.recipe.settings import Settings
+from biomedgpt_hf.training.recipe.values import fit, members
 
 __all__ = ["Recipe", "read_recipe", "recipe_names"]
 logger = logging.getLogger(__name__)
@@ -44,7 +53,7 @@ class Recipe:
     given: frozenset[str] = field(default_factory=frozenset)
 
     def require(self, *names: str) -> None:
-        """Raises a ValueError with the command that gives what is missing, unless all of these keys have values."""
+        """Raise a ValueError with the command that gives what is missing, unless all of these keys have values."""
         missing = [name for name in names if not (getattr(self.settings, name, None) or self.arguments.get(name))]
         if missing:
             command = " ".join(f"--{name.replace('_', '-')} {REQUIRED[name]}" for name in missing)
@@ -86,7 +95,7 @@ class Recipe:
         return arguments, notes
 
     def _accumulation(self, total: int, world_size: int) -> int:
-        """Steps that make up a global batch on so many processes."""
+        """Step that make up a global batch on so many processes."""
         rows = self.arguments.get("per_device_train_batch_size", 8)
         if "gradient_accumulation_steps" in self.arguments:
             raise ValueError(
@@ -105,7 +114,7 @@ class Recipe:
         return steps
 
     def training_arguments(self) -> Any:
-        """The recipe's `TrainingArguments`, for this process and this machine.
+        """Return the recipe's `TrainingArguments`, for this process and this machine.
 
         Raises:
             ValueError: in one line, if something is missing or does not go together.
@@ -131,7 +140,7 @@ class Recipe:
 
 
 def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Reads a recipe, and the words of a command line on top of it.
+    """Read a recipe, and the words of a command line on top of it.
 
     Args:
         name_or_path: one of `recipe_names()`, or a YAML file.
@@ -159,7 +168,7 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def _put(values: dict[str, Any], key: str, value: Any, source: str) -> None:
-    """Sets a key, given by its full name, to a checked value."""
+    """Set a key, given by its full name, to a checked value."""
     top, _, rest = key.partition(".")
     try:
         check_name(top, [*our_keys(), *argument_keys()], "there is no key")
@@ -179,7 +188,7 @@ def _put(values: dict[str, Any], key: str, value: Any, source: str) -> None:
 
 
 def _checked(key: str, value: Any) -> Any:
-    """The value as the key takes it; null takes a key back, to its default where null is no value of its own."""
+    """Return the value as the key takes it; null takes a key back, to its default where null is no value of its own."""
     if value is None and (key in argument_keys() or key in our_keys()):
         return None
     annotation = annotation_of(key)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..parts import PARTS
+from biomedgpt_hf.training.parts import PARTS
 
 ALIGNED_PARTS = [part for part in PARTS if part != "language_model"]  # what alignment trains (paper §3.2)
 
@@ -79,7 +79,7 @@ class Settings:
         self._check_numbers()
 
     def changed(self) -> dict[str, Any]:
-        """The keys whose values are not the defaults, with these values."""
+        """Return the keys whose values are not the defaults, with these values."""
         return {key: value for key, value in vars(self).items() if value != getattr(Settings(), key)}
 
     def frozen_dtype(self, bf16: bool) -> str:

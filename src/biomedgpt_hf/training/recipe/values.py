@@ -6,13 +6,13 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from .files import read_value
+from biomedgpt_hf.training.recipe.files import read_value
 
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", NoneType: "null"}
 
 
 def fit(value: Any, annotation: Any) -> Any:
-    """A value as a key of this type takes it.
+    """Return a value as a key of this type takes it.
 
     Args:
         value: as YAML gives it.
@@ -37,7 +37,7 @@ def fit(value: Any, annotation: Any) -> Any:
 
 
 def fit_words(words: Sequence[str], annotation: Any) -> Any:
-    """A value as a key of this type takes it, from the words behind the key on a command line.
+    """Return a value as a key of this type takes it, from the words behind the key on a command line.
 
     Args:
         words: none for true; several, or one with commas, for a list.
@@ -67,7 +67,7 @@ def fit_words(words: Sequence[str], annotation: Any) -> Any:
 
 
 def members(annotation: Any) -> list[Any]:
-    """The types that an annotation offers; `str` only where no Enum and no Literal beside it says which texts."""
+    """Return the types that an annotation offers; `str` only where no Enum or Literal beside it says which texts."""
     kinds = list(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else [annotation]
     named = any(_choices(kind) and isinstance(_choices(kind)[0], str) for kind in kinds)
     return [kind for kind in kinds if not (named and kind is str)]

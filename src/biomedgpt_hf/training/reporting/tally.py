@@ -16,7 +16,7 @@ import torch
 from torch import distributed
 from torch.nn import functional
 
-from ...processors.prompt_tensors import IGNORE_INDEX
+from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
 
 KINDS = ("text", "molecule", "protein", "both")  # by the bits of what a row has: 1 molecules, 2 proteins
 # Places in the counts, and how many of them: the same on every process, whatever it has seen.
@@ -112,7 +112,7 @@ class Tally:
         return learned
 
     def _kinds(self, input_ids: torch.Tensor, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The kind of row that each position is part of, as an index into `KINDS`: int64 [B, T]."""
+        """Return the kind of row that each position is part of, as an index into `KINDS`: int64 [B, T]."""
         rows = torch.zeros_like(input_ids)  # which row of its sequence a position is part of
         if inputs.get("attention_mask") is None and inputs.get("position_ids") is not None:
             rows = (inputs["position_ids"].to(self.device) == 0).long().cumsum(-1).expand_as(input_ids)

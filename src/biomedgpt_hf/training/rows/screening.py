@@ -23,8 +23,8 @@ import numpy as np
 from torch import distributed
 from tqdm.auto import tqdm
 
-from biomedgpt_hf.data.building.pipeline import TooManyRejectedError, parse_limit
-from biomedgpt_hf.data.building.workers import map_in_order
+from biomedgpt_hf.disk.workers import map_in_order
+from biomedgpt_hf.rows.limits import TooManyRejectedError, parse_limit
 from biomedgpt_hf.training.rows.screening_cache import cache_key, read_cache, write_cache
 from biomedgpt_hf.training.rows.sets import open_set, split_names
 

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from datasets.exceptions import DatasetsError
 from huggingface_hub import hf_hub_download
 
-from biomedgpt_hf.data import schema
-from biomedgpt_hf.data.building.sources import sha256_of
+from biomedgpt_hf.disk.checksums import sha256_of
+from biomedgpt_hf.rows import schema
 
 MANIFEST = "manifest.json"
 

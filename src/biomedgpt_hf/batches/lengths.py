@@ -1,0 +1,139 @@
+"""How many tokens a row will take in the language model: its text, atoms and residues, without making a graph.
+
+The number is exactly that of the collator's `attention_mask.sum()`, because the same functions render the conversation,
+cut it into segments and tokenise these; only what does not change the number is left out. Atoms are counted in the text
+of a SMILES; the few with explicit hydrogens, and InChI, are read by RDKit as the processor reads them.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from rdkit import rdBase
+
+from biomedgpt_hf.processors.molecule_input import RefusedError, parse_text
+from biomedgpt_hf.processors.processor_options import read_options
+from biomedgpt_hf.processors.prompt_segments import SEGMENT_BREAK, cut, start_ids, tokenize_segments
+from biomedgpt_hf.processors.protein_tokenizer import encode_protein, read_residue_table
+from biomedgpt_hf.rows.schema import to_conversation
+
+ROWS_AT_ONCE = 1_000
+# One atom of a SMILES: in brackets, or of the organic subset; everything else that may stand outside brackets.
+ATOM = r"\[[^][]*\]|Br|Cl|[BCNOPSFIbcnops*]"
+ATOMS, SMILES = re.compile(ATOM), re.compile(rf"(?:{ATOM}|[-=#$:/\\.%()~<>0-9])+")
+# Hydrogens with brackets of their own, which RDKit takes into their neighbours unless they mean something.
+HYDROGEN = re.compile(r"\[\d*(?:H(?![a-z])|#1(?!\d))")
+
+
+def count_atoms(molecule: str) -> int:
+    """Return how many atoms, and so placeholders, the processor gives a molecule.
+
+    Args:
+        molecule: SMILES or InChI. A SMILES is taken on trust: only RDKit would find that it is chemically wrong.
+
+    Raises:
+        ValueError: what is neither.
+    """
+    text = molecule.strip()
+    if SMILES.fullmatch(text) and not HYDROGEN.search(text) and (atoms := ATOMS.findall(text)):
+        return len(atoms)
+    try:
+        with rdBase.BlockLogs():
+            return int(parse_text(text).GetNumAtoms())
+    except RefusedError as error:
+        reason, remedy = error.args
+        raise ValueError(f"Cannot count the atoms of {molecule[:100]!r}: {reason}. {remedy}.") from error
+
+
+def row_lengths(
+    rows: Iterable[Mapping[str, Any]],
+    processor: Any,
+    processor_kwargs: Mapping[str, Any] | None = None,
+    **template_arguments: Any,
+) -> np.ndarray:
+    """Return the number of tokens of each row, as the collator with the same arguments would make them.
+
+    Args:
+        rows: as the collator takes them; read once, in order, some at a time.
+        processor: a `BioMedGPTProcessor`.
+        processor_kwargs: as the collator's, e.g. {"truncation": True} for proteins.
+        **template_arguments: likewise.
+
+    Returns:
+        int64 [number of rows]. A row longer than the processor's context has the length it would have.
+
+    Raises:
+        ValueError: names the row that the collator could not read either: it breaks the schema, a protein is too long
+            and may not be cut, …
+    """
+    count = _Counter(processor, dict(processor_kwargs or {}), template_arguments)
+    following = iter(rows)
+    chunks: list[np.ndarray] = []
+    while some := list(islice(following, ROWS_AT_ONCE)):
+        chunks.append(count(some))
+    return np.concatenate(chunks) if chunks else np.zeros(0, np.int64)
+
+
+class _Counter:
+    """Counts the tokens of rows, with what does not depend on them made once."""
+
+    def __init__(self, processor: Any, processor_kwargs: dict[str, Any], template_arguments: dict[str, Any]) -> None:
+        self.processor, self.tokenizer = processor, processor.tokenizer
+        self.options = read_options(processor, dict(processor_kwargs), with_answers=False)
+        # The template writes the break that the processor cuts a prompt at, if it knows of one.
+        self.template_arguments = {"segment_break": SEGMENT_BREAK, **template_arguments}
+        self.residues = read_residue_table(processor.protein_tokenizer)
+        alone = np.array(processor(text=processor.protein_token, proteins="A")["input_ids"])
+        of_one_residue = int((alone == processor.protein_token_id).sum())
+        around = len(self.residues.start) + len(self.residues.end)
+        self.dropped = 1 + around - of_one_residue  # the rows of start and end, where they have no placeholder
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Return the lengths of a few rows, int64 [number of rows]."""
+        conversations = [to_conversation(row) for row in rows]
+        prompts = self.processor.apply_chat_template(conversations, tokenize=False, **self.template_arguments)
+        segments = [cut(prompt, self.processor.placeholders)[::2] for prompt in prompts]
+        different = list(dict.fromkeys(segment for of_row in segments for segment in of_row))
+        tokenized = tokenize_segments(self.tokenizer, different, with_offsets=False)
+        size = {segment: len(ids) for segment, (ids, _) in zip(different, tokenized, strict=True)}
+        start = self._start(prompts[0])
+        lengths = [start + sum(map(size.__getitem__, of_row)) for of_row in segments]
+        for position, (row, conversation) in enumerate(zip(rows, conversations, strict=True)):
+            lengths[position] += self._items(row.get("id"), conversation)
+        return np.array(lengths, np.int64)
+
+    def _start(self, prompt: str) -> int:
+        """Return the number of start tokens; as in transformers, none where the template writes its own."""
+        start_token = self.tokenizer.bos_token
+        written = start_token is not None and prompt.startswith(start_token)
+        return 0 if written or self.options.get("add_special_tokens") is False else len(start_ids(self.tokenizer))
+
+    def _items(self, row_id: object, conversation: Sequence[Mapping[str, Any]]) -> int:
+        """Return the number of atoms and residues in a conversation."""
+        blocks = (block for message in conversation for block in message["content"])
+        total = 0
+        for block in blocks:
+            try:
+                if block["type"] == "molecule":
+                    total += count_atoms(block["molecule"])
+                elif block["type"] == "protein":
+                    total += self._residue_count(block["protein"])
+            except ValueError as error:
+                raise ValueError(f"Row {row_id!r}: {error}") from error
+        return total
+
+    def _residue_count(self, protein: str) -> int:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the collator warns of what is cut, when it is
+            ids = encode_protein(
+                protein,
+                self.residues,
+                max_length=self.processor.max_protein_length,
+                truncation=self.options["truncation"],
+            )
+        return len(ids) - self.dropped

@@ -1,0 +1,179 @@
+"""In which cluster of similar proteins a protein is, for splits that cut no cluster.
+
+The clusters come from UniRef or from MMseqs2 (see `cluster_sources`):
+
+    mmseqs easy-cluster proteins.fasta clusters SCRATCH --min-seq-id 0.3 -c 0.8    → clusters_cluster.tsv
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from biomedgpt_hf.building.cluster_sources import (
+    LEVELS,
+    Membership,
+    plain_identifier,
+    read_memberships,
+    without_isoform,
+)
+from biomedgpt_hf.disk.paths import existing_file
+
+CHUNK = 50_000  # memberships committed together
+
+logger = logging.getLogger(__name__)
+
+
+class ClusterTable:
+    """Clusters by the identifiers of their members, in a SQLite file: memory does not grow with them.
+
+    Make one with `read`. Use as a context manager, or `close` it.
+
+    Attributes:
+        conflicts: how often a member was named again in another cluster; the first one counts.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, scratch: Path, facts: dict[str, Any]) -> None:
+        self._connection, self._scratch = connection, scratch
+        self._members: int = facts["members"]
+        self.conflicts: int = facts["conflicts"]
+
+    @classmethod
+    def read(cls, path: Path, scratch: Path, level: str = "UniRef50", *, progress: bool = False) -> ClusterTable:
+        """Read a table of clusters into a scratch file, or take that as it is if it holds this table.
+
+        Args:
+            path: the table, in one of the formats of `cluster_sources`.
+            scratch: SQLite file to make; anything else there is overwritten.
+            level: "UniRef100", "UniRef90" or "UniRef50", where the table is UniProt's.
+            progress: show a progress bar.
+
+        Raises:
+            OSError: the table is missing or unreadable, or the scratch file cannot be written.
+            SourceError: the table is empty, truncated, corrupt, of an unknown format, or without such clusters.
+            ValueError: `level` is none of UniRef's.
+        """
+        if level not in LEVELS:
+            raise ValueError(f"The level of clusters is {level!r}: choose {', '.join(LEVELS)}.")
+        path, scratch = existing_file(path), Path(scratch)
+        status = path.stat()
+        source = [str(path.resolve()), status.st_size, status.st_mtime_ns, level]
+        with _as_os_errors(scratch):
+            facts = _finished(scratch)
+            if facts.get("source") != source:
+                memberships = read_memberships(path, level)
+                with tqdm(desc="clusters", unit="", unit_scale=True, disable=None if progress else True) as bar:
+                    facts = _fill(scratch, memberships, source, bar)
+            connection = sqlite3.connect(scratch)
+        if facts["conflicts"]:
+            logger.warning(
+                "%s: %d lines put a protein into a second cluster and do not count. The first puts %s into %s.",
+                *(path, facts["conflicts"], *facts["first"]),
+            )
+        return cls(connection, scratch, facts)
+
+    def get(self, identifier: str) -> str | None:
+        """Return the cluster of a protein, or None if the table does not have it.
+
+        Args:
+            identifier: as the table has it, e.g. "P12345"; sp|P12345|NAME_HUMAN is looked up by its
+                accession, and an isoform such as P12345-2 by the protein's, if it has no cluster itself.
+        """
+        identifier = plain_identifier(identifier)
+        cluster = self._lookup(identifier)
+        if cluster is None and (accession := without_isoform(identifier)):
+            return self._lookup(accession)
+        return cluster
+
+    def _lookup(self, identifier: str) -> str | None:
+        with _as_os_errors(self._scratch):
+            found = self._connection.execute("SELECT cluster FROM member WHERE id = ?", [_storable(identifier)])
+            row = found.fetchone()
+        return row[0] if row else None
+
+    def __len__(self) -> int:
+        """Return the number of members."""
+        return self._members
+
+    def __enter__(self) -> ClusterTable:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the scratch file and leave it for another time."""
+        self._connection.close()
+
+
+def _finished(scratch: Path) -> dict[str, Any]:
+    """Return the facts that a whole scratch file ends with, or {}."""
+    if not scratch.exists():
+        return {}
+    connection = sqlite3.connect(scratch)
+    try:
+        row = connection.execute("SELECT facts FROM about").fetchone()
+        return json.loads(row[0]) if row else {}
+    except sqlite3.DatabaseError:  # something else, or left half written
+        return {}
+    finally:
+        connection.close()
+
+
+def _fill(scratch: Path, memberships: Iterator[Membership], source: list[Any], bar: tqdm) -> dict[str, Any]:
+    """Write the members to a new scratch file; return the facts that it ends with."""
+    with suppress(FileNotFoundError):
+        scratch.unlink()
+    connection = sqlite3.connect(scratch)
+    try:
+        # A file that was not finished is made anew, so nothing has to survive a crash.
+        connection.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+            "CREATE TABLE about (facts TEXT);"
+            "CREATE TABLE member (id TEXT PRIMARY KEY, cluster TEXT NOT NULL) WITHOUT ROWID;"
+        )
+        members = conflicts = 0
+        first: tuple[str, str] | None = None
+        while chunk := [(_storable(one), _storable(cluster)) for one, cluster in islice(memberships, CHUNK)]:
+            added, refused = _add(connection, chunk)
+            members, conflicts, first = members + added, conflicts + len(refused), first or next(iter(refused), None)
+            bar.update(len(chunk))
+        facts = {"source": source, "members": members, "conflicts": conflicts, "first": first}
+        with connection:
+            connection.execute("INSERT INTO about VALUES (?)", [json.dumps(facts)])
+        return facts
+    finally:
+        connection.close()
+
+
+def _add(connection: sqlite3.Connection, chunk: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:
+    """Add members; return how many were new, and those that are in another cluster already."""
+    before = connection.total_changes
+    with connection:
+        connection.executemany("INSERT OR IGNORE INTO member VALUES (?, ?)", chunk)
+    added = connection.total_changes - before
+    if added == len(chunk):
+        return added, []
+    query = "SELECT cluster FROM member WHERE id = ?"
+    return added, [pair for pair in chunk if connection.execute(query, pair[:1]).fetchone()[0] != pair[1]]
+
+
+def _storable(text: str) -> str:
+    """Return a text that SQLite can hold: bytes that are not UTF-8 written out."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+@contextmanager
+def _as_os_errors(scratch: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OSError(f"{scratch}: the table of clusters cannot be kept there ({error}). Is the disk full?") from error

@@ -1,0 +1,196 @@
+"""The molecules and proteins in any file that a set may have to keep clear of, one at a time.
+
+    sets built here   their folder, or one of its Parquet files
+    tables            CSV, TSV, JSON Lines and Parquet with columns of SMILES, InChI or sequences
+    molecules         lists of SMILES, SDF, ChEBI's ontology or a module of it (OBO)
+    proteins          FASTA, entries of UniProtKB in each of its formats
+
+Text may be plain or .gz. The format is recognised by the content.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from biomedgpt_hf.disk.paths import existing_file
+from biomedgpt_hf.files import obo
+from biomedgpt_hf.files.items.molecule_lists import read_molecules
+from biomedgpt_hf.files.records import Record, RejectedRecord
+from biomedgpt_hf.files.sources import SourceError, open_source, read_lines
+from biomedgpt_hf.files.tables.table import open_table
+from biomedgpt_hf.files.uniprot.formats import read_entries
+from biomedgpt_hf.rows.row_items import holds_rows, read_items, split_files
+
+HEAD = 4096  # bytes; what a format is recognised by
+EXPECTED = (
+    "Expected the folder or a Parquet file of a set built here; a table (CSV, TSV, JSON Lines, Parquet) with a column "
+    "named SMILES, InChI or Sequence; lines of SMILES; SDF; OBO; FASTA; or entries of UniProtKB."
+)
+# Names of columns in lower case, without blanks, underscores and the like; all columns that fit are read.
+SMILES_COLUMN = re.compile(r".*smiles.*|molecules?|structures?|ligands?|drugs?")
+INCHI_COLUMN = re.compile(r".*inchi")  # where there is no SMILES; never an InChIKey
+SEQUENCE_COLUMN = re.compile(
+    r"proteins?|targets?|seqs?|aaseqs?|sequences?|(?:protein|target|aa|aminoacid|bindingdbtargetchain)sequences?"
+)
+# In the beginning of UniProtKB's JSON, and not of a table's.
+UNIPROT_JSON = re.compile(rb'"(?:results|entryType|primaryAccession)"')
+NUCLEOTIDES = re.compile(r"[ACGTUN]*", re.IGNORECASE)
+
+
+class Candidate(NamedTuple):
+    """What may be a molecule or a protein.
+
+    Attributes:
+        line: where it begins in its file, from 1; in Parquet and the folder of a set, its number.
+        kind: "molecule", "protein" or "entry".
+        content: a SMILES or InChI or a `molecule_lists.Structure`; a sequence; an entry of UniProtKB, unparsed.
+        problem: why there is none, or None.
+    """
+
+    line: int
+    kind: str
+    content: Any = None
+    problem: RejectedRecord | None = None
+
+
+def read_candidates(path: Path) -> Iterator[Candidate]:
+    """Yield the molecules and proteins in a file, or in the folder of a set.
+
+    Raises:
+        OSError: it is missing or cannot be opened.
+        SourceError: it is empty, truncated, corrupt, of an unknown format, or has no column of either.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = list(chain.from_iterable(split_files(path).values()))
+        if not files:
+            raise _unknown(path, "is a folder without data/SPLIT-*.parquet")
+        return _in_rows(files)
+    with existing_file(path).open("rb") as file:
+        if file.read(4) == b"PAR1":
+            return _in_parquet(path)
+    first, head = _beginning(path)
+    if first.startswith(">"):
+        return _in_fasta(path)
+    if first.startswith(("ID   ", "<")) or (first.startswith(("{", "[")) and UNIPROT_JSON.search(head)):
+        return _in_entries(path)
+    if obo.is_header(first):
+        return _in_ontology(path)
+    return _in_table(path) or _in_list(path, first)
+
+
+def _beginning(path: Path) -> tuple[str, bytes]:
+    """Return the first line of a text file that is not blank, and its first bytes."""
+    first = next((line for _, line in read_lines(path) if line.strip()), None)
+    if first is None:
+        raise SourceError(path, 1, "empty file", "holds blank lines only.")
+    with open_source(path) as file:
+        return first, file.read(HEAD)
+
+
+def _unknown(path: Path, detail: str) -> SourceError:
+    return SourceError(path, 0, "unknown format", f"{detail}. {EXPECTED}")
+
+
+def _in_rows(files: Sequence[Path]) -> Iterator[Candidate]:
+    for column, kind in (("molecules", "molecule"), ("proteins", "protein")):
+        for block in read_items(files, column):
+            first: dict[str, int] = {}  # the questions about an item follow each other
+            for number, value in enumerate(block.values, block.start + 1):
+                first.setdefault(value, number)
+            yield from (Candidate(number, kind, value) for value, number in first.items())
+
+
+def _in_parquet(path: Path) -> Iterator[Candidate]:
+    try:
+        with pq.ParquetFile(path) as file:
+            is_set = holds_rows(file)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(path, 0, "corrupt Parquet", f"{' '.join(str(error).split())} Is it whole?") from error
+    found = _in_rows([path]) if is_set else _in_table(path)
+    if found is None:
+        raise _unknown(path, "is a Parquet file without a column of molecules or proteins")
+    return found
+
+
+def _in_table(path: Path) -> Iterator[Candidate] | None:
+    """Return what the rows of a table hold, or None if it has no column of molecules or proteins."""
+    kinds = _column_kinds(open_table(path, []).columns)
+    return _in_cells(path, kinds) if kinds else None
+
+
+def _column_kinds(columns: Sequence[str]) -> dict[str, str]:
+    """Return what is in the columns that hold molecules or proteins, by their names."""
+    plain = {column: re.sub(r"[^a-z0-9]", "", column.lower()) for column in columns}
+    molecules = [column for column, name in plain.items() if SMILES_COLUMN.fullmatch(name)]
+    molecules = molecules or [column for column, name in plain.items() if INCHI_COLUMN.fullmatch(name)]
+    proteins = [column for column, name in plain.items() if SEQUENCE_COLUMN.fullmatch(name)]
+    return {**dict.fromkeys(molecules, "molecule"), **dict.fromkeys(proteins, "protein")}
+
+
+def _in_cells(path: Path, kinds: dict[str, str]) -> Iterator[Candidate]:
+    for row in open_table(path, list(kinds)).rows:
+        if row.problem:
+            yield Candidate(row.line, "molecule", problem=row.problem)
+            continue
+        for column, kind in kinds.items():
+            cell = row.cells[column]
+            for value in cell if isinstance(cell, list) else [cell]:
+                if value is not None and str(value).strip():
+                    yield Candidate(row.line, kind, str(value))
+
+
+def _in_list(path: Path, first: str) -> Iterator[Candidate]:
+    try:
+        yield from (_of_record(record, "molecule") for record in read_molecules(path))
+    except SourceError as error:
+        if error.reason != "unknown format":
+            raise
+        raise _unknown(path, f"begins with {first[:60]!r}, and nothing in it tells what it is") from error
+
+
+def _in_entries(path: Path) -> Iterator[Candidate]:
+    return (_of_record(record, "entry") for record in read_entries(path))
+
+
+def _of_record(record: Record, kind: str) -> Candidate:
+    return Candidate(record.line, kind, record.content, record.problem)
+
+
+def _in_ontology(path: Path) -> Iterator[Candidate]:
+    for stanza in obo.read_stanzas(read_lines(path)):
+        if stanza.kind == "Term":
+            try:
+                structure = obo.parse_term(stanza.lines).structure()
+            except RejectedRecord as problem:
+                yield Candidate(stanza.line, "molecule", problem=problem)
+                continue
+            if structure:
+                yield Candidate(stanza.line, "molecule", structure)
+
+
+def _in_fasta(path: Path) -> Iterator[Candidate]:
+    """Yield the sequences of a FASTA file.
+
+    Raises:
+        SourceError: all of them are nucleotides.
+    """
+    begin, parts, is_protein = 0, list[str](), False
+    for number, line in chain(read_lines(path), [(0, ">")]):
+        if not line.startswith(">"):
+            parts.append(line)
+            continue
+        if begin:
+            sequence = "".join(parts)
+            is_protein = is_protein or not NUCLEOTIDES.fullmatch(sequence)
+            yield Candidate(begin, "protein", sequence)
+        begin, parts = number, []
+    if not is_protein:
+        raise _unknown(path, "is a FASTA file without a protein: its sequences are nucleotides, or empty")

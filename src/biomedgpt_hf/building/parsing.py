@@ -1,0 +1,81 @@
+"""Parsing records in worker processes, in chunks, with the results in the records' order."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from biomedgpt_hf.building.examples import Example
+from biomedgpt_hf.disk.workers import map_in_order
+from biomedgpt_hf.files.records import Record, RejectedRecord
+from biomedgpt_hf.files.sources import require_utf8
+from biomedgpt_hf.rows import schema
+
+CHUNK = 500  # records parsed, and committed, together
+EXAMPLE_COLUMN = "example"  # beside the row's columns: position in the chunk of the row's record
+
+
+class ParsedChunk(NamedTuple):
+    """What a chunk of records gave.
+
+    Attributes:
+        records: the records, without their content.
+        results: for each record its example, without the rows, or why it has none.
+        rows: all rows as an Arrow table, each with its record's position in column "example".
+    """
+
+    records: list[Record]
+    results: list[Example | RejectedRecord]
+    rows: pa.Table
+
+
+def parse_chunks(
+    records: Iterable[Record], parse: Callable[[Record], Example], arrow_schema: pa.Schema, processes: int
+) -> Iterator[ParsedChunk]:
+    """Yield the parsed chunks in order; memory holds a few chunks for each process.
+
+    Raises:
+        OSError: a worker process died.
+    """
+    iterator = iter(records)
+    chunks = iter(lambda: list(itertools.islice(iterator, CHUNK)), [])
+    work = partial(parse_chunk, parse=parse, arrow_schema=arrow_schema)
+    yield from map_in_order(work, chunks, processes)
+
+
+def parse_chunk(records: Sequence[Record], parse: Callable[[Record], Example], arrow_schema: pa.Schema) -> ParsedChunk:
+    """Parse some records and check their rows."""
+    results = [_parse_record(record, parse) for record in records]
+    rows: list[dict[str, Any]] = []
+    for position, result in enumerate(results):
+        if isinstance(result, Example):
+            rows += ({**row, EXAMPLE_COLUMN: position} for row in result.rows)
+    table = pa.Table.from_pylist(rows, schema=arrow_schema.append(pa.field(EXAMPLE_COLUMN, pa.int32())))
+    # The rows travel in the table; of the others nothing but their identity is needed any more.
+    bare = [result._replace(rows=[]) if isinstance(result, Example) else result for result in results]
+    return ParsedChunk([record._replace(content=None, problem=None) for record in records], bare, table)
+
+
+def _parse_record(record: Record, parse: Callable[[Record], Example]) -> Example | RejectedRecord:
+    if record.problem is not None:
+        return record.problem
+    try:
+        example = parse(record)
+        for row in example.rows:
+            schema.validate_row(row)
+            require_utf8(_texts(row))
+    except RejectedRecord as rejected:
+        return rejected
+    except schema.InvalidRowError as error:
+        return RejectedRecord("invalid row", str(error))
+    marks = example.marks or tuple(row["id"] for row in example.rows)
+    return example._replace(marks=marks)
+
+
+def _texts(row: dict[str, Any]) -> str:
+    texts = [block.get("text") or "" for message in row["messages"] for block in message["content"]]
+    return "\n".join([*texts, *(row[field] for field in schema.STRING_FIELDS)])

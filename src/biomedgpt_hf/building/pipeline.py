@@ -1,0 +1,245 @@
+"""The road that every set takes from its sources to a folder: read, parse, stage, split, write.
+
+    OUTPUT                    the finished set, or nothing
+    .OUTPUT.building/         beside it while a build runs, and after it was interrupted
+
+Running the same command again goes on where it was. Memory does not grow with the sources: records
+stream through the workers, and what has to be remembered is in a SQLite file.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from tqdm.auto import tqdm
+
+from biomedgpt_hf.building.clusters import ClusterTable
+from biomedgpt_hf.building.examples import Example
+from biomedgpt_hf.building.parsing import CHUNK, EXAMPLE_COLUMN, parse_chunks
+from biomedgpt_hf.building.splits import SplitChooser
+from biomedgpt_hf.building.staging import Staging, fingerprint
+from biomedgpt_hf.building.writer import DatasetWriter
+from biomedgpt_hf.disk.manifests import describe_source
+from biomedgpt_hf.disk.paths import require_free
+from biomedgpt_hf.files.records import Record, RejectedRecord
+from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.rows import schema
+from biomedgpt_hf.rows.limits import TooManyRejectedError, parse_limit
+from biomedgpt_hf.rows.schema import SPLITS
+
+logger = logging.getLogger(__name__)
+
+
+class BuildSettings(NamedTuple):
+    """What every builder lets its user choose.
+
+    Attributes:
+        seed: another seed gives another split.
+        exclude: files; no molecule and no protein found in them comes into the set.
+        clusters: table of protein clusters (see `clusters`); a cluster is on one side of the split.
+        cluster_level: which of its columns, where the table is an idmapping of UniProt.
+        max_rejected: more faulty records than this are an error: a number, or a share such as "1%".
+        processes: worker processes; 1 works in this one.
+        progress: show progress bars.
+    """
+
+    seed: int = 0
+    exclude: Sequence[Path] = ()
+    clusters: Path | None = None
+    cluster_level: str = "UniRef50"
+    max_rejected: str | None = None
+    processes: int = 1
+    progress: bool = True
+
+
+DEFAULTS = BuildSettings()
+
+
+class About(NamedTuple):
+    """How a set presents itself in its card."""
+
+    name: str
+    description: str
+    citation: str
+
+
+def read_each(read: Callable[[Path], Iterable[Record]], paths: Iterable[Path]) -> Iterator[Record]:
+    """Yield the records of several files; one that cannot be read (on) becomes a rejected record."""
+    for path in paths:
+        try:
+            yield from read(Path(path))
+        except SourceError as error:
+            yield Record(Path(path).name, error.line, problem=RejectedRecord(error.reason, str(error)))
+
+
+def build_set(
+    output: Path,
+    *,
+    about: About,
+    sources: Sequence[Path],
+    read: Callable[[Path], Iterable[Record]],
+    parse: Callable[[Record], Example],
+    settings: BuildSettings,
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Build a set in the folder `output`.
+
+    Args:
+        output: folder to make.
+        about: name, description and citation for the card.
+        sources: the files that `read` reads, for checksums.
+        read: gets a scratch folder and yields all records of the sources, in a fixed order.
+        parse: turns a record into an example; picklable.
+        settings: what the user chose.
+        options: what else the set depends on, for the manifest.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        FileExistsError: `output` already holds something.
+        OSError: a source is missing, the disk is full, a worker died, or another build of this
+            output is running. What was done is kept for the next run.
+        ValueError: a setting is wrong, no record gave a row, or more were faulty than
+            `settings.max_rejected`.
+    """
+    output = Path(output)
+    building = output.with_name(f".{output.name}.building")
+    if not building.exists():
+        require_free(output)
+    allowed = parse_limit(settings.max_rejected)
+    options = {**(options or {}), "seed": settings.seed}
+    if settings.clusters:
+        options |= {"split_by": "cluster", "cluster_level": settings.cluster_level}
+    facts: dict[str, Any] = {**about._asdict(), "sources": _describe_sources(sources, settings), "options": options}
+    facts = json.loads(json.dumps(facts))  # as a manifest gives them back
+    if finished := _finished(output, building, facts):
+        return finished
+    require_free(output)
+    schema_of_rows = schema.features().arrow_schema  # before anything is written: it may need one more package
+    staging = Staging(building, fingerprint([schema.FIELDS, facts]))
+    done = False  # with the folder beside the output: nothing in it will be wanted again
+    try:
+        _tell_start(staging, output)
+        _stage(staging, read(building), parse, settings, allowed, schema_of_rows)
+        with _open_clusters(settings, building) as clusters:
+            choose_split = SplitChooser(staging, settings.seed, clusters)
+            staging.assign(choose_split)
+        _check_rejected(staging, allowed, at_end=True)
+        for_leakage = {"processes": settings.processes, "progress": settings.progress}
+        writer = DatasetWriter(output, **facts, partial=building / "set", leakage_options=for_leakage)
+        with writer:
+            _write(staging, writer, settings, choose_split.notes())
+        done = True
+    except KeyboardInterrupt:
+        logger.warning("Interrupted after %d records. Run the same command again to go on.", staging.records)
+        raise
+    except ValueError:
+        done = not staging.examples
+        raise
+    finally:
+        staging.close()
+        if done:
+            shutil.rmtree(building, ignore_errors=True)
+    return writer.manifest
+
+
+def _describe_sources(sources: Iterable[Path], settings: BuildSettings) -> list[dict[str, Any]]:
+    clusters = [settings.clusters] if settings.clusters else []
+    roles = {"rows": sources, "exclusion": settings.exclude, "clusters": clusters}
+    return [describe_source(path, role) for role, paths in roles.items() for path in paths]
+
+
+def _finished(output: Path, building: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the manifest of a set that was whole when its build was killed, before it could tidy up."""
+    if not building.exists() or not (output / "manifest.json").is_file():
+        return None
+    manifest: dict[str, Any] = json.loads((output / "manifest.json").read_text("utf-8"))
+    if any(manifest.get(name) != fact for name, fact in facts.items()):
+        return None
+    shutil.rmtree(building, ignore_errors=True)
+    return manifest
+
+
+def _tell_start(staging: Staging, output: Path) -> None:
+    if staging.restarted:
+        logger.warning("%s: an unfinished build of something else was thrown away.", output)
+    elif staging.records:
+        logger.warning("%s: going on after %d records of an earlier run.", output, staging.records)
+
+
+def _stage(
+    staging: Staging,
+    records: Iterable[Record],
+    parse: Callable[[Record], Example],
+    settings: BuildSettings,
+    allowed: tuple[float, float],
+    schema_of_rows: pa.Schema,
+) -> None:
+    """Parse and commit the records that an earlier run has not."""
+    # Not before: it reads whatever the builders read, and they import this module.
+    from biomedgpt_hf.building.exclusions import excluded_keys
+
+    excluded = excluded_keys(settings.exclude, processes=settings.processes)
+    remaining = islice(records, staging.records, None)
+    silent = None if settings.progress else True
+    with tqdm(desc="records", initial=staging.records, unit="", unit_scale=True, disable=silent) as bar:
+        for chunk in parse_chunks(remaining, parse, schema_of_rows, settings.processes):
+            staging.add(chunk, excluded)
+            bar.update(len(chunk.records))
+            if math.isfinite(allowed[0]):
+                _check_rejected(staging, allowed, at_end=False)
+
+
+def _open_clusters(settings: BuildSettings, scratch: Path) -> AbstractContextManager[ClusterTable | None]:
+    if settings.clusters is None:
+        return nullcontext()
+    place = scratch / "clusters.sqlite"
+    return ClusterTable.read(settings.clusters, place, settings.cluster_level, progress=settings.progress)
+
+
+def _check_rejected(staging: Staging, allowed: tuple[float, float], *, at_end: bool) -> None:
+    """Raise if too many records were faulty (a share is told at the end), or if there is no row."""
+    faulty, reasons = staging.faulty
+    number, share = allowed
+    if faulty > number or (at_end and faulty > share * staging.records):
+        listed = staging.path.parent / "rejected.jsonl"
+        with listed.open("w", encoding="utf-8") as file:
+            file.writelines(rejection.to_json() for rejection in staging.rejections())
+        most = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+        raise TooManyRejectedError(
+            f"{faulty:,} of {staging.records:,} records read are faulty, more than --max-rejected allows ({most}). "
+            f"They are listed in {listed}. Mend them, or allow more and run the command again: it goes on from here."
+        )
+    if at_end and not staging.examples:
+        first = next(staging.rejections(), None)
+        if first is None:
+            raise ValueError("The sources hold no record.")
+        reason = f"{first.reason}: {first.detail or first.id}"
+        raise ValueError(f"No row could be made of the {staging.records:,} records read. The first: {reason}")
+
+
+def _write(staging: Staging, writer: DatasetWriter, settings: BuildSettings, notes: Mapping[str, int]) -> None:
+    """Write what was staged, split by split, in the order of the sources."""
+    writer.count_read(staging.records)
+    writer.notes = {**staging.notes(), **notes}
+    for rejection in staging.rejections():
+        writer.reject(rejection)
+    silent = None if settings.progress else True
+    with tqdm(desc="writing", total=staging.records, unit="", unit_scale=True, disable=silent) as bar:
+        for rows, splits in staging.chunks():
+            positions = rows[EXAMPLE_COLUMN].to_pylist()
+            rows = rows.drop_columns([EXAMPLE_COLUMN])
+            for split in SPLITS:
+                chosen = [splits.get(position) == split for position in positions]
+                writer.write_table(split, rows.filter(pa.array(chosen, pa.bool_())))
+            bar.update(CHUNK)

@@ -1,0 +1,257 @@
+"""What a build has made so far, in one SQLite file, so that it can go on after any interruption.
+
+Each chunk of records is committed whole or not at all, whatever kills the process. Duplicates are
+told here, by a table of what was met, since that may not fit into memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from biomedgpt_hf.building.examples import Example, Rejection
+from biomedgpt_hf.building.parsing import ParsedChunk
+from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS build (fingerprint TEXT, records INTEGER);
+CREATE TABLE IF NOT EXISTS chunks (first INTEGER PRIMARY KEY, rows BLOB);
+CREATE TABLE IF NOT EXISTS examples
+    (number INTEGER PRIMARY KEY, file TEXT, line INTEGER, id TEXT, own_split TEXT, keys TEXT, split TEXT);
+CREATE TABLE IF NOT EXISTS rejected
+    (number INTEGER PRIMARY KEY, file TEXT, line INTEGER, id TEXT, reason TEXT, detail TEXT, faulty INTEGER);
+CREATE INDEX IF NOT EXISTS faulty ON rejected (reason) WHERE faulty;
+CREATE TABLE IF NOT EXISTS marks (mark BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS held_out (key BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notes (note TEXT PRIMARY KEY, times INTEGER);
+"""
+
+
+class StagedExample(NamedTuple):
+    """An accepted record: its number among all, where it stood, and what decides its split."""
+
+    number: int
+    file: str
+    line: int
+    id: str
+    split: str | None
+    keys: tuple[str, ...]
+
+
+PAGE = 10_000
+EXAMPLE_FIELDS = "number, file, line, id, own_split, keys"
+
+
+class Staging:
+    """The SQLite file of one build.
+
+    Args:
+        folder: where the file is; made if need be.
+        fingerprint: what the build was asked for; work on something else is thrown away.
+
+    Attributes:
+        records: how many records have been committed.
+        restarted: work on something else was found, and thrown away.
+
+    Raises:
+        BlockingIOError: another process is at work on it.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.path = folder / "staging.sqlite"
+        self._open()
+        found = self._base.execute("SELECT fingerprint, records FROM build").fetchone()
+        self.restarted = found is not None and found[0] != fingerprint
+        if self.restarted:
+            self.close()
+            shutil.rmtree(folder)
+            self._open()
+        with self._errors():
+            if found is None or self.restarted:
+                self._base.execute("INSERT INTO build VALUES (?, 0)", (fingerprint,))
+        self.records = 0 if found is None or self.restarted else int(found[1])
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Transactions are begun by hand; the lock is held until the file is closed.
+        self._base = sqlite3.connect(self.path, isolation_level=None, timeout=1)
+        with self._errors():
+            self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._base.execute("PRAGMA journal_mode = WAL")
+            self._base.execute("PRAGMA synchronous = NORMAL")
+            self._base.executescript(TABLES)
+
+    def close(self) -> None:
+        """Let go of the file; nothing is lost."""
+        self._base.close()
+
+    def add(self, chunk: ParsedChunk, excluded: Any) -> None:
+        """Commit the results of the next records: all of them, or none if that fails.
+
+        Args:
+            chunk: as `parsing.parse_chunks` gives it.
+            excluded: holds (`key in excluded`) the keys of what must not be in the set.
+
+        Raises:
+            OSError: the disk is full, or cannot be written.
+        """
+        with self._errors(), self._transaction():
+            self._base.execute("INSERT INTO chunks VALUES (?, ?)", (self.records, _to_bytes(chunk.rows)))
+            for number, (record, result) in enumerate(zip(chunk.records, chunk.results, strict=True), self.records):
+                place = (number, _printable(record.file), record.line, _printable(record.id))
+                if isinstance(result, Example):
+                    result = self._accept(result, place, excluded) or result
+                if isinstance(result, RejectedRecord):
+                    self._reject(place, result)
+            self._base.execute("UPDATE build SET records = ?", (self.records + len(chunk.records),))
+        self.records += len(chunk.records)
+
+    def _accept(self, example: Example, place: tuple[Any, ...], excluded: Any) -> RejectedRecord | None:
+        """Add an example, or return why not."""
+        for key in example.keys:
+            if key in excluded:
+                return UnwantedRecord("in an excluded file", key)
+        marks = [(_hash(mark),) for mark in dict.fromkeys(example.marks)]
+        for mark, hashed in zip(dict.fromkeys(example.marks), marks, strict=True):
+            if self._has("marks", "mark", hashed[0]):
+                return UnwantedRecord("duplicate", mark)
+        self._base.executemany("INSERT INTO marks VALUES (?)", marks)
+        row = (*place, example.split, json.dumps(example.keys))
+        self._base.execute(f"INSERT INTO examples ({EXAMPLE_FIELDS}) VALUES (?, ?, ?, ?, ?, ?)", row)
+        if example.split not in (None, "train"):
+            hashed_keys = [(_hash(key),) for key in example.keys]
+            self._base.executemany("INSERT OR IGNORE INTO held_out VALUES (?)", hashed_keys)
+        for note in example.notes:
+            self._base.execute(
+                "INSERT INTO notes VALUES (?, 1) ON CONFLICT (note) DO UPDATE SET times = times + 1", (note,)
+            )
+        return None
+
+    def _reject(self, place: tuple[Any, ...], rejected: RejectedRecord) -> None:
+        faulty = not isinstance(rejected, UnwantedRecord)
+        row = (*place, rejected.reason, _printable(rejected.detail), faulty)
+        self._base.execute("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    @property
+    def examples(self) -> int:
+        """How many records were accepted."""
+        return int(self._base.execute("SELECT COUNT(*) FROM examples").fetchone()[0])
+
+    @property
+    def faulty(self) -> tuple[int, Counter[str]]:
+        """How many records were rejected as faulty, in all and for each reason."""
+        query = "SELECT reason, COUNT(*) FROM rejected WHERE faulty GROUP BY reason ORDER BY reason"
+        reasons = Counter(dict(self._base.execute(query)))
+        return reasons.total(), reasons
+
+    def notes(self) -> dict[str, int]:
+        """Return how often each note was made."""
+        return dict(self._base.execute("SELECT note, times FROM notes ORDER BY times DESC, note"))
+
+    def has_official_splits(self) -> bool:
+        """Tell whether any example came with a split of its own."""
+        query = "SELECT 1 FROM examples WHERE own_split IS NOT NULL LIMIT 1"
+        return self._base.execute(query).fetchone() is not None
+
+    def is_held_out(self, key: str) -> bool:
+        """Tell whether a key is in an official validation or test split."""
+        return self._has("held_out", "key", _hash(key))
+
+    def assign(self, choose: Callable[[StagedExample], str | RejectedRecord]) -> None:
+        """Give each example its split, or reject it, as `choose` says; again if an earlier run did."""
+        with self._errors(), self._transaction():
+            for example in self._accepted():
+                chosen = choose(example)
+                if isinstance(chosen, RejectedRecord):
+                    self._base.execute("DELETE FROM examples WHERE number = ?", (example.number,))
+                    self._reject(example[:4], chosen)
+                else:
+                    query = "UPDATE examples SET split = ? WHERE number = ?"
+                    self._base.execute(query, (chosen, example.number))
+
+    def _accepted(self) -> Iterator[StagedExample]:
+        """Yield the examples in order; each may be changed when it has been yielded."""
+        query = f"SELECT {EXAMPLE_FIELDS} FROM examples WHERE number > ? ORDER BY number LIMIT {PAGE}"  # noqa: S608
+        last = -1
+        while page := self._base.execute(query, (last,)).fetchall():
+            for number, file, line, id, own_split, keys in page:
+                yield StagedExample(number, file, line, id, own_split, tuple(json.loads(keys)))
+            last = page[-1][0]
+
+    def chunks(self) -> Iterator[tuple[pa.Table, dict[int, str]]]:
+        """Yield the rows of each chunk, in order, with the splits of its accepted records by position."""
+        for (first,) in self._base.execute("SELECT first FROM chunks ORDER BY first").fetchall():
+            blob, end = self._base.execute(
+                "SELECT rows, (SELECT MIN(first) FROM chunks WHERE first > ?1) FROM chunks WHERE first = ?1", (first,)
+            ).fetchone()
+            query = "SELECT number - ?1, split FROM examples WHERE number >= ?1 AND number < ?2"
+            splits = dict(self._base.execute(query, (first, self.records if end is None else end)))
+            with pa.ipc.open_stream(blob) as stream:
+                yield stream.read_all(), splits
+
+    def rejections(self) -> Iterator[Rejection]:
+        """Yield the rejected records, in order."""
+        query = "SELECT file, line, id, reason, detail, faulty FROM rejected ORDER BY number"
+        for file, line, id, reason, detail, faulty in self._base.execute(query):
+            yield Rejection(file, line, id, reason, detail, bool(faulty))
+
+    def _has(self, table: str, column: str, value: bytes) -> bool:
+        query = f"SELECT 1 FROM {table} WHERE {column} = ?"  # noqa: S608
+        return self._base.execute(query, (value,)).fetchone() is not None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._base.in_transaction:
+                self._base.execute("ROLLBACK")
+            raise
+        self._base.execute("COMMIT")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn SQLite's errors of the disk and of the lock into what they mean."""
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            if "locked" in str(error):
+                raise BlockingIOError(f"{self.path.parent}: another build of this set is running.") from error
+            raise OSError(
+                f"{self.path}: {error}. What was committed before is kept: with space on the disk, the same command "
+                "goes on from there."
+            ) from error
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+def _printable(text: str) -> str:
+    """Return text that is UTF-8, with foreign bytes written out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _to_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(sink, table.schema, options=options) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def fingerprint(facts: Iterable[Any]) -> str:
+    """Return a digest of what a build was asked for."""
+    return hashlib.sha256(json.dumps(list(facts), sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""What RDKit computes about a molecule, and the words to ask for it and to tell it."""

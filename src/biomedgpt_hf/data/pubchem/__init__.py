@@ -1,1 +1,0 @@
-"""PubChem's public files: annotation pages, full records and structures, and how they are joined by CID."""

@@ -1,0 +1,1 @@
+"""Folders that are whole or absent, checksums, SQLite, manifests, workers: what every long job needs of a disk."""

@@ -1,0 +1,25 @@
+"""Whether a path is what a job needs: a file to read, or a place that is free to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def existing_file(path: Path) -> Path:
+    """Return `path` if it is a file.
+
+    Raises:
+        OSError: it is missing or a folder.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name the files in it.")
+    return path
+
+
+def require_free(output: Path) -> None:
+    """Raise FileExistsError if `output` is a file, or a folder that holds something."""
+    if output.exists() and (output.is_file() or any(output.iterdir())):
+        raise FileExistsError(f"{output} already exists: remove it or choose another --output.")

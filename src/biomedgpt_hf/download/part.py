@@ -1,0 +1,145 @@
+"""A file in the making: `NAME.part`, and in `NAME.part.json` what the server said of it.
+
+An interrupted transfer goes on at the end of NAME.part, but only if the server confirms that it still
+has the same file: the validator (RFC 9110, §13.1.5) goes along as `If-Range`, and what comes back is
+compared as well. A file that changed in between is fetched from its beginning and never mixed.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from biomedgpt_hf.download.patient_client import TemporaryError
+
+MARGIN = 16 * 2**20  # bytes to leave free on the disk
+CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)", re.IGNORECASE)
+VALIDATORS = (("etag", "ETag"), ("last_modified", "Last-Modified"))
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Part:
+    """The unfinished file of one target.
+
+    Attributes:
+        path: where its bytes are.
+        facts: what the server said: url, final_url, etag, last_modified, total (bytes or None).
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.path = target.with_name(f"{target.name}.part")
+        self._side = target.with_name(f"{target.name}.part.json")
+        try:
+            self.facts: dict[str, Any] = dict(json.loads(self._side.read_text("utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):  # none yet, or cut while it was written
+            self.facts = {}
+
+    def range_headers(self, url: str) -> dict[str, str]:
+        """Return the headers that ask for the rest of the file; none if it has to be fetched whole."""
+        validator = strong_validator(self.facts)
+        if not self.size or not validator or self.facts.get("url") != url:
+            return {}
+        return {"Range": f"bytes={self.size}-", "If-Range": validator}
+
+    @property
+    def size(self) -> int:
+        """How many bytes are there."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def is_whole_by(self, response: httpx2.Response) -> bool:
+        """Tell whether a 416 ("range not satisfiable") means that nothing is missing."""
+        _, total = content_range(response)
+        same = all(response.headers.get(name, self.facts.get(key)) == self.facts.get(key) for key, name in VALIDATORS)
+        return total == self.size and same
+
+    def start(self, url: str, response: httpx2.Response) -> int:
+        """Return the position at which the body of a response with status 200 or 206 belongs.
+
+        Raises:
+            TemporaryError: nowhere; what was there is thrown away, and the next attempt starts anew.
+        """
+        said: dict[str, Any] = {key: response.headers.get(name) for key, name in VALIDATORS}
+        if response.status_code == 206:
+            first, said["total"] = content_range(response)
+            if first != self.size or any(value not in (None, self.facts.get(key)) for key, value in said.items()):
+                self.remove()
+                raise TemporaryError("the server sent something else than the rest of the file")
+            return first
+        length = response.headers.get("Content-Length", "")
+        self.remove()  # before the new facts are written: never these facts beside those bytes
+        self.facts = {
+            "url": url,
+            "final_url": str(response.url) if str(response.url) != url else None,
+            **said,
+            "total": int(length) if length.isdecimal() else None,
+        }
+        self._side.write_text(json.dumps(self.facts), encoding="utf-8")
+        return 0
+
+    def require_space(self) -> None:
+        """Check that the rest of the file has room.
+
+        Raises:
+            OSError: it has not.
+        """
+        if (total := self.facts.get("total")) is not None:
+            missing = total - self.size
+            free = shutil.disk_usage(self.path.parent).free
+            if free < missing + MARGIN:
+                raise self._disk_full(f"{missing} bytes more are needed, and {free} are free")
+
+    def write(self, chunks: Iterable[bytes], start: int, bar: Any) -> None:
+        """Write a response's body; `start` is what the method of that name returned: 0, or the end of what is there.
+
+        Raises:
+            OSError: the disk is full.
+            httpx2.TransportError: the body ended too early; what came is kept.
+        """
+        try:
+            with self.path.open("ab" if start else "wb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+                    bar.update(len(chunk))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            total = self.facts.get("total")
+            need = f"{total - start} bytes more were needed" if total else "its length is not known"
+            raise self._disk_full(f"the disk is full; {need}") from error
+
+    def remove(self) -> None:
+        """Throw away what is there."""
+        self.path.unlink(missing_ok=True)
+        self._side.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Throw away what the server said, when the file is finished."""
+        self._side.unlink(missing_ok=True)
+
+    def _disk_full(self, problem: str) -> OSError:
+        told = f"No room for it: {problem}. Make room and run the same command again; what has been fetched is kept"
+        return OSError(errno.ENOSPC, told, str(self.path))
+
+
+def strong_validator(facts: dict[str, Any]) -> str | None:
+    """Return the ETag, if it is a strong one, else the date of the last change, else None."""
+    etag = facts.get("etag") or ""
+    return etag if etag.startswith('"') else facts.get("last_modified")
+
+
+def content_range(response: httpx2.Response) -> tuple[int | None, int | None]:
+    """Return first position and total length that `Content-Range` states; None what it leaves open."""
+    found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+    if not found:
+        return None, None
+    return (int(found[1]) if found[1] else None), (int(found[3]) if found[3] != "*" else None)

@@ -1,0 +1,91 @@
+"""FASTA files: the sequences of their records, as the rest of the package takes them.
+
+Lower case is written in upper case; the stop `*` at the end of a translated sequence is taken off. Gaps, stops inside
+and digits make a record unreadable: an alignment or a translation with a frame shift is not the protein that its name
+promises. Nucleotides are told by their letters: `is_nucleotides` says how.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from Bio.SeqIO.FastaIO import SimpleFastaParser
+
+from biomedgpt_hf.files.items.items import Contents
+from biomedgpt_hf.files.items.text_lines import RecordSize, one_line, text_lines
+from biomedgpt_hf.files.records import Record, RejectedRecord
+from biomedgpt_hf.files.sources import SourceError
+
+SHORTEST_NUCLEOTIDES = 20  # letters
+COMMENTS = (";", "#", "!")
+NO_RESIDUE = re.compile(r"[^A-Z]")
+PIR = re.compile(r">(P1|F1|DL|DC|RL|RC|N1|N3|XX);")  # how NBRF/PIR begins, which has a line of text below
+
+
+def read_fasta(path: Path) -> Iterator[Record]:
+    """Yield the records of a FASTA file; the content is `Contents` with one protein, the id the header's first word.
+
+    Lines that begin with ";", "#" or "!" are comments.
+
+    Raises:
+        OSError, SourceError: as `sources.read_lines`; the file is no FASTA, or a record has no end.
+    """
+    begins = deque[int]()
+    for title, letters in SimpleFastaParser(_lines(path, begins)):
+        words = title.split(None, 1)
+        id, begin = one_line(words[0]) if words else "", begins.popleft()
+        try:
+            yield Record(path.name, begin, id, Contents(proteins=(residues(letters),)))
+        except RejectedRecord as problem:
+            yield Record(path.name, begin, id, problem=problem)
+
+
+def _lines(path: Path, begins: deque[int]) -> Iterator[str]:
+    """Yield the lines for Biopython, and note where records begin."""
+    size, is_sequence = RecordSize(path, "header line, '>name',"), False
+    for number, line in text_lines(path):
+        is_header = line.startswith(">")
+        if PIR.match(line):
+            detail = f"{line[:60]!r} is a header of NBRF/PIR: convert the file to FASTA."
+            raise SourceError(path, number, "unknown format", detail)
+        if line.startswith(COMMENTS):
+            continue
+        if not (is_sequence or is_header) and line.strip():
+            detail = f"{line[:60]!r} is no header line. A FASTA file begins with one, '>name'."
+            raise SourceError(path, number, "unknown format", detail)
+        if is_header:
+            begins.append(number)
+            is_sequence = True
+        size.add(number, line, is_new=is_header)
+        yield line + "\n"
+
+
+def residues(letters: str) -> str:
+    """Return a sequence in upper case, without white space and final stop.
+
+    Raises:
+        RejectedRecord: it is empty, nucleotides, or holds what is no letter.
+    """
+    letters = "".join(letters.split()).removesuffix("*").upper()
+    if not letters:
+        raise RejectedRecord("no residues", "there is no sequence")
+    if found := NO_RESIDUE.search(letters):
+        kind = {"-": "a gap", ".": "a gap", "*": "a stop inside"}.get(found[0], "no residue")
+        detail = f"{one_line(found[0])!r} at index {found.start()} is {kind}"
+        raise RejectedRecord("unreadable protein", detail)
+    if is_nucleotides(letters):
+        raise RejectedRecord("nucleotides, not amino acids", f"{len(letters)} letters out of ACGTUN only: translate it")
+    return letters
+
+
+def is_nucleotides(letters: str) -> bool:
+    """Tell whether a sequence in upper case is of nucleotides.
+
+    That is, it has at least 20 letters, all of them out of ACGTUN, and at least three of A, C, G and T or U. Stretches
+    of one or two residues, such as (GA)n of silk, stay proteins.
+    """
+    found = set(letters.replace("U", "T"))
+    return len(letters) >= SHORTEST_NUCLEOTIDES and found <= set("ACGTN") and len(found - {"N"}) >= 3

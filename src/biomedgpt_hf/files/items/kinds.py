@@ -1,0 +1,95 @@
+"""What kind of item file a file is, by its content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from biomedgpt_hf.disk.paths import existing_file
+from biomedgpt_hf.files.items.column_names import protein_column, structure_column
+from biomedgpt_hf.files.items.sdf import SDF_END
+from biomedgpt_hf.files.items.smiles_lines import HEADER_DELIMITER, header_cells, is_named_so, structure_place
+from biomedgpt_hf.files.items.text_lines import head_lines
+from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.files.tables.table import PARQUET
+
+EXPECTED = (
+    "Expected molecules (lines of SMILES, SDF, MOL, MOL2), proteins (FASTA, PDB, mmCIF), or a table (CSV, TSV, JSON "
+    "Lines, Parquet) with a column named SMILES or sequence, or whose columns are named."
+)
+PDB_RECORD = re.compile(
+    r"(HEADER|OBSLTE|TITLE|SPLIT|CAVEAT|COMPND|SOURCE|KEYWDS|EXPDTA|NUMMDL|MDLTYP|AUTHOR|REVDAT|SPRSDE|JRNL|REMARK|DBREF"
+    r"|SEQADV|SEQRES|MODRES|HET|HETNAM|FORMUL|HELIX|SHEET|SSBOND|LINK|CISPEP|SITE|CRYST1|ORIGX\d|SCALE\d|MTRIX\d|MODEL"
+    r"|USER|PARENT|LIGATM)( |$)|(ATOM  |HETATM|ANISOU)[ \d*A-Za-z]{5} |(TER|END|ENDMDL|CONECT|MASTER)\b"
+)
+FIRST_PDB_LINES = 5
+COUNTS = re.compile(r"\s*V[23]000\s*$")
+
+
+class Kind(StrEnum):
+    """Kinds of item files, as errors name them."""
+
+    TABLE = "table"
+    SMILES = "list of SMILES"
+    SDF = "SDF or MOL file"
+    MOL2 = "MOL2 file"
+    FASTA = "FASTA file"
+    PDB = "PDB file"
+    MMCIF = "mmCIF file"
+
+
+def recognise(path: Path, *, is_table: bool = False) -> Kind:
+    """Return what kind of item file a file is.
+
+    Args:
+        path: the file, plain or .gz.
+        is_table: text of no other known kind is a table, since its columns were named.
+
+    Raises:
+        OSError: see `sources.open_source`.
+        SourceError: it is empty, broken from the beginning, or of an unknown kind.
+    """
+    with existing_file(path).open("rb") as file:
+        if file.read(len(PARQUET)) == PARQUET:
+            return Kind.TABLE
+    head = head_lines(path)
+    lines = [line for _, line in head]
+    filled = [line for line in lines if line.strip()]
+    if not filled:
+        raise SourceError(path, len(lines), "empty file", "holds blank lines only.")
+    first = next((line.strip() for line in filled if not line.startswith(("#", ";"))), "")
+    if first.startswith("$R"):
+        raise SourceError(path, 1, "unknown format", f"begins with {first!r}: reactions are no items. {EXPECTED}")
+    if first.startswith(">"):
+        return Kind.FASTA
+    if first.lower().startswith("data_"):
+        return Kind.MMCIF
+    if first.startswith("@<TRIPOS>"):
+        return Kind.MOL2
+    if _is_sdf(lines):
+        return Kind.SDF
+    if all(map(PDB_RECORD.match, filled[:FIRST_PDB_LINES])):
+        return Kind.PDB
+    if is_table or _is_table(first):
+        return Kind.TABLE
+    if structure_place(head)[0] is not None or is_named_so(path):
+        return Kind.SMILES
+    if len(filled) == 1 and structure_column(header_cells(first)) is not None:
+        return Kind.TABLE  # of one column and no rows
+    raise SourceError(path, 1, "unknown format", f"begins with {filled[0][:60]!r}, which is no item. {EXPECTED}")
+
+
+def _is_sdf(lines: Sequence[str]) -> bool:
+    has_counts = any(map(COUNTS.search, lines[2:6]))
+    return has_counts or any(line.startswith(("M  END", SDF_END)) for line in lines)
+
+
+def _is_table(first: str) -> bool:
+    if re.match(r"\{|\[\s*(\{|$)|<|sep=.$", first):  # JSON; XML, which `files.tables.table` refuses; Excel's delimiter
+        return True
+    cells = header_cells(first)
+    if not re.search(HEADER_DELIMITER, first) and not first.startswith('"'):
+        return len(cells) == 1 and protein_column(cells) is not None
+    return (structure_column(cells) or protein_column(cells)) is not None

@@ -1,0 +1,77 @@
+"""A molecule as its source writes it, and its SMILES: text, MOL blocks (V2000, V3000) and MOL2 blocks."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from rdkit import Chem, rdBase
+
+from biomedgpt_hf.files.records import RejectedRecord
+from biomedgpt_hf.files.sources import require_utf8
+
+MOL2_START = "@<TRIPOS>"
+LOG_TIME = re.compile(r"^\[[\d:]+\]\s*")
+
+
+class Structure(NamedTuple):
+    """A molecule as its source writes it: a SMILES or InChI, or a MOL or MOL2 block."""
+
+    text: str
+    is_mol_block: bool = False
+
+
+def molecule_text(structure: Structure) -> str:
+    """Return a structure as a SMILES or InChI: the given one, or the canonical isomeric SMILES of a block.
+
+    Stereo comes from the block's flags or, in three dimensions, from the coordinates.
+
+    Raises:
+        RejectedRecord: the text is not UTF-8, RDKit cannot read the block, or it holds no molecule but a pattern of
+            several.
+    """
+    text = require_utf8(structure.text)
+    if not structure.is_mol_block:
+        return text
+    capture = getattr(rdBase, "CaptureErrorLog", rdBase.BlockLogs)  # CaptureErrorLog came with RDKit 2026.03
+    with rdBase.BlockLogs(), capture() as log:
+        molecule = _parse(text, sanitize=True)
+        if molecule is None:
+            raise RejectedRecord("unreadable molecule", _problems(text) or _words(getattr(log, "messages", ""), text))
+        if not molecule.GetNumAtoms():
+            raise RejectedRecord("no atoms", "the block describes an empty molecule")
+        if _is_pattern(molecule):
+            raise RejectedRecord("pattern", "an atom or a bond stands for one of several")
+        if text.startswith(MOL2_START) and any(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms()):
+            raise RejectedRecord("hydrogens missing", "MOL2 must name all of them. Add them, or write an SDF")
+        return str(Chem.MolToSmiles(molecule))
+
+
+def _parse(text: str, *, sanitize: bool) -> Chem.Mol | None:
+    try:
+        if text.startswith(MOL2_START):
+            return Chem.MolFromMol2Block(text, sanitize=sanitize)
+        return Chem.MolFromMolBlock(text, sanitize=sanitize, strictParsing=sanitize)
+    except (RuntimeError, ValueError):  # a broken counts line; the log says what
+        return None
+
+
+def _is_pattern(molecule: Chem.Mol) -> bool:
+    """Tell whether a block describes several molecules; an atom of any element at all counts as `*`."""
+    queries = [atom for atom in molecule.GetAtoms() if atom.HasQuery()]
+    has_lists = any(atom.GetAtomicNum() or "AtomOr" in atom.DescribeQuery() for atom in queries)
+    return has_lists or any(bond.HasQuery() for bond in molecule.GetBonds())
+
+
+def _problems(text: str) -> str:
+    """Return what is wrong with the chemistry of a block that can be parsed, or ""."""
+    raw = _parse(text, sanitize=False)
+    return "; ".join(problem.Message() for problem in Chem.DetectChemistryProblems(raw)) if raw else ""
+
+
+def _words(log: str, text: str) -> str:
+    """Return what RDKit's log says of a block that cannot be parsed, or else what it may have failed on."""
+    lines = (LOG_TIME.sub("", line).strip() for line in log.splitlines())
+    said = next((line for line in lines if line), "")
+    said = said or f"is its line of counts right, {(text.splitlines() + [''] * 4)[3].strip()[:80]!r}?"
+    return f"RDKit cannot read the {'MOL2' if text.startswith(MOL2_START) else 'MOL'} block: {said}"

@@ -1,0 +1,73 @@
+"""Lines of item files, whatever ends them, and the records that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from biomedgpt_hf.files.sources import SourceError, read_lines
+
+DOS_END = "\x1a"  # of a file
+LONGEST_RECORD = 2**26  # characters; more is no record, but a file without the marks between records
+HEAD_LINES, HEAD_CHARACTERS = 500, 2**20  # of a file, looked at to tell what it is
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    r"""Yield (line number from 1, line) as `sources.read_lines`, but lines may also end in a lone \r or in `DOS_END`.
+
+    Raises:
+        OSError, SourceError: as `sources.read_lines`.
+    """
+    more = 0
+    for number, line in read_lines(path):
+        line = line.rstrip(DOS_END)
+        if "\r" not in line:
+            yield number + more, line
+            continue
+        for extra, part in enumerate(line.split("\r")):
+            more += extra > 0
+            yield number + more, part
+
+
+def head_lines(path: Path) -> list[tuple[int, str]]:
+    """Return the first lines of a file, fewer if it breaks off; an error at its very beginning is raised."""
+    lines, head, characters = text_lines(path), [], 0
+    head.append(next(lines))
+    try:
+        for line in islice(lines, HEAD_LINES):
+            head.append(line)
+            characters += len(line[1])
+            if characters > HEAD_CHARACTERS:
+                break
+    except SourceError:  # told when the file is read
+        pass
+    return head
+
+
+class RecordSize:
+    """Watches that a record of a file has an end.
+
+    Args:
+        path: the file.
+        mark: what separates records, for the error.
+    """
+
+    def __init__(self, path: Path, mark: str) -> None:
+        self._path, self._mark, self._characters = path, mark, 0
+
+    def add(self, number: int, line: str, *, is_new: bool) -> None:
+        """Count a line, of a new record or the present one.
+
+        Raises:
+            SourceError: the record is longer than `LONGEST_RECORD`.
+        """
+        self._characters = len(line) + (0 if is_new else self._characters)
+        if self._characters > LONGEST_RECORD:
+            detail = f"a record of more than {LONGEST_RECORD:,} characters ends here: is there a {self._mark} missing?"
+            raise SourceError(self._path, number, "endless record", detail)
+
+
+def one_line(text: str) -> str:
+    """Return a name in one line, with bytes that are no UTF-8 written out: it is a label only."""
+    return " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,163 @@
+"""Tables of any common kind, row by row: CSV, TSV and JSON Lines, each plain or .gz, and Parquet.
+
+The kind is recognised by the content, never by the file's name, and memory is that of a few rows.
+
+CSV, TSV  see `delimited`
+JSONL     an object on each line; what a row lacks is an empty cell; the first thousand tell the columns
+Parquet   columns of text, numbers, dates, lists of text
+"""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from biomedgpt_hf.files.records import RejectedRecord
+from biomedgpt_hf.files.sources import SourceError, open_source, read_lines, truncated
+from biomedgpt_hf.files.tables.delimited import REMEDY, Lines, Table, TableRow, open_delimited, skip_blank
+
+ROWS_AT_ONCE = 500
+OBJECTS_ASKED = 1_000  # JSON objects whose keys are the table's columns
+PARQUET = b"PAR1"
+FOREIGN = {
+    rb"PK\x03\x04": "a zip archive, such as an Excel workbook,",
+    rb"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    rb"\xff\xfe|\xfe\xff": "text in UTF-16",
+    rb"%PDF": "a PDF document",
+    rb"\s*<": "a web page, or XML,",
+    rb"[^\n]*\x00": "binary data",
+    rb"\s*\[\s*(\{|$)": "a JSON array",
+}
+
+
+class UnknownColumnError(ValueError):
+    """A table lacks a column that was asked for, or has two of that name."""
+
+
+def open_table(path: Path, wanted: Sequence[str]) -> Table:
+    """Open a table of any kind.
+
+    Args:
+        path: the file.
+        wanted: columns that its rows are to have.
+
+    Raises:
+        OSError: see `sources.open_source`.
+        SourceError: the file is empty, truncated, corrupt, or no table. Its rows raise it, too.
+        UnknownColumnError: a wanted column is not there, or twice.
+    """
+    path, wanted = Path(path), list(dict.fromkeys(wanted))
+    start = _first_bytes(path)
+    if start.startswith(PARQUET):
+        table = _open_parquet(path, wanted)
+    elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        table = _open_json_lines(path, wanted)
+    else:
+        _refuse_what_is_no_text(path, start)
+        table = open_delimited(path, wanted)
+    for column in wanted:
+        if table.columns.count(column) != 1:
+            raise UnknownColumnError(_column_complaint(path, column, table.columns))
+    return table
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with open_source(path) as file:
+            return file.read(64)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise truncated(path, 0, error) from error
+
+
+def _refuse_what_is_no_text(path: Path, start: bytes) -> None:
+    found = next((kind for pattern, kind in FOREIGN.items() if re.match(pattern, start, re.DOTALL)), None)
+    if found:
+        raise SourceError(path, 1, "unknown format", f"{found} is no table that can be read row by row. {REMEDY}")
+
+
+def _column_complaint(path: Path, column: str, columns: Sequence[str]) -> str:
+    if column in columns:
+        return f"{path} has {columns.count(column)} columns named {column!r}: rename all but one."
+    same = [name for name in columns if name.strip().casefold() == column.strip().casefold()]
+    near = same or difflib.get_close_matches(column, columns, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    listed = ", ".join(map(repr, columns[:50])) + (", …" if len(columns) > 50 else "")
+    return f"{path} has no column {column!r}. Its columns are {listed}.{hint}"
+
+
+def _open_json_lines(path: Path, wanted: Sequence[str]) -> Table:
+    lines = Lines(read_lines(path))
+    asked = list(islice(lines.look_ahead(), OBJECTS_ASKED))
+    lines.put_back(asked)
+    objects = (_read_object(line) for _, line in asked if line.strip())
+    columns = list(dict.fromkeys(key for one in objects if isinstance(one, dict) for key in one))
+    return Table(columns, _json_rows(lines, wanted))
+
+
+def _json_rows(lines: Lines, wanted: Sequence[str]) -> Iterator[TableRow]:
+    number = 0
+    while (line := skip_blank(lines)) is not None:
+        number += 1
+        found = _read_object(line[1])
+        if isinstance(found, RejectedRecord):
+            yield TableRow(number, line[0], {}, found)
+        else:
+            yield TableRow(number, line[0], {column: found.get(column) for column in wanted})
+
+
+def _read_object(line: str) -> dict[str, Any] | RejectedRecord:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return RejectedRecord("not JSON", f"{error}: {line[:80]!r}")
+    if not isinstance(found, dict):
+        return RejectedRecord("not JSON", f"{line[:80]!r} is no object with the columns as its keys")
+    return found
+
+
+def _open_parquet(path: Path, wanted: Sequence[str]) -> Table:
+    try:
+        file = pq.ParquetFile(path, buffer_size=2**16, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(path, 0, "corrupt Parquet", f"{_one_line(error)}. Is it whole, and not in a .gz?") from error
+    return Table(list(file.schema_arrow.names), _parquet_rows(path, file, wanted))
+
+
+def _parquet_rows(path: Path, file: pq.ParquetFile, wanted: Sequence[str]) -> Iterator[TableRow]:
+    number = 0
+    with file:
+        try:
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=list(wanted)):
+                values = [_values(batch.column(column)) for column in wanted]
+                for cells in zip(*values, strict=True):
+                    number += 1
+                    yield TableRow(number, number, dict(zip(wanted, cells, strict=True)))
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(path, number, "corrupt Parquet", f"{_one_line(error)}.") from error
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """Return a column's values; text that is not UTF-8 with lone surrogates, as `sources.read_lines` has it."""
+    if pa.types.is_float32(column.type):  # 0.1, and not 0.10000000149011612
+        return [None if value is None else float(str(np.float32(value))) for value in column.to_pylist()]
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        decoded = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        raw = decoded.cast(pa.large_binary()).to_pylist()
+        return [None if value is None else value.decode("utf-8", "surrogateescape") for value in raw]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,154 @@
+"""Which format a file of UniProtKB entries is in, and its entries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from biomedgpt_hf.files.records import Record
+from biomedgpt_hf.files.sources import SourceError, read_lines
+from biomedgpt_hf.files.uniprot import flat_file, rest_json, tsv_export, xml
+from biomedgpt_hf.files.uniprot.cutting import read_blocks
+from biomedgpt_hf.files.uniprot.entry import ProteinEntry
+
+EXPECTED = (
+    "Give entries of UniProtKB in the text format (ID   NAME_SPECIES …), as XML (<uniprot>), as JSON of "
+    "its REST interface, or as a table (TSV) with a column Entry; plain or .gz."
+)
+HEAD = 1 << 14  # bytes; what a format is recognised by
+FIRST_ELEMENT = re.compile(rb"<([A-Za-z_][^\s/>]*)")
+XML_REMARKS = re.compile(rb"<\?.*?\?>|<!--.*?-->", re.DOTALL)
+# What else lies about where UniProtKB's files are.
+FOREIGN = (
+    (b">", "a FASTA file, which has sequences but no answers"),
+    (b"##gff", "a GFF file"),
+    (b"PK\x03\x04", "a zip archive (or an Excel table)"),
+    (b"PAR1", "a Parquet file"),
+    (b"\xff\xfe", "text in UTF-16; save it in UTF-8"),
+    (b"\xfe\xff", "text in UTF-16; save it in UTF-8"),
+)
+
+
+class Content(NamedTuple):
+    """What a record holds.
+
+    Attributes:
+        format: one of `PARSERS`.
+        data: the entry as that format's reader cut it out.
+    """
+
+    format: str
+    data: Any
+
+
+PARSERS: dict[str, Callable[[Any], ProteinEntry]] = {
+    "flat": flat_file.parse_flat_entry,
+    "xml": xml.parse_xml_entry,
+    "json": rest_json.parse_json_entry,
+    "tsv": tsv_export.parse_tsv_entry,
+}
+
+
+def read_entries(path: Path) -> Iterator[Record]:
+    """Yield the entries of a file, one at a time, in any of the four formats, plain or .gz.
+
+    Raises:
+        OSError: the file is missing, a folder, or unreadable.
+        SourceError: it is empty, of an unknown format, without any entry, or cannot be read on.
+    """
+    path = Path(path)
+    head, blocks = _beginning(path)
+    format = recognise(path, head.lstrip())
+    record = None
+    for record in _read(path, format, head, blocks):
+        yield record if record.problem else record._replace(content=Content(format, record.content))
+    if record is None:
+        raise SourceError(path, 0, "no entry", "holds no entry.")
+
+
+def _beginning(path: Path) -> tuple[bytes, Iterator[bytes]]:
+    """Return the beginning of a file, and all of its bytes in blocks.
+
+    Raises:
+        SourceError: it is empty, or cannot be read at all.
+    """
+    blocks = read_blocks(path)
+    head, failure = b"", None
+    try:
+        while len(head) < HEAD:
+            head += next(blocks)
+    except StopIteration:
+        pass
+    except SourceError as error:
+        failure = error
+
+    def whole() -> Iterator[bytes]:
+        yield head
+        if failure:
+            raise failure
+        yield from blocks
+
+    if not head.strip():
+        raise failure or SourceError(path, 0, "empty file", "is empty.")
+    return head, whole()
+
+
+def _read(path: Path, format: str, head: bytes, blocks: Iterable[bytes]) -> Iterator[Record]:
+    if format == "flat":
+        return flat_file.read_flat_entries(path, blocks)
+    if format == "xml":
+        return xml.read_xml_entries(path, head, blocks)
+    if format == "json":
+        return rest_json.read_json_entries(path, blocks)
+    return tsv_export.read_tsv_entries(path, read_lines(path))
+
+
+def recognise(path: Path, head: bytes) -> str:
+    """Return the format of a file: "flat", "xml", "json" or "tsv".
+
+    Args:
+        path: the file, for messages.
+        head: its beginning, without white space before it.
+
+    Raises:
+        SourceError: none of these, or XML with a document type definition.
+    """
+    line = head.partition(b"\n")[0].rstrip(b"\r").decode("utf-8", "replace")
+    if head.startswith(flat_file.BEGIN):
+        return "flat"
+    if head.startswith((b"{", b"[")):
+        return "json"
+    if head.startswith(b"<"):
+        return _recognise_xml(path, head)
+    if tsv_export.columns_of(line):
+        return "tsv"
+    kind = next((kind for magic, kind in FOREIGN if head.startswith(magic)), "none of UniProtKB's formats")
+    if "\t" in line:
+        kind = f"a table without the column Entry; its columns are {', '.join(line.split(chr(9)))[:200]}"
+    raise SourceError(path, 1, "unknown format", f"{line[:60]!r} begins {kind}. {EXPECTED}")
+
+
+def _recognise_xml(path: Path, head: bytes) -> str:
+    head = XML_REMARKS.sub(b"", head)
+    element = FIRST_ELEMENT.search(head)
+    name = element[1].decode("utf-8", "replace") if element else ""
+    start = head[: element.start()] if element else head
+    html = name.lower() == "html" or b"<!doctype html" in start.lower()
+    if b"<!DOCTYPE" in start and not html:
+        detail = "has a document type definition (<!DOCTYPE …>), which no file of UniProtKB has: remove it."
+        raise SourceError(path, 1, "document type definition", detail)
+    if name.rpartition(":")[2] in ("uniprot", "entry"):
+        return "xml"
+    kind = "a web page (HTML)" if html else f"XML with the root <{name}>"
+    raise SourceError(path, 1, "unknown format", f"is {kind}. {EXPECTED}")
+
+
+def parse_entry(content: Content) -> ProteinEntry:
+    """Return the entry of a record of `read_entries`.
+
+    Raises:
+        RejectedRecord: it cannot be read, or (as `UnwantedRecord`) UniProtKB has taken it out.
+    """
+    return PARSERS[content.format](content.data)

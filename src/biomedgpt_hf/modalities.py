@@ -1,0 +1,1 @@
+"""The modalities: molecules and proteins. Imports nothing."""

@@ -1,0 +1,61 @@
+"""The answer without a model: what is known of the nearest known item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from biomedgpt_hf.neighbours.index import Neighbour, NeighbourIndex
+from biomedgpt_hf.neighbours.known_items import Text
+from biomedgpt_hf.similarity.kinds import plain_words
+
+
+def nearest_answer(
+    index: NeighbourIndex,
+    question: str,
+    molecules: Sequence[str] = (),
+    proteins: Sequence[str] = (),
+    *,
+    exclude_same: bool = False,
+    embeddings: np.ndarray | None = None,
+) -> Text | None:
+    """Return the text of the nearest known item that answers a question, or None if nothing known is near.
+
+    The nearest item is the most similar one to any of the molecules and proteins, in their order where two
+    are equally similar. Of its texts that one is taken whose question shares most words with this one
+    (see `most_alike`): a set asks one task in one wording, so it is the answer to the same task where
+    the item has one.
+
+    Args:
+        index: of what may be known, so not of what is held out.
+        question: what is asked about the items.
+        molecules: SMILES or InChI.
+        proteins: amino-acid sequences.
+        exclude_same: leave out the very items that are asked about.
+        embeddings: of the proteins, if the index compares embeddings.
+
+    Raises:
+        ValueError: RDKit cannot read a molecule, a sequence is blank, or embeddings are missing.
+    """
+    found = index.molecules(molecules, 1, exclude_same=exclude_same) if molecules else []
+    if proteins:
+        found += index.proteins(proteins, 1, exclude_same=exclude_same, embeddings=embeddings)
+    nearest: list[Neighbour] = [neighbour for neighbours in found for neighbour in neighbours]
+    if not nearest:
+        return None
+    return most_alike(question, max(nearest, key=lambda neighbour: neighbour.similarity).texts)
+
+
+def most_alike(question: str, texts: Sequence[Text]) -> Text | None:
+    """Return the text with the same question or else that with most words in common; the first of several.
+
+    Words in common are counted as a share of the words of either, without case and punctuation.
+    """
+    words = set(plain_words(question).split())
+
+    def alike(text: Text) -> tuple[bool, float]:
+        others = set(plain_words(text.question).split())
+        return text.question == question, len(words & others) / max(1, len(words | others))
+
+    return max(texts, key=alike, default=None)

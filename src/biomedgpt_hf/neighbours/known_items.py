@@ -1,0 +1,133 @@
+"""The molecules and proteins of built sets, each once, with all that the sets say of it."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.rows.row_items import holds_rows, split_files
+from biomedgpt_hf.rows.schema import ITEM_COLUMNS, SPLITS, to_conversation
+
+COLUMNS = ["messages", *ITEM_COLUMNS.values(), "id", "source", "license"]
+ROWS = 1_000  # that are read at once
+
+
+class Text(NamedTuple):
+    """What a set says of an item: a question of the user, "" if there is none, and the answer to it.
+
+    Where a row is about several items, its text counts for each of them.
+    """
+
+    question: str
+    answer: str
+
+
+class KnownItem(NamedTuple):
+    """An item and what is known of it.
+
+    Attributes:
+        modality: "molecule" or "protein".
+        item: SMILES, InChI or sequence, as it stands in the first row that has it.
+        id: of that row.
+        sources, licenses, texts: of all rows that have the item, each once, in order (keys of a mapping).
+    """
+
+    modality: str
+    item: str
+    id: str
+    sources: dict[str, None]
+    licenses: dict[str, None]
+    texts: dict[Text, None]
+
+    def add(self, other: KnownItem) -> None:
+        """Take over what is known of the same item."""
+        self.sources.update(other.sources)
+        self.licenses.update(other.licenses)
+        self.texts.update(other.texts)
+
+
+def set_files(folder: Path, splits: Sequence[str]) -> list[Path]:
+    """Return the Parquet files of these splits of a set.
+
+    Raises:
+        OSError: the folder is missing.
+        SourceError: it is not that of a set, or has none of the splits.
+        ValueError: a split has an unknown name.
+    """
+    if unknown := [split for split in splits if split not in SPLITS] or not splits:
+        raise ValueError(f"Unknown splits {unknown if splits else splits!r}: splits are {', '.join(SPLITS)}.")
+    folder = Path(folder)
+    if not folder.exists():
+        raise FileNotFoundError(f"{folder}: there is no such folder.")
+    found = split_files(folder)
+    if not found:
+        raise SourceError(folder, 0, "no set", "is not the folder of a set: it has no data/SPLIT-*.parquet.")
+    files = list(chain.from_iterable(found.get(split, []) for split in splits))
+    if not files:
+        raise SourceError(folder, 0, "no split", f"has no {' or '.join(splits)} rows, but {', '.join(found)} rows.")
+    return files
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a set's Parquet file.
+
+    Raises:
+        SourceError: the file is corrupt, or has not the columns of `schema`.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            if not holds_rows(file) or not set(COLUMNS) <= set(file.schema_arrow.names):
+                detail = f"has not the columns {', '.join(COLUMNS)} of a set's rows."
+                raise SourceError(path, 0, "no rows", detail)
+            for batch in file.iter_batches(ROWS, columns=COLUMNS):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(path, 0, "corrupt Parquet", f"{' '.join(str(error).split())} Is it whole?") from error
+
+
+def row_items(row: Mapping[str, Any]) -> list[KnownItem]:
+    """Return the items of a row, each with the row's texts: every answer with the question before it.
+
+    Raises:
+        InvalidRowError: the row breaks the rules of `schema`.
+    """
+    items: list[tuple[str, str]] = []
+    texts: dict[Text, None] = {}
+    question = ""
+    for message in to_conversation(row):
+        words = "\n".join(block["text"] for block in message["content"] if block["type"] == "text")
+        items += [(block["type"], block[block["type"]]) for block in message["content"] if block["type"] != "text"]
+        if message["role"] == "user":
+            question = sys.intern(words)
+        elif message["role"] == "assistant":
+            texts[Text(question, words)] = None
+    return [
+        KnownItem(modality, item, row["id"], {row["source"]: None}, {row["license"]: None}, dict(texts))
+        for modality, item in items
+    ]
+
+
+def gather(rows: Iterator[dict[str, Any]], counts: Counter[str]) -> list[KnownItem]:
+    """Return the items of rows, each once as it is written (sequences: whatever their case), in order.
+
+    Args:
+        rows: see `read_rows`; one is held at a time.
+        counts: gets the number of "rows" and of "rows_without_items".
+    """
+    known: dict[tuple[str, str], KnownItem] = {}
+    for row in rows:
+        items = row_items(row)
+        counts["rows"] += 1
+        counts["rows_without_items"] += not items
+        for one in items:
+            name = (one.modality, one.item.upper() if one.modality == "protein" else one.item)
+            known.setdefault(name, one).add(one)
+    return list(known.values())

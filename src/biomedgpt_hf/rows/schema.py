@@ -1,0 +1,209 @@
+"""The row every builder writes and every trainer reads.
+
+A row is one conversation about some molecules and proteins:
+
+    messages    list of {"role", "content"}; content is a list of typed blocks
+    molecules   list of SMILES or InChI, consumed in order by bare {"type": "molecule"} blocks
+    proteins    list of amino-acid sequences, consumed in order by bare {"type": "protein"} blocks
+    task        what is asked, e.g. "molecule_caption"
+    source      where the answer comes from, e.g. "ChEBI-20"
+    id          unique within the data set
+    license     SPDX identifier of the source's licence
+
+One rule for items: a bare block takes the next item of its column. A block may carry its item
+itself ({"type": "molecule", "molecule": "CCO"}) when the column is empty. Both is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import datasets
+
+SPLITS = ("train", "validation", "test")
+ROLES = ("system", "user", "assistant")
+ITEM_COLUMNS = {"molecule": "molecules", "protein": "proteins"}
+STRING_FIELDS = ("task", "source", "id", "license")
+FIELDS = ("messages", *ITEM_COLUMNS.values(), *STRING_FIELDS)
+# What the processor refuses in a text, since it would take it for an item's place or a segment's end of its own.
+RESERVED = ("<moleculeHere>", "<proteinHere>", "\ufdd0")
+MISSING_EXTRA = "Building data sets needs one more package: pip install 'biomedgpt-hf[data]'"
+
+
+class InvalidRowError(ValueError):
+    """A row that breaks the rules of this module.
+
+    Attributes:
+        row_id: the row's `id`, or None where it has none.
+        field: the field at fault.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, row_id: object, field: str, reason: str) -> None:
+        super().__init__(f"Row {row_id!r}, field {field!r}: {reason}.")
+        self.row_id, self.field, self.reason = row_id, field, reason
+
+
+def features() -> datasets.Features:
+    """Return the columns of a row as `datasets` stores them (absent keys of a block are None)."""
+    try:
+        from datasets import Features, List, Value
+    except ImportError as error:
+        raise ImportError(MISSING_EXTRA) from error
+
+    text = Value("string")
+    block = {"type": text, "text": text, **{item: text for item in ITEM_COLUMNS}}
+    message = {"role": text, "content": List(block)}
+    return Features(
+        {
+            "messages": List(message),
+            **{column: List(text) for column in ITEM_COLUMNS.values()},
+            **{field: text for field in STRING_FIELDS},
+        }
+    )
+
+
+def question_row(
+    question: str,
+    answer: str,
+    *,
+    task: str,
+    source: str,
+    id: str,
+    license: str,
+    molecules: Sequence[str] = (),
+    proteins: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return a row with one question about the given items and its answer.
+
+    The items come before the question, as in Table 1 of the paper.
+    """
+    items = [{"type": "molecule"} for _ in molecules] + [{"type": "protein"} for _ in proteins]
+    return {
+        "messages": [
+            {"role": "user", "content": [*items, {"type": "text", "text": question}]},
+            {"role": "assistant", "content": [{"type": "text", "text": answer}]},
+        ],
+        "molecules": list(molecules),
+        "proteins": list(proteins),
+        "task": task,
+        "source": source,
+        "id": id,
+        "license": license,
+    }
+
+
+def validate_row(row: Mapping[str, Any]) -> None:
+    """Check a row before it is written.
+
+    Raises:
+        InvalidRowError: a field is missing, unknown or of the wrong type, a role or block type is
+            unknown, a text is reserved, there is no answer, or blocks and item columns do not agree.
+    """
+    row_id = row.get("id")
+    for field in FIELDS:
+        if field not in row:
+            raise InvalidRowError(row_id, field, "is missing")
+    for field in row:
+        if field not in FIELDS:
+            raise InvalidRowError(row_id, field, f"is unknown; a row has {', '.join(FIELDS)}")
+    for field in STRING_FIELDS:
+        if not isinstance(row[field], str) or not row[field].strip():
+            raise InvalidRowError(row_id, field, f"needs a non-empty string, got {row[field]!r}")
+    for message in row["messages"] or ():
+        if isinstance(message, Mapping) and isinstance(message.get("content"), str):
+            raise InvalidRowError(row_id, "messages", "content must be a list of typed blocks")
+    messages = to_conversation(row)
+    for block in (block for message in messages for block in message["content"]):
+        for reserved in RESERVED:
+            if reserved in block.get("text", ""):
+                raise InvalidRowError(row_id, "messages", f"{reserved!r} is reserved: {block['text'][:200]!r}")
+    if not any(message["role"] == "assistant" for message in messages):
+        raise InvalidRowError(row_id, "messages", "there is no assistant message to learn from")
+
+
+def to_conversation(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row's messages with each item inside its block, as a chat template reads them.
+
+    Args:
+        row: one row, also as `datasets` returns it: absent keys of a block None, empty columns
+            None or missing; content may be a plain string.
+
+    Returns:
+        New messages {"role", "content"}; content is a list of {"type": "text", "text": …},
+        {"type": "molecule", "molecule": …} and {"type": "protein", "protein": …}.
+
+    Raises:
+        InvalidRowError: names the row and the field.
+    """
+    row_id = row.get("id")
+    columns = {item: _item_column(row, column) for item, column in ITEM_COLUMNS.items()}
+    used = dict.fromkeys(columns, 0)
+    messages = row.get("messages")
+    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
+        raise InvalidRowError(row_id, "messages", f"needs at least one message, got {messages!r}")
+    conversation = []
+    for number, message in enumerate(messages):
+        where = f"messages[{number}]"
+        if not isinstance(message, Mapping) or message.get("role") not in ROLES:
+            raise InvalidRowError(row_id, where, f"needs a role of {ROLES}, got {message!r}")
+        content = message.get("content")
+        if isinstance(content, str):
+            content = [{"type": "text", "text": content}]
+        if not isinstance(content, Sequence) or not content:
+            raise InvalidRowError(row_id, where, f"needs content, got {content!r}")
+        blocks = [_resolve_block(row_id, where, block, columns, used) for block in content]
+        conversation.append({"role": message["role"], "content": blocks})
+    for item, column in columns.items():
+        if used[item] != len(column):
+            reason = f"holds {len(column)} items, but the messages have {used[item]} {item} blocks"
+            raise InvalidRowError(row_id, ITEM_COLUMNS[item], reason)
+    return conversation
+
+
+def _item_column(row: Mapping[str, Any], column: str) -> Sequence[str]:
+    items = row.get(column)
+    if items is None:
+        return ()
+    if isinstance(items, str) or not isinstance(items, Sequence):
+        raise InvalidRowError(row.get("id"), column, f"needs a list of strings, got {items!r}")
+    for position, item in enumerate(items):
+        if not isinstance(item, str) or not item.strip():
+            reason = f"item {position} must be a non-empty string, got {item!r}"
+            raise InvalidRowError(row.get("id"), column, reason)
+    return items
+
+
+def _resolve_block(
+    row_id: object,
+    where: str,
+    block: object,
+    columns: Mapping[str, Sequence[str]],
+    used: dict[str, int],
+) -> dict[str, str]:
+    """Return one block with its own value in it, taking the next item of its column if bare."""
+    if not isinstance(block, Mapping):
+        raise InvalidRowError(row_id, where, f"needs typed blocks, got {block!r}")
+    block = {key: value for key, value in block.items() if value is not None}
+    kind = block.get("type")
+    if kind not in ("text", *columns):
+        known = ", ".join(("text", *columns))
+        raise InvalidRowError(row_id, where, f"has a block of type {kind!r}; known are {known}")
+    if foreign := set(block) - {"type", kind}:
+        raise InvalidRowError(row_id, where, f"has a {kind} block with {sorted(foreign)} in it")
+    value = block.get(kind)
+    if kind == "text" or value is not None:
+        if not isinstance(value, str) or not value.strip():
+            raise InvalidRowError(row_id, where, f"has a {kind} block without {kind}: {value!r}")
+        if kind != "text" and columns[kind]:
+            reason = f"has a {kind} inside a block although column {ITEM_COLUMNS[kind]!r} is used"
+            raise InvalidRowError(row_id, where, reason)
+        return {"type": kind, kind: value}
+    position = used[kind]
+    used[kind] += 1
+    if position >= len(columns[kind]):
+        reason = f"has no item for {kind} block {position + 1}: it holds {len(columns[kind])}"
+        raise InvalidRowError(row_id, ITEM_COLUMNS[kind], reason)
+    return {"type": kind, kind: columns[kind][position]}

@@ -1,0 +1,1 @@
+"""One folder for each data set, with its `builder`; `catalogue` says where their public sources are."""

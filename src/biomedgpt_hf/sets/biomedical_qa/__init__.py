@@ -1,0 +1,1 @@
+"""Multiple-choice questions about biomedicine: PubMedQA, MedMCQA, MedQA and medical MMLU."""

@@ -1,0 +1,1 @@
+"""Captions of molecules from the ChEBI ontology."""

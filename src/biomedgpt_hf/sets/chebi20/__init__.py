@@ -1,0 +1,1 @@
+"""ChEBI-20, captions of molecules in its published form."""

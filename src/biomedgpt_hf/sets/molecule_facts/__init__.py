@@ -1,0 +1,1 @@
+"""Questions about molecules whose exact answers RDKit computes."""

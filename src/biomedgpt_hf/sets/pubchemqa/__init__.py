@@ -1,0 +1,1 @@
+"""PubChemQA: descriptions of compounds from PubChem's public files."""

@@ -1,0 +1,136 @@
+"""Telling PubChem's formats apart by their content, and reading each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from biomedgpt_hf.files.records import RejectedRecord
+from biomedgpt_hf.files.sources import SourceError, open_source, truncated
+from biomedgpt_hf.sets.pubchemqa.findings import Finding
+from biomedgpt_hf.sets.pubchemqa.json_values import GZIP_ERRORS, read_values
+from biomedgpt_hf.sets.pubchemqa.pug_view import read_annotation, read_record
+from biomedgpt_hf.sets.pubchemqa.structures import read_cid_smiles, read_compound, read_sdf
+
+HEAD = 1 << 14  # bytes by which a format is told
+CID_SMILES = re.compile(rb"(?:\xef\xbb\xbf)?(?:CID\tSMILES[ \t]*\r?\n|[ ]*\d+\t\S+)", re.IGNORECASE)
+SDF = re.compile(rb"(?:.*\n){3}.{0,60}V[23]000", re.IGNORECASE)
+UNKNOWN = "unknown record"
+EXPECTED = (
+    "expected PUG-View JSON (annotation pages or full records), PC_Compounds JSON, CID-SMILES lines (CID<TAB>SMILES) "
+    "or an SDF, each plain or .gz"
+)
+
+
+class Format(Enum):
+    """What a source file is."""
+
+    JSON = "JSON"
+    CID_SMILES = "CID-SMILES"
+    SDF = "SDF"
+
+
+def recognise(path: Path) -> Format:
+    """Tell what a file is, by its beginning.
+
+    Raises:
+        OSError: the file is missing, a folder, or unreadable.
+        SourceError: the file is empty, of no known format, or a gzip that breaks at once.
+    """
+    try:
+        with open_source(path) as file:
+            head = file.read1(HEAD)  # type: ignore[attr-defined]
+    except GZIP_ERRORS as error:
+        raise truncated(path, 0, error) from error
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not text:
+        raise SourceError(path, 0, "empty file", "is empty.")
+    if CID_SMILES.match(head):
+        return Format.CID_SMILES
+    if SDF.match(head):
+        return Format.SDF
+    if text[:1] in b"{[":
+        return Format.JSON
+    shown = text[:60].decode("utf-8", "replace")
+    raise SourceError(path, 1, "unknown format", f"{shown!r} begins no file of PubChem's: {EXPECTED}.")
+
+
+def read_findings(path: Path, file: IO[bytes], kind: Format, wanted: np.ndarray) -> Iterator[Finding]:
+    """Yield what a file gives.
+
+    Args:
+        path: for errors.
+        file: the open file.
+        kind: its format.
+        wanted: ascending CIDs whose structures CID-SMILES and SDF files are searched for, int64. JSON files give
+            every structure in them.
+
+    Raises:
+        SourceError: the file cannot be read on, or is JSON of something else.
+    """
+    if kind is Format.CID_SMILES:
+        yield from read_cid_smiles(path, file, wanted)
+    elif kind is Format.SDF:
+        yield from read_sdf(path, file, wanted)
+    else:
+        yield from _read_json(path, file)
+
+
+def _read_json(path: Path, file: IO[bytes]) -> Iterator[Finding]:
+    values = read_values(path, file, lists=("Annotation", "PC_Compounds"), objects=("Annotations",))
+    known = False
+    for line, value, container, problem in values:
+        if problem is not None:
+            yield Finding(line, 0, "", problem)
+        elif container != "Annotations":  # the pages' numbers
+            for finding in read_value(value, container, line):
+                if not known and isinstance(unknown := finding.content, RejectedRecord) and unknown.reason == UNKNOWN:
+                    detail = f"JSON with {unknown.detail} is none of PubChem's: {EXPECTED}."
+                    raise SourceError(path, line, "unknown format", detail)
+                known = True
+                yield finding
+    if not known:
+        raise SourceError(path, 1, "no record", f"holds JSON, but no record: {EXPECTED}.")
+
+
+def read_value(value: Any, container: str, line: int) -> Iterator[Finding]:
+    """Yield what a JSON value gives.
+
+    Args:
+        value: an annotation, a page of them, a full record, an entry or a list of PC_Compounds, or an error message.
+        container: the key under which it stood, or "".
+        line: where it begins.
+    """
+    if not isinstance(value, Mapping):
+        yield _unknown(value, line)
+    elif container == "Annotation" or ("Data" in value and "SourceName" in value):
+        yield from read_annotation(value, line)
+    elif container == "PC_Compounds" or ("atoms" in value and "id" in value):
+        yield read_compound(value, line)
+    elif isinstance(record := value.get("Record", value), Mapping) and "RecordType" in record:
+        yield from read_record(record, line)
+    elif isinstance(value.get("Annotations"), Mapping):
+        yield from _read_listed(value["Annotations"], "Annotation", line)
+    elif "PC_Compounds" in value:
+        yield from _read_listed(value, "PC_Compounds", line)
+    elif isinstance(fault := value.get("Fault"), Mapping):
+        detail = f"{fault.get('Code')}: {fault.get('Message')}"
+        yield Finding(line, 0, "", RejectedRecord("error message of PubChem", detail[:200]))
+    else:
+        yield _unknown(value, line)
+
+
+def _read_listed(holder: Mapping[str, Any], key: str, line: int) -> Iterator[Finding]:
+    listed = holder.get(key)
+    for value in listed if isinstance(listed, list) else [holder]:
+        yield from read_value(value, key, line)
+
+
+def _unknown(value: Any, line: int) -> Finding:
+    shown = ", ".join(value)[:60] if isinstance(value, Mapping) else repr(value)[:60]
+    return Finding(line, 0, "", RejectedRecord(UNKNOWN, shown))

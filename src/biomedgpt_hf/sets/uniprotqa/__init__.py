@@ -1,0 +1,1 @@
+"""Questions about proteins from UniProtKB entries."""

@@ -1,0 +1,37 @@
+"""What an entry answers, as plain sentences: the four answers of UniProtQA."""
+
+from __future__ import annotations
+
+from biomedgpt_hf.files.uniprot.entry import ProteinEntry
+from biomedgpt_hf.files.uniprot.wording import PREFIX, clean
+
+
+def function_answer(entry: ProteinEntry) -> str:
+    """Return the FUNCTION comments, those on one isoform or chain under its name."""
+    return " ".join(_sentences(entry.functions))
+
+
+def location_answer(entry: ProteinEntry) -> str:
+    """Return the SUBCELLULAR LOCATION comments: places first, then the text of `Note=`."""
+    return " ".join(text.replace("Note=", "") for text in _sentences(entry.locations))
+
+
+def family_answer(entry: ProteinEntry) -> str:
+    """Return the SIMILARITY comments that name a family; "Contains 1 … domain." does not."""
+    return " ".join(text for text in _sentences(entry.similarities) if "belongs to" in text.lower())
+
+
+def names_answer(entry: ProteinEntry) -> str:
+    """Return the recommended (or submitted) name, its EC numbers and the alternative names."""
+    names = [name for name in dict.fromkeys(map(clean, entry.names)) if name]
+    if not names:
+        return ""
+    numbers = "; ".join(f"EC {number}" for number in entry.enzyme_numbers)
+    official = f"{names[0]} ({numbers})." if numbers else f"{names[0]}."
+    return f"{official} Also known as {'; '.join(names[1:])}." if names[1:] else official
+
+
+def _sentences(comments: tuple[str, ...]) -> list[str]:
+    """Return the cleaned texts of comments, each ending a sentence."""
+    texts = (PREFIX.sub(r"\1: ", clean(comment)) for comment in comments)
+    return [text if text.endswith((".", "!", "?")) else f"{text}." for text in texts if text]

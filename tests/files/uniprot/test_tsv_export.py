@@ -1,0 +1,135 @@
+"""UniProtKB's table: names, families and columns."""
+
+import pytest
+
+from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
+from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.files.uniprot.formats import parse_entry, read_entries
+from biomedgpt_hf.files.uniprot.tsv_names import family_sentence, read_names
+
+HEADER = "Entry\tReviewed\tProtein names\tLength\tSequence"
+ROW = "P12345\treviewed\tTest protein\t4\tMKTA"
+
+
+def entries_of(path, *lines):
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return [parse_entry(record.content) for record in read_entries(path)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "names", "numbers"),
+    [
+        ("Uncharacterized protein", ("Uncharacterized protein",), ()),
+        ("Name (EC 1.1.1.1) (EC 2.2.2.-) (Other)", ("Name", "Other"), ("1.1.1.1", "2.2.2.-")),
+        ("Long name (LN) (EC 1.1.1.1) (Other (old))", ("Long name", "LN", "Other (old)"), ("1.1.1.1",)),
+        ("Long kinase (L kinase) (EC 1.1.1.1)", ("Long kinase", "L kinase"), ("1.1.1.1",)),
+        ("Torsin-1B (Torsin ATPase-1B) (EC 3.6.4.-)", ("Torsin-1B", "Torsin ATPase-1B"), ()),
+        ("Esterase sws (Swiss cheese) (DSWS) (EC 3.1.1.5)", ("Esterase sws", "Swiss cheese", "DSWS"), ()),
+        ("Long name (LN) (EC 1.1.1.1, EC 2.2.2.2)", ("Long name", "LN"), ()),
+        ("Name (EC 1.1.1.1) (Other) (EC 2.2.2.2)", ("Name", "Other"), ("1.1.1.1",)),
+        ("Submitted (EC 1.1.1.1, EC 2.2.2.2)", ("Submitted",), ("1.1.1.1", "2.2.2.2")),
+        ("First (Second (EC 1.1.1.1))", ("First", "Second"), ("1.1.1.1",)),
+        ("NADH kinase [ubiquinone] 1 (CI-1) (Fragment)", ("NADH kinase [ubiquinone] 1", "CI-1"), ()),
+        ("Name (allergen Bet v 1) (CD antigen CD12)", ("Name", "Bet v 1", "CD antigen CD12"), ()),
+        ("Name (NM) [Cleaved into: A (EC 1.1.1.1); B (C)]", ("Name", "NM"), ()),
+        ("Name [Includes: A (EC 1.1.1.1)] [Cleaved into: B]", ("Name",), ()),
+        ("Glycine dehydrogenase (decarboxylating) (GDH)", ("Glycine dehydrogenase (decarboxylating)", "GDH"), ()),
+        ("Carboxykinase (ATP) (EC 4.1.1.49)", ("Carboxykinase (ATP)",), ("4.1.1.49",)),
+        ("18S rRNA (guanine-N(7))-methyltransferase", ("18S rRNA (guanine-N(7))-methyltransferase",), ()),
+        ("Unbalanced) (brackets", ("Unbalanced) (brackets",), ()),
+        ("Unbalanced) bracket)", ("Unbalanced) bracket)",), ()),
+        ("", (), ()),
+    ],
+)
+def test_names_in_brackets_are_told_apart(cell, names, numbers):
+    assert read_names(cell) == (names, numbers)
+
+
+@pytest.mark.parametrize(
+    ("family", "sentence"),
+    [
+        ("SNF2/RAD54 helicase family", "Belongs to the SNF2/RAD54 helicase family."),
+        ("Asfivirus MGF 100 family", "Belongs to the asfivirus MGF 100 family."),
+        (
+            "Protein kinase superfamily, Tyr protein kinase family, JAK subfamily",
+            "Belongs to the protein kinase superfamily. Tyr protein kinase family. JAK subfamily.",
+        ),
+        ("G-protein coupled receptor 1 family", "Belongs to the G-protein coupled receptor 1 family."),
+        ("Bcl-2 family", "Belongs to the Bcl-2 family."),
+        ("Two pore domain potassium channel family", "Belongs to the two pore domain potassium channel family."),
+        ("BZIP family, Fos subfamily", "Belongs to the bZIP family. Fos subfamily."),
+        ("TRNA pseudouridine synthase TruA family", "Belongs to the tRNA pseudouridine synthase TruA family."),
+        ("Nudix hydrolase family", "Belongs to the Nudix hydrolase family."),
+        ("14-3-3 family", "Belongs to the 14-3-3 family."),
+        ("[NiFe]/[NiFeSe] hydrogenase family", "Belongs to the [NiFe]/[NiFeSe] hydrogenase family."),
+        ("Class-I, eukaryotic family", "Belongs to the class-I, eukaryotic family."),
+    ],
+)
+def test_a_family_becomes_the_sentence_of_the_entry(family, sentence):
+    assert family_sentence(family) == sentence
+
+
+def test_the_table_of_the_site_before_2022_is_read(tmp_path):
+    header = "yourlist:M2020\tEntry\tEntry name\tStatus\tProtein names\tProtein families\tFunction [CC]\tSequence"
+    row = "x\tP12345\tT_HUMAN\tunreviewed\tName (Fragment)\tA family; B family, C subfamily\tFUNCTION: Cuts.\tMKT"
+    (entry,) = entries_of(tmp_path / "a", header, row)
+    assert entry.reviewed is False and entry.names == ("Name",) and entry.functions == ("Cuts.",)
+    assert entry.similarities == ("Belongs to the A family.", "Belongs to the B family. C subfamily.")
+
+
+def test_quotes_are_letters_and_blank_lines_and_second_headers_nothing(tmp_path):
+    entries = entries_of(tmp_path / "a", HEADER, ROW.replace("Test", '"Test'), "", HEADER, ROW.replace("Test", "'5'"))
+    assert [entry.names for entry in entries] == [('"Test protein',), ("'5' protein",)]
+
+
+def test_a_length_with_a_thousands_separator_is_a_number(tmp_path):
+    (entry,) = entries_of(tmp_path / "a", HEADER, ROW.replace("\t4\t", "\t1,004\t"))
+    assert entry.length == 1004
+
+
+def test_bad_rows_say_what_is_wrong_with_them(tmp_path):
+    rows = [
+        ROW,
+        ROW.removesuffix("\tMKTA"),
+        ROW + "\tmore",
+        ROW.replace("\t4\t", "\tfour\t"),
+        ROW.replace("Test", "T\udcffst"),
+        "P00001\t\tdeleted\t\t",
+    ]
+    (tmp_path / "a").write_bytes("\n".join([HEADER, *rows]).encode("utf-8", "surrogateescape"))
+    reasons = []
+    for record in read_entries(tmp_path / "a"):
+        try:
+            if record.problem:
+                raise record.problem
+            reasons.append(parse_entry(record.content).accession)
+        except RejectedRecord as rejected:
+            reasons.append((record.line, type(rejected), rejected.reason, rejected.detail))
+    assert reasons == [
+        "P12345",
+        (3, RejectedRecord, "wrong number of columns", "4 instead of 5"),
+        (4, RejectedRecord, "wrong number of columns", "6 instead of 5"),
+        (5, RejectedRecord, "unreadable entry", "the column Length holds 'four'"),
+        (6, RejectedRecord, "not UTF-8 text", "byte 0xFF after 'T'; save the file as UTF-8"),
+        (7, UnwantedRecord, "inactive entry", "DELETED"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("Entry\tProtein names\tOrganism", "has no column Sequence, only Entry, Protein names, Organism. Export it"),
+        ("Entry\tGene Names\tSequence", "has no column that answers a question, only Entry, Gene Names, Sequence"),
+        ("Accession\tSequence", "a table without the column Entry; its columns are Accession, Sequence"),
+    ],
+)
+def test_a_table_without_the_needed_columns_says_how_to_export_one(tmp_path, header, message):
+    with pytest.raises(SourceError) as refused:
+        entries_of(tmp_path / "a", header, "\t".join("x" for _ in header.split("\t")))
+    assert message in str(refused.value)
+    assert "column Entry" in str(refused.value) or "fields=accession,reviewed,protein_name" in str(refused.value)
+
+
+def test_accession_may_be_missing_from_a_row(tmp_path):
+    (entry,) = entries_of(tmp_path / "a", HEADER, ROW.replace("P12345", ""))
+    assert entry.accession == ""
