@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "building": {"disk", "files", "rows", "similarity"},
     "sets": {"building", "chemistry", "download", "files", "processors", "rows", "similarity"},
     "neighbours": {"disk", "files", "modalities", "rows", "similarity"},
-    "assembly": {"checkpoints", "modalities", "modeling", "processors"},
+    "registration": {"modalities", "modeling", "processors"},
+    "assembly": {"checkpoints", "disk", "modeling", "processors"},
     "conversion": {"disk", "modeling", "processors"},
     "inference": {
         *("batches", "checkpoints", "chemistry", "device", "disk", "files", "mini", "modalities", "modeling"),

@@ -29,6 +29,10 @@ _HOMES = {
     "read_proteins": "files.items",
     "embed": "inference.embedding.in_memory",
     "mini_checkpoint": "mini",
+    "register_modality": "registration",
+    "Modality": "modalities",
+    "ItemReader": "processors.item_readers",
+    "ModalityEncoder": "modeling.modality_encoders",
 }
 __all__ = [*_HOMES]
 

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from biomedgpt_hf.checkpoints import find_config
+from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
 from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 from biomedgpt_hf.processors.processor_agreement import protein_positions
@@ -39,7 +40,7 @@ def assemble(
         OSError: naming the part, if one cannot be found.
         ValueError: if the parts do not fit together.
     """
-    _check_output(output)
+    require_free(output)
     if molecule_encoder != "random":
         molecule_features = getattr(find_config(molecule_encoder), "feature_set", molecule_features)
     positions = protein_positions(find_config(protein_encoder))
@@ -76,7 +77,7 @@ def exchange_language_model(checkpoint: str, language_model: str, output: Path) 
         OSError: naming the part, if one cannot be found.
         ValueError: if the parts do not fit together.
     """
-    _check_output(output)
+    require_free(output)
     config, text = find_config(checkpoint), _find_language_model(language_model)
     if config.model_type != "biomedgpt":
         raise ValueError(
@@ -89,25 +90,19 @@ def exchange_language_model(checkpoint: str, language_model: str, output: Path) 
     whole = BioMedGPTForConditionalGeneration.from_pretrained(checkpoint)
     model = BioMedGPTForConditionalGeneration.from_encoders(
         AutoModelForCausalLM.from_pretrained(language_model),
-        whole.model.protein_encoder,
-        whole.model.molecule_encoder,
         processor=processor,
         dtype=whole.dtype,
         training=config.training,
+        **{f"{name}_encoder": getattr(whole.model, f"{name}_encoder") for name in config.modalities},
     )
-    for modality in ("molecule", "protein"):
-        setattr(model.model, f"{modality}_projector", getattr(whole.model, f"{modality}_projector"))
+    for name in config.modalities:
+        setattr(model.model, f"{name}_projector", getattr(whole.model, f"{name}_projector"))
     with torch.no_grad():
         for rows in ("get_input_embeddings", "get_output_embeddings"):
             getattr(model, rows)().weight[placeholders] = getattr(whole, rows)().weight[placeholders]
     processor.check_model(model.config)
     model.save_pretrained(output)
     processor.save_pretrained(output)
-
-
-def _check_output(output: Path) -> None:
-    if output.exists() and (output.is_file() or any(output.iterdir())):
-        raise FileExistsError(f"{output} already exists: remove it or choose another folder.")
 
 
 def _find_language_model(language_model: str) -> Any:

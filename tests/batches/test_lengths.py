@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from biomedgpt_hf import BioMedGPTDataCollator, BioMedGPTProcessor, mini_checkpoint
 from biomedgpt_hf.batches.collator import add_lengths
 from biomedgpt_hf.batches.lengths import count_atoms, row_lengths
+from biomedgpt_hf.processors.item_readers import MoleculeReader
 from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
 from biomedgpt_hf.rows.schema import InvalidRowError, features, question_row
 
@@ -135,7 +136,7 @@ def test_no_graph_is_made(processor, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("a graph was made")
 
-    monkeypatch.setattr(sys.modules[BioMedGPTProcessor.__module__], "smiles_to_graph", refuse)
+    monkeypatch.setattr(sys.modules[MoleculeReader.__module__], "smiles_to_graph", refuse)
     with pytest.raises(AssertionError):
         BioMedGPTDataCollator(processor)([row(molecules=["CCO"])])
     monkeypatch.undo()

@@ -47,6 +47,7 @@ OVERRIDDEN = {
         "self, input_ids, next_sequence_length, past_key_values, attention_mask, inputs_embeds, is_first_iteration, "
         "kwargs"
     ),
+    (GenerationMixin, "_validate_model_kwargs"): "self, model_kwargs",
     (PreTrainedModel, "_init_weights"): "self, module",
     (PreTrainedModel, "post_init"): "self",
     (PreTrainedModel, "resize_token_embeddings"): "self, new_num_tokens, pad_to_multiple_of, mean_resizing",

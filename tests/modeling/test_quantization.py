@@ -144,7 +144,7 @@ def test_transformers_own_matching_leaves_the_language_models_layers_alone(model
     """What quantisers ask, for every linear layer: the class alone knows the list, whatever the parts are."""
     with torch.device("meta"):
         model = model_class(tiny_config(**parts))
-    config = exempt(bitsandbytes_8bit(llm_int8_skip_modules=["o_proj"]), model_class._exempt_from_quantization)
+    config = exempt(bitsandbytes_8bit(llm_int8_skip_modules=["o_proj"]), model_class.modules_kept_exact())
     skipped = HfQuantizer.get_modules_to_not_convert(model, config.llm_int8_skip_modules)
     names = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
     converted = {name for name in names if should_convert_module(name, skipped)}

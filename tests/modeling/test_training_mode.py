@@ -8,7 +8,7 @@ from torch import nn
 from transformers.utils.generic import find_labels
 
 from biomedgpt_hf import BioMedGPTForConditionalGeneration, GINConfig
-from biomedgpt_hf.modeling import modalities_biomedgpt
+from biomedgpt_hf.modeling import modality_encoders
 
 Gradients = dict[str, torch.Tensor]
 
@@ -179,7 +179,7 @@ def test_equal_proteins_of_a_batch_are_encoded_once(model, count_encoder_calls, 
         once = loss_and_gradients(model.train(), **batch)
         features = model.get_protein_features(batch["protein_input_ids"], batch["protein_attention_mask"])
     assert calls["protein"] == [3, 3]
-    monkeypatch.setattr(modalities_biomedgpt, "find_copies", lambda ids, keep: None)
+    monkeypatch.setattr(modality_encoders, "find_copies", lambda ids, keep: None)
     with count_encoder_calls(model) as calls:
         each = loss_and_gradients(model, **batch)
         expected = model.get_protein_features(batch["protein_input_ids"], batch["protein_attention_mask"])

@@ -6,11 +6,11 @@ import pytest
 
 from biomedgpt_hf import BioMedGPTProcessor, mini_checkpoint
 from biomedgpt_hf.rows.schema import (
-    FIELDS,
-    RESERVED,
     InvalidRowError,
     features,
     question_row,
+    reserved_texts,
+    row_fields,
     to_conversation,
     validate_row,
 )
@@ -73,7 +73,7 @@ def test_a_row_that_datasets_returns_reads_the_same(row):
 
 
 def test_a_row_and_its_features_have_the_same_fields(row):
-    assert set(row) == set(FIELDS) == set(features())
+    assert set(row) == set(row_fields()) == set(features())
 
 
 def test_the_row_itself_is_not_changed(row):
@@ -134,7 +134,7 @@ def processor():
     return BioMedGPTProcessor.from_pretrained(mini_checkpoint())
 
 
-@pytest.mark.parametrize("reserved", RESERVED)
+@pytest.mark.parametrize("reserved", reserved_texts())
 def test_a_text_that_the_processor_refuses_is_no_row(reserved, processor):
     text = f"It has {reserved} in its text."
     conversation = [

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from biomedgpt_hf.batches.documents import collate_documents, mix
 from biomedgpt_hf.batches.lengths import ROWS_AT_ONCE, row_lengths
 from biomedgpt_hf.batches.packing import pack
 from biomedgpt_hf.batches.shared_prefix import items_of, share_prefixes
+from biomedgpt_hf.modalities import MODALITIES
 from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
+from biomedgpt_hf.rows.documents import is_document
 from biomedgpt_hf.rows.schema import to_conversation
 
 if TYPE_CHECKING:
@@ -25,11 +28,11 @@ class BioMedGPTDataCollator:
 
     The processor's chat template lays out each conversation and marks the assistant's tokens, end
     of sequence included; these are the labels. Everything else is -100: system and user turns,
-    placeholders, padding.
+    placeholders, padding. Of a document (see `documents`) every token is a label.
 
     Args:
         processor: has `apply_chat_template` as processors of transformers do; where it has
-            `molecule_token_id` and `protein_token_id`, no label is ever one of them.
+            `molecule_token_id` and the like, no label is ever one of them.
         padding_side: "right" for training, as the original does.
         max_length: most tokens a row may have, atoms and residues included; None for no limit
             beyond the processor's own.
@@ -55,10 +58,10 @@ class BioMedGPTDataCollator:
             raise ValueError("packing=True and share_prefix=True lay the rows of a batch out differently: choose one.")
         self.processor = processor
         self.packing, self.share_prefix = packing, share_prefix
-        self.max_length = max_length
+        self.max_length, self.padding_side = max_length, padding_side
         self.processor_kwargs = {**(processor_kwargs or {}), "padding": True, "padding_side": padding_side}
         self.template_arguments = template_arguments
-        token_ids = (getattr(processor, f"{item}_token_id", None) for item in ("molecule", "protein"))
+        token_ids = (getattr(processor, modality.token_id, None) for modality in MODALITIES.values())
         self.placeholder_ids = [token_id for token_id in token_ids if token_id is not None]
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -69,7 +72,39 @@ class BioMedGPTDataCollator:
                 cannot be processed, is longer than `max_length`, or gets no label from the
                 template; names its id.
         """
-        conversations = [self._conversation(row) for row in rows]
+        are_documents = [is_document(row) for row in rows]
+        documents = [row for row in rows if is_document(row)]
+        conversing = [row for row in rows if not is_document(row)]
+        conversations = [self._conversation(row) for row in conversing]
+        batch = self._collate_conversations(conversing, conversations) if conversing else {}
+        if documents:
+            texts = self._collate_documents(documents)
+            batch = mix(batch, texts, are_documents, self._pad_id, self.padding_side) if batch else texts
+        if self.packing:
+            return pack(batch)
+        if self.share_prefix:
+            of_items = iter([items_of(one) for one in conversations])
+            items = [() if alone else next(of_items) for alone in are_documents]
+            return share_prefixes(batch, items, self.placeholder_ids)
+        return batch
+
+    def row_lengths(self, rows: Iterable[Mapping[str, Any]]) -> np.ndarray:
+        """Return the number of tokens that each row will have here; see `lengths.row_lengths`."""
+        return row_lengths(rows, self.processor, self.processor_kwargs, **self.template_arguments)
+
+    @property
+    def _pad_id(self) -> int:
+        return self.processor.tokenizer.pad_token_id
+
+    def _collate_documents(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        batch = collate_documents(self.processor.tokenizer, [row["text"] for row in rows], self.padding_side)
+        self._check_lengths(rows, batch)
+        return batch
+
+    def _collate_conversations(
+        self, rows: Sequence[Mapping[str, Any]], conversations: list[list[dict[str, Any]]]
+    ) -> dict[str, Any]:
+        """Return the processor's tensors of conversations, and their `labels`."""
         try:
             batch = self._process(conversations)
         except ValueError:
@@ -88,15 +123,7 @@ class BioMedGPTDataCollator:
                     "assistant token. Put the answer inside {% generation %} in the template."
                 )
         batch["labels"] = input_ids.masked_fill(~answered, IGNORE_INDEX)
-        if self.packing:
-            return pack(batch)
-        if self.share_prefix:
-            return share_prefixes(batch, [items_of(one) for one in conversations], self.placeholder_ids)
         return batch
-
-    def row_lengths(self, rows: Iterable[Mapping[str, Any]]) -> np.ndarray:
-        """Return the number of tokens that each row will have here; see `lengths.row_lengths`."""
-        return row_lengths(rows, self.processor, self.processor_kwargs, **self.template_arguments)
 
     def _process(self, conversations: list[list[dict[str, Any]]]) -> dict[str, Any]:
         return dict(

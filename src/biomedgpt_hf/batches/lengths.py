@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from rdkit import rdBase
 
+from biomedgpt_hf.batches.documents import document_ids
 from biomedgpt_hf.processors.molecule_input import RefusedError, parse_text
 from biomedgpt_hf.processors.processor_options import read_options
 from biomedgpt_hf.processors.prompt_segments import SEGMENT_BREAK, cut, start_ids, tokenize_segments
-from biomedgpt_hf.processors.protein_tokenizer import encode_protein, read_residue_table
+from biomedgpt_hf.rows.documents import is_document
 from biomedgpt_hf.rows.schema import to_conversation
 
 ROWS_AT_ONCE = 1_000
@@ -79,6 +80,10 @@ def row_lengths(
     return np.concatenate(chunks) if chunks else np.zeros(0, np.int64)
 
 
+# Modalities whose placeholders are counted without reading an item as the processor does.
+COUNTERS: dict[str, Callable[[str], int]] = {"molecule": count_atoms}
+
+
 class _Counter:
     """Counts the tokens of rows, with what does not depend on them made once."""
 
@@ -87,14 +92,19 @@ class _Counter:
         self.options = read_options(processor, dict(processor_kwargs), with_answers=False)
         # The template writes the break that the processor cuts a prompt at, if it knows of one.
         self.template_arguments = {"segment_break": SEGMENT_BREAK, **template_arguments}
-        self.residues = read_residue_table(processor.protein_tokenizer)
-        alone = np.array(processor(text=processor.protein_token, proteins="A")["input_ids"])
-        of_one_residue = int((alone == processor.protein_token_id).sum())
-        around = len(self.residues.start) + len(self.residues.end)
-        self.dropped = 1 + around - of_one_residue  # the rows of start and end, where they have no placeholder
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Return the lengths of a few rows, int64 [number of rows]."""
+        are_documents = np.array([is_document(row) for row in rows])
+        lengths = np.zeros(len(rows), np.int64)
+        if are_documents.any():
+            texts = [row["text"] for row in rows if is_document(row)]
+            lengths[are_documents] = [len(ids) for ids in document_ids(self.tokenizer, texts)]
+        if not are_documents.all():
+            lengths[~are_documents] = self._of_conversations([row for row in rows if not is_document(row)])
+        return lengths
+
+    def _of_conversations(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         conversations = [to_conversation(row) for row in rows]
         prompts = self.processor.apply_chat_template(conversations, tokenize=False, **self.template_arguments)
         segments = [cut(prompt, self.processor.placeholders)[::2] for prompt in prompts]
@@ -105,7 +115,7 @@ class _Counter:
         lengths = [start + sum(map(size.__getitem__, of_row)) for of_row in segments]
         for position, (row, conversation) in enumerate(zip(rows, conversations, strict=True)):
             lengths[position] += self._items(row.get("id"), conversation)
-        return np.array(lengths, np.int64)
+        return lengths
 
     def _start(self, prompt: str) -> int:
         """Return the number of start tokens; as in transformers, none where the template writes its own."""
@@ -114,26 +124,23 @@ class _Counter:
         return 0 if written or self.options.get("add_special_tokens") is False else len(start_ids(self.tokenizer))
 
     def _items(self, row_id: object, conversation: Sequence[Mapping[str, Any]]) -> int:
-        """Return the number of atoms and residues in a conversation."""
+        """Return how many placeholders the items of a conversation take."""
         blocks = (block for message in conversation for block in message["content"])
         total = 0
         for block in blocks:
             try:
-                if block["type"] == "molecule":
-                    total += count_atoms(block["molecule"])
-                elif block["type"] == "protein":
-                    total += self._residue_count(block["protein"])
+                if block["type"] in COUNTERS:
+                    total += COUNTERS[block["type"]](block[block["type"]])
+                elif block["type"] in self.processor.readers:
+                    total += self._placeholders(block["type"], block[block["type"]])
             except ValueError as error:
                 raise ValueError(f"Row {row_id!r}: {error}") from error
         return total
 
-    def _residue_count(self, protein: str) -> int:
+    def _placeholders(self, modality: str, item: Any) -> int:
+        """Return how many placeholders an item takes, by reading it."""
+        reader = self.processor.readers[modality]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the collator warns of what is cut, when it is
-            ids = encode_protein(
-                protein,
-                self.residues,
-                max_length=self.processor.max_protein_length,
-                truncation=self.options["truncation"],
-            )
-        return len(ids) - self.dropped
+            read = reader.read(item, self.processor, truncation=self.options["truncation"])
+        return reader.count(read, self.processor)

@@ -11,11 +11,12 @@ Shape letters:  B rows   T tokens of the longest   S tokens of all   A, F   E, G
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
+from biomedgpt_hf.processors.item_readers import ITEM_READERS
 from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
 
 
@@ -27,8 +28,9 @@ def pack(batch: Mapping[str, torch.Tensor]) -> dict[str, Any]:
 
     Returns:
         `input_ids`, `labels` and `position_ids` [1, S], each row's from 0, its first token never a label; `use_cache`
-        False; `atom_features` [1, A, F], `atom_mask`, `atom_molecule` [1, A], `bond_index` [1, 2, E], `bond_features`
-        [1, E, G], `bond_mask` [1, E]; `protein_input_ids`, `protein_attention_mask` [1, P, R].
+        False; of each modality the items of all rows as those of one: `atom_features` [1, A, F], `atom_mask`,
+        `atom_molecule` [1, A], `bond_index` [1, 2, E], `bond_features` [1, E, G], `bond_mask` [1, E];
+        `protein_input_ids`, `protein_attention_mask` [1, P, R].
     """
     real = batch["attention_mask"].bool()
     packed: dict[str, Any] = {name: batch[name][real][None] for name in ("input_ids", "labels") if name in batch}
@@ -36,16 +38,21 @@ def pack(batch: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     if "labels" in packed:  # the last token of a row would predict it
         packed["labels"].masked_fill_(packed["position_ids"] == 0, IGNORE_INDEX)
     packed["use_cache"] = False
-    if "atom_mask" in batch:
-        packed |= _pack_molecules(batch)
-    if "protein_attention_mask" in batch:
-        mask = batch["protein_attention_mask"]
-        proteins = mask.bool().any(dim=-1)
-        packed |= {
-            "protein_input_ids": batch["protein_input_ids"][proteins][None],
-            "protein_attention_mask": mask[proteins][None],
-        }
+    for reader in ITEM_READERS.values():
+        if reader.tensors[0] in batch:
+            packed |= PACKERS.get(reader.name, _pack_items)({name: batch[name] for name in reader.tensors})
     return packed
+
+
+def _pack_items(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the items of all rows as those of one, where each item stands by itself along the second dimension.
+
+    Args:
+        tensors: of one modality, the mask first, [B, items, …].
+    """
+    mask = next(iter(tensors.values())).bool()
+    items = mask.flatten(2).any(-1) if mask.ndim > 2 else mask
+    return {name: tensor[items][None] for name, tensor in tensors.items()}
 
 
 def _pack_molecules(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -66,3 +73,7 @@ def _pack_molecules(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor
 def _before(counts: torch.Tensor) -> torch.Tensor:
     """Return how many there are in the rows before each row, [B]."""
     return counts.cumsum(dim=0) - counts
+
+
+# Modalities whose items are not packed as rows of their own.
+PACKERS: dict[str, Callable[[Mapping[str, torch.Tensor]], dict[str, torch.Tensor]]] = {"molecule": _pack_molecules}

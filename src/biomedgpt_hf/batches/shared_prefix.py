@@ -21,10 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
 
-ITEM_TENSORS = (
-    *("atom_features", "atom_mask", "atom_molecule", "bond_index", "bond_features", "bond_mask"),
-    *("protein_input_ids", "protein_attention_mask"),
-)
+TEXT_TENSORS = ("input_ids", "attention_mask", "labels")  # what is laid out anew; all else is of items
 
 
 def items_of(conversation: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
@@ -79,7 +76,7 @@ def share_prefixes(
         "attention_mask": _visible(owner)[:, None],
         "labels": lay_out(labels, IGNORE_INDEX),
         "position_ids": lay_out([torch.arange(len(row)) for row in ids], 0),
-        **{name: batch[name][first] for name in ITEM_TENSORS if name in batch},
+        **{name: tensor[first] for name, tensor in batch.items() if name not in TEXT_TENSORS},
     }
 
 

@@ -126,7 +126,7 @@ def build_set(
         return finished
     require_free(output)
     schema_of_rows = schema.features().arrow_schema  # before anything is written: it may need one more package
-    staging = Staging(building, fingerprint([schema.FIELDS, facts]))
+    staging = Staging(building, fingerprint([schema.row_fields(), facts]))
     done = False  # with the folder beside the output: nothing in it will be wanted again
     try:
         _tell_start(staging, output)

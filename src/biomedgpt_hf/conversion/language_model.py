@@ -44,9 +44,9 @@ def export_language_model(
             f"{checkpoint} holds a {config.model_type!r} model, not a BioMedGPT: nothing to take out."
         )
     text = config.text_config
-    placeholders = sorted([config.molecule_token_id, config.protein_token_id])
-    rows = text.vocab_size - 2
-    if placeholders != [rows, rows + 1]:
+    placeholders = sorted(config.placeholder_ids.values())
+    rows = text.vocab_size - len(placeholders)
+    if placeholders != list(range(rows, text.vocab_size)):
         raise ConversionError(
             f"The placeholders of {checkpoint} have the ids {placeholders}, not the last of {text.vocab_size} rows: "
             "tokens were added after them, or the vocabulary is padded, and taking them out would move what follows."
@@ -137,7 +137,7 @@ def _generation_config(folder: Path, placeholders: list[int]) -> GenerationConfi
 def _save_tokenizer(source: Path, folder: Path, config: PreTrainedConfig) -> list[str]:
     """Save the tokenizer, take the placeholders out of its files, and note if it reads text otherwise then."""
     tokenizer = _load(AutoTokenizer, source, "tokenizer")
-    ids = {config.molecule_token_id, config.protein_token_id}
+    ids = set(config.placeholder_ids.values())
     tokens = {token for token, number in tokenizer.get_vocab().items() if number in ids}
     tokenizer.chat_template = None  # it speaks of molecules and proteins
     tokenizer.save_pretrained(folder)

@@ -10,6 +10,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from .configuration_biomedgpt import BioMedGPTConfig, GINConfig
+from .modality_encoders import MODALITY_ENCODERS
 from .modeling_gin import GINModel
 
 # Config fields by which a language model scales, caps or shifts its logits, with the values that change nothing. Such a
@@ -123,9 +124,9 @@ class FromEncodersMixin:
         processor: Any = None,
         protein_feature_select: str = "full",
         dtype: str | torch.dtype = "auto",
-        **config_arguments: Any,
+        **arguments: Any,
     ) -> Self:
-        """Join a language model and two encoders by new projectors, ready for alignment (paper §3.2).
+        """Join a language model and encoders by new projectors, ready for alignment (paper §3.2).
 
         Args:
             language_model: causal language model: a folder, a Hub id, a model (taken over, not copied) or a config
@@ -136,7 +137,8 @@ class FromEncodersMixin:
                 the placeholders follow the language model's last id, and `protein_feature_select` counts.
             protein_feature_select: see [`BioMedGPTConfig`].
             dtype: of every part; "auto" is the language model's own.
-            config_arguments: more fields of [`BioMedGPTConfig`].
+            arguments: `cell_encoder=…` for a registered modality "cell", as for the others; and more fields of
+                [`BioMedGPTConfig`].
 
         Raises:
             ValueError: if the language model's logits are not `lm_head(hidden)`, or an encoder does not fit.
@@ -146,24 +148,22 @@ class FromEncodersMixin:
             dtype = language_model.dtype
         if isinstance(molecule_encoder, str) and molecule_encoder == "random":
             molecule_encoder = GINConfig(feature_set=getattr(processor, "molecule_features", "graphmvp"))
-        encoders = {
-            "molecule": _load_encoder(molecule_encoder, dtype),
-            "protein": _load_encoder(protein_encoder, dtype),
-        }
-
+        parts = {"molecule": molecule_encoder, "protein": protein_encoder}
+        for name in MODALITY_ENCODERS:
+            if f"{name}_encoder" in arguments:
+                parts[name] = arguments.pop(f"{name}_encoder")
+        encoders = {name: _load_encoder(part, dtype) for name, part in parts.items()}
         first = language_model.config.vocab_size
         token_ids = {
-            name: getattr(processor, name, first + i)
-            for i, name in enumerate(("molecule_token_id", "protein_token_id"))
+            name: getattr(processor, f"{name}_token_id", number) for number, name in enumerate(encoders, start=first)
         }
         _make_placeholder_rows(language_model, list(token_ids.values()))
         config = cls.config_class(
             text_config=language_model.config,
-            protein_config=encoders["protein"].config,
-            molecule_config=encoders["molecule"].config,
             protein_feature_select=getattr(processor, "protein_feature_select", protein_feature_select),
-            **token_ids,
-            **config_arguments,
+            **{f"{name}_config": encoder.config for name, encoder in encoders.items()},
+            **{f"{name}_token_id": token_id for name, token_id in token_ids.items()},
+            **arguments,
         )
         with torch.device("meta"):
             model = cls(config)

@@ -85,15 +85,18 @@ ESM2 = {
 
 @strict
 class BioMedGPTConfig(PreTrainedConfig):
-    """Configuration of [`BioMedGPTModel`]: a language model, a protein encoder and a molecule encoder.
+    """Configuration of [`BioMedGPTModel`]: a language model, and an encoder for each modality.
+
+    A modality that was registered from outside, "cell" for example, adds the arguments `cell_config`, its encoder's,
+    and `cell_token_id`; a model has it where `cell_config` is given.
 
     Args:
         text_config: any decoder whose logits are `lm_head(hidden)`; Llama by default.
-        protein_config: any bidirectional encoder over residues; ESM-2 by default.
         molecule_config: `GINConfig` or any registered graph encoder over PyG's `(x, edge_index, edge_attr)`.
-        molecule_token_id: id of the placeholder that stands for one atom; the last but one of the vocabulary
-            when None.
-        protein_token_id: id of the placeholder that stands for one residue; the last of the vocabulary when None.
+        protein_config: any bidirectional encoder over residues; ESM-2 by default.
+        molecule_token_id: id of the placeholder that stands for one atom. Where ids are None, the placeholders of all
+            modalities are the last ids of the vocabulary, in the order of `modalities`.
+        protein_token_id: id of the placeholder that stands for one residue, likewise.
         protein_feature_select: "full" gives the language model the `<cls>` and `<eos>` rows too, as the published
             weights were trained; "residues" gives one token per residue, as the paper says (§3.2).
         tie_word_embeddings: whether `lm_head` is the embedding table; follows `text_config` when None.
@@ -102,14 +105,15 @@ class BioMedGPTConfig(PreTrainedConfig):
             and `license`, `license_name` and `license_link` where its card has them.
 
     Raises:
-        ValueError: if a placeholder id lies outside the vocabulary, or both are the same.
+        ValueError: if a placeholder id lies outside the vocabulary, two are the same, or the fields are those of a
+            modality that is not registered.
     """
 
     model_type = "biomedgpt"
     sub_configs_defaults = {
         "text_config": SubConfigSpec(AutoConfig, model_type="llama"),
-        "protein_config": SubConfigSpec(AutoConfig, model_type="esm", init_kwargs=ESM2),
         "molecule_config": SubConfigSpec(AutoConfig, model_type="biomedgpt_gin"),
+        "protein_config": SubConfigSpec(AutoConfig, model_type="esm", init_kwargs=ESM2),
     }
     keys_to_ignore_at_inference = [
         "past_key_values",
@@ -118,8 +122,8 @@ class BioMedGPTConfig(PreTrainedConfig):
     ]
 
     text_config: dict | PreTrainedConfig | None = None
-    protein_config: dict | PreTrainedConfig | None = None
     molecule_config: dict | PreTrainedConfig | None = None
+    protein_config: dict | PreTrainedConfig | None = None
     molecule_token_id: int | None = None
     protein_token_id: int | None = None
     protein_feature_select: Literal["full", "residues"] = "full"
@@ -132,26 +136,65 @@ class BioMedGPTConfig(PreTrainedConfig):
     fine_tuned_from: dict | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
+        for key in self.sub_configs:  # those of a modality from outside are no fields of this class
+            for field in (key, f"{key.removesuffix('_config')}_token_id"):
+                if field in kwargs:
+                    setattr(self, field, kwargs.pop(field))
+        for name in (key.removesuffix("_config") for key in kwargs if key.endswith("_config")):
+            if f"{name}_token_id" in kwargs:
+                raise ValueError(
+                    f"This configuration has the modality {name!r}, which is not registered in this process: call "
+                    "biomedgpt_hf.register_modality with it first, as before the checkpoint was saved."
+                )
         super().__post_init__(**kwargs)
         vocab_size = self.text_config.vocab_size
-        if self.molecule_token_id is None:
-            self.molecule_token_id = vocab_size - 2
-        if self.protein_token_id is None:
-            self.protein_token_id = vocab_size - 1
-        for name in ("molecule_token_id", "protein_token_id"):
-            if not 0 <= getattr(self, name) < vocab_size:
+        for number, name in enumerate(self.modalities, start=vocab_size - len(self.modalities)):
+            if getattr(self, f"{name}_token_id") is None:
+                setattr(self, f"{name}_token_id", number)
+        taken: dict[int, str] = {}
+        for name, token_id in self.placeholder_ids.items():
+            if not 0 <= token_id < vocab_size:
                 raise ValueError(
-                    f"{name}={getattr(self, name)} lies outside the language model's vocabulary of {vocab_size}: "
-                    "placeholders are ordinary ids; append two rows to the embeddings first."
+                    f"{name}_token_id={token_id} lies outside the language model's vocabulary of {vocab_size}: "
+                    "placeholders are ordinary ids; append a row for each to the embeddings first."
                 )
-        if self.molecule_token_id == self.protein_token_id:
-            raise ValueError(f"molecule_token_id and protein_token_id are both {self.molecule_token_id}.")
+            if token_id in taken:
+                raise ValueError(f"{taken[token_id]}_token_id and {name}_token_id are both {token_id}.")
+            taken[token_id] = name
         # Trainers and `generate` ask the outer config for these.
         for name in ("pad_token_id", "bos_token_id", "eos_token_id"):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(self.text_config, name, None))
         if self.tie_word_embeddings is None:
             self.tie_word_embeddings = bool(getattr(self.text_config, "tie_word_embeddings", False))
+
+    @property
+    def modalities(self) -> list[str]:
+        """Names of the modalities that the model reads, in the order in which everything loops over them."""
+        names = [key.removesuffix("_config") for key in self.sub_configs if key != "text_config"]
+        return [name for name in names if getattr(self, f"{name}_config") is not None]
+
+    @property
+    def placeholder_ids(self) -> dict[str, int]:
+        """Id of each modality's placeholder."""
+        return {name: getattr(self, f"{name}_token_id") for name in self.modalities}
+
+
+def register_modality_config(name: str, default_model_type: str) -> None:
+    """Let configurations hold the encoder and the placeholder of another modality.
+
+    Args:
+        name: of the modality.
+        default_model_type: of an encoder's configuration that names no type.
+    """
+    field = f"{name}_config"
+    if field not in BioMedGPTConfig.sub_configs_defaults:
+        BioMedGPTConfig.sub_configs_defaults[field] = SubConfigSpec(
+            AutoConfig, model_type=default_model_type, optional=True
+        )
+        BioMedGPTConfig.keys_to_ignore_at_inference.append(f"{name}_hidden_states")
+        setattr(BioMedGPTConfig, field, None)
+        setattr(BioMedGPTConfig, f"{name}_token_id", None)
 
 
 __all__ = ["BioMedGPTConfig", "GINConfig"]

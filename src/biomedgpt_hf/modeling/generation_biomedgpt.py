@@ -1,4 +1,4 @@
-"""Generation with molecules and proteins: encode once, then hand each step the features of its own placeholders."""
+"""Generation with items in the prompt: encode once, then hand each step the features of its own placeholders."""
 
 from typing import Any
 
@@ -19,19 +19,16 @@ class BioMedGPTGenerationMixin:
         model_input_name: str | None,
         generation_config: Any,
     ) -> dict[str, Any]:
-        """Encode the molecules and proteins before prefill and take the raw tensors out of every later step.
+        """Encode the items before prefill and take the raw tensors out of every later step.
 
         A prompt given as embeddings gets its features at once. Otherwise `mm_encoder_outputs` goes on, with the
         features of those tokens that a kept cache does not hold yet.
         """
-        tensors = {
-            name: model_kwargs.pop(name, None) for names in self.model.modality_tensors.values() for name in names
-        }
-        model_kwargs.pop("atom_molecule", None)
+        tensors = self.model.take_tensors(model_kwargs)
         outputs = model_kwargs.pop("mm_encoder_outputs", None)
         raw = any(tensor is not None for tensor in tensors.values())
         if raw and outputs is not None:
-            raise ValueError("Pass either the molecules' and proteins' tensors or mm_encoder_outputs, not both.")
+            raise ValueError("Pass either the items' tensors or mm_encoder_outputs, not both.")
         everywhere = runs_on_several_processes()
         if raw or (everywhere and outputs is None):
             if self.device.type != "meta":  # as for an offloaded model, whose hooks move what it gets
@@ -60,6 +57,12 @@ class BioMedGPTGenerationMixin:
             merged = self.model.merge_features(embeds[:, new:], None, selected)
             model_kwargs["inputs_embeds"] = torch.cat([embeds[:, :new], merged], dim=1)
         return model_kwargs
+
+    def _validate_model_kwargs(self, model_kwargs: dict[str, Any]) -> None:
+        """As transformers', which looks for the names of tensors in the signature of `forward`."""
+        text_kwargs = dict(model_kwargs)
+        self.model.take_tensors(text_kwargs)
+        super()._validate_model_kwargs(text_kwargs)
 
     @staticmethod
     def _first_new_token(inputs_tensor: torch.Tensor, model_kwargs: dict[str, Any], generation_config: Any) -> int:

@@ -1,10 +1,8 @@
-"""Molecules and proteins on their way into the prompt: encode, project, put in the placeholders' places.
+"""Items of all modalities on their way into the prompt: encode, project, put in the placeholders' places.
 
-Shape letters:  B samples   T tokens   A atoms   E directed bonds   F, G their features
-                P proteins   R residues   D encoder width   H language-model width
+How a modality's items are encoded is told in `modality_encoders`; here nothing knows one modality from another.
 
-A further modality adds its tensors to `ModalitiesMixin.modality_tensors`, its `get_…_features` and its dummy here; an
-encoder, a projector and arguments of `forward` in the model; a config and a token id in the configuration.
+Shape letters:  B samples   T tokens   N rows of features   D encoder width   H language-model width
 """
 
 from collections.abc import Sequence
@@ -16,19 +14,43 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import logging
 from transformers.utils.import_utils import torch_compilable_check
 
-from .configuration_biomedgpt import ATOM_VOCAB_SIZES, BOND_VOCAB_SIZES
+from .modality_encoders import MODALITY_ENCODERS
 
 logger = logging.get_logger(__name__)
 
 
 class ModalitiesMixin:
-    """What [`BioMedGPTModel`] does before its language model runs; everything loops over `modality_tensors`."""
+    """What [`BioMedGPTModel`] does before its language model runs, for each of its `modalities`."""
 
-    # The batch tensors of each modality, the mask first: a modality whose mask is all zero is absent.
-    modality_tensors = {
-        "molecule": ("atom_mask", "atom_features", "bond_index", "bond_features", "bond_mask"),
-        "protein": ("protein_attention_mask", "protein_input_ids"),
-    }
+    modalities: tuple[str, ...]
+
+    @property
+    def modality_tensors(self) -> dict[str, tuple[str, ...]]:
+        """Names of the batch tensors of each modality that this model has, the mask first, optional ones last."""
+        encoders = {name: MODALITY_ENCODERS[name] for name in self.modalities}
+        return {name: (*encoder.tensors, *encoder.optional_tensors) for name, encoder in encoders.items()}
+
+    def take_tensors(self, kwargs: dict[str, Any]) -> dict[str, torch.Tensor | None]:
+        """Take the batch tensors of all modalities out of keyword arguments."""
+        names = [name for names in self.modality_tensors.values() for name in names]
+        return {name: kwargs.pop(name) for name in names if name in kwargs}
+
+    def get_modality_features(self, modality: str, **tensors: torch.Tensor | None) -> BaseModelOutputWithPooling:
+        """Encode and project the items of one modality in a batch.
+
+        Args:
+            modality: one of `config.modalities`.
+            tensors: those that its encoder in `MODALITY_ENCODERS` names.
+
+        Returns:
+            `pooler_output`: B tensors [N_b, H] in placeholder order; `last_hidden_state`: the encoder's.
+        """
+        encoder = getattr(self, f"{modality}_encoder")
+        encoded = MODALITY_ENCODERS[modality].encode(encoder, self.config, **tensors)
+        features = getattr(self, f"{modality}_projector")(encoded.rows)
+        return BaseModelOutputWithPooling(
+            last_hidden_state=encoded.hidden_states, pooler_output=list(features.split(encoded.counts))
+        )
 
     def get_molecule_features(
         self,
@@ -37,6 +59,7 @@ class ModalitiesMixin:
         bond_index: torch.Tensor,
         bond_features: torch.Tensor,
         bond_mask: torch.Tensor,
+        atom_molecule: torch.Tensor | None = None,
     ) -> BaseModelOutputWithPooling:
         """Encode and project the molecules of a batch; padding, on either side, is taken off before the encoder.
 
@@ -46,17 +69,19 @@ class ModalitiesMixin:
             bond_index: [B, 2, E], atoms counted within the sample.
             bond_features: [B, E, G].
             bond_mask: [B, E], nonzero on real bonds.
+            atom_molecule: [B, A], as in every batch; not read.
 
         Returns:
             `pooler_output`: B tensors [A_b, H] in placeholder order; `last_hidden_state`: the encoder's, [sum of A, D].
         """
-        atoms, bonds = atom_mask.bool(), bond_mask.bool()
-        first = atoms.sum(1).cumsum(0) - atoms.sum(1)  # of each sample's atoms among all real ones
-        edge_index = (bond_index + first[:, None, None]).transpose(1, 2)[bonds].T
-        hidden_states = self.molecule_encoder(atom_features[atoms], edge_index, bond_features[bonds])[0]
-        features = self.molecule_projector(hidden_states)
-        return BaseModelOutputWithPooling(
-            last_hidden_state=hidden_states, pooler_output=list(features.split(atoms.sum(1).tolist()))
+        return self.get_modality_features(
+            "molecule",
+            atom_mask=atom_mask,
+            atom_features=atom_features,
+            bond_index=bond_index,
+            bond_features=bond_features,
+            bond_mask=bond_mask,
+            atom_molecule=atom_molecule,
         )
 
     def get_protein_features(
@@ -74,23 +99,8 @@ class ModalitiesMixin:
             `pooler_output`: B tensors [R_b, H] in placeholder order, `<cls>` and `<eos>` rows included if
             `protein_feature_select` is "full"; `last_hidden_state`: the encoder's, [number of proteins, R, D].
         """
-        mask = protein_attention_mask.bool()
-        proteins = mask.any(-1)  # an all-padding row would give NaN, and NaN gradients to all others
-        ids, keep = protein_input_ids[proteins], mask[proteins]
-        copies = find_copies(ids, keep)
-        if copies is None:
-            hidden_states = self.protein_encoder(input_ids=ids, attention_mask=keep.long())[0]
-        else:
-            first, copy_of = copies
-            hidden_states = self.protein_encoder(input_ids=ids[first], attention_mask=keep[first].long())[0][copy_of]
-        if self.config.protein_feature_select == "residues":
-            order = keep.long().cumsum(-1)
-            keep = keep & (order > 1) & (order < order[:, -1:])
-        features = self.protein_projector(hidden_states[keep])
-        counts = torch.zeros_like(proteins, dtype=torch.long)
-        counts[proteins] = keep.sum(-1)
-        return BaseModelOutputWithPooling(
-            last_hidden_state=hidden_states, pooler_output=list(features.split(counts.sum(1).tolist()))
+        return self.get_modality_features(
+            "protein", protein_input_ids=protein_input_ids, protein_attention_mask=protein_attention_mask
         )
 
     def encode_modalities(
@@ -109,39 +119,27 @@ class ModalitiesMixin:
         """
         outputs = {}
         for modality, names in self.modality_tensors.items():
-            given = {name: tensors.get(name) for name in names}
-            missing = [name for name, tensor in given.items() if tensor is None]
-            if missing and len(missing) < len(names):
+            required = MODALITY_ENCODERS[modality].tensors
+            given = {name: tensors[name] for name in names if tensors.get(name) is not None}
+            missing = [name for name in required if name not in given]
+            if missing and len(missing) < len(required):
                 raise ValueError(f"The batch holds a {modality} without {', '.join(missing)}: pass on the whole batch.")
-            if not missing and given[names[0]].any():
-                outputs[modality] = getattr(self, f"get_{modality}_features")(**given)
+            if not missing and given[required[0]].any():
+                outputs[modality] = self.get_modality_features(modality, **given)
             elif with_dummies:
                 outputs[modality] = self._encode_dummy(modality, batch_size)
         return outputs
 
     def _encode_dummy(self, modality: str, batch_size: int) -> BaseModelOutputWithPooling:
-        """Run an encoder on the smallest item, a lone atom or a protein of one residue, and keep none of its rows."""
-        ones = torch.ones(1, 1, 3, dtype=torch.long, device=self.device)
-        if modality == "protein":
-            tensors = {"protein_input_ids": ones - 1, "protein_attention_mask": ones}
-        else:
-            config = self.config.molecule_config
-            feature_set = getattr(config, "feature_set", "graphmvp")
-            atom_sizes = getattr(config, "atom_vocab_sizes", None) or ATOM_VOCAB_SIZES[feature_set]
-            bond_sizes = getattr(config, "bond_vocab_sizes", None) or BOND_VOCAB_SIZES[feature_set]
-            tensors = {
-                "atom_features": ones.new_zeros(1, 1, len(atom_sizes)),
-                "atom_mask": ones[0, :, :1],
-                "bond_index": ones.new_zeros(1, 2, 0),
-                "bond_features": ones.new_zeros(1, 0, len(bond_sizes)),
-                "bond_mask": ones.new_zeros(1, 0),
-            }
+        """Run an encoder on the smallest item, and keep none of its rows."""
         # A dummy must not count in batch statistics.
         encoder = getattr(self, f"{modality}_encoder")
         norms = [m for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
         for norm in norms:
             norm.eval()
-        output = getattr(self, f"get_{modality}_features")(**tensors)
+        output = self.get_modality_features(
+            modality, **MODALITY_ENCODERS[modality].make_dummy(self.config, self.device)
+        )
         for norm in norms:
             norm.train()
         output.pooler_output = [output.pooler_output[0][:0]] * batch_size
@@ -174,7 +172,7 @@ class ModalitiesMixin:
         Raises:
             ValueError: if there are more or fewer placeholders than features, or the features have another width.
         """
-        masks = {name: self.get_placeholder_mask(name, input_ids, inputs_embeds) for name in self.modality_tensors}
+        masks = {name: self.get_placeholder_mask(name, input_ids, inputs_embeds) for name in self.modalities}
         for modality, mask in masks.items():
             features = list(outputs[modality].pooler_output) if modality in outputs else []
             if sum(len(feature) for feature in features) == 0:
@@ -192,23 +190,6 @@ class ModalitiesMixin:
             index = mask.flatten().nonzero()[: len(rows), 0].to(inputs_embeds.device)  # none where it only warned
             inputs_embeds = inputs_embeds.flatten(0, 1).index_copy(0, index, rows).view_as(inputs_embeds)
         return inputs_embeds
-
-
-def find_copies(ids: torch.Tensor, keep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Find equal rows of ids [N, R] where `keep` [N, R] is true.
-
-    Returns:
-        The places of D rows that differ from each other, [D], and for each row which of them it equals, [N]; None if
-        all differ, or under a compiler, which could not know how many do.
-    """
-    if torch.compiler.is_compiling() or len(ids) < 2:
-        return None
-    real = ids.masked_fill(~keep, -1).cpu()  # not every device can tell rows apart, and they are few
-    distinct, copy_of = torch.unique(real, dim=0, return_inverse=True)
-    if len(distinct) == len(ids):
-        return None
-    first = copy_of.new_full((len(distinct),), len(ids)).scatter_reduce(0, copy_of, torch.arange(len(ids)), "amin")
-    return first.to(ids.device), copy_of.to(ids.device)
 
 
 def check_counts(modality: str, features: Sequence[torch.Tensor], mask: torch.Tensor) -> None:

@@ -19,6 +19,7 @@ from .composition_biomedgpt import FromEncodersMixin, check_language_model, make
 from .configuration_biomedgpt import BioMedGPTConfig
 from .generation_biomedgpt import BioMedGPTGenerationMixin
 from .modalities_biomedgpt import ModalitiesMixin, runs_on_several_processes
+from .modality_encoders import MODALITY_ENCODERS
 from .saving_biomedgpt import SelfContainedCheckpointMixin
 
 # The logit of a placeholder: exact in fp32, bf16 and fp16, and its exponential underflows to zero, so the loss and its
@@ -29,7 +30,7 @@ PLACEHOLDER_LOGIT = -(2.0**14)
 
 @dataclass
 class BioMedGPTModelOutputWithPast(BaseModelOutputWithPast):
-    """Output of [`BioMedGPTModel`].
+    """Output of [`BioMedGPTModel`]; a modality from outside adds its `…_hidden_states`.
 
     Args:
         molecule_hidden_states: projected features of all atoms, row by row, [sum of A, H].
@@ -69,7 +70,7 @@ class BioMedGPTPreTrainedModel(SelfContainedCheckpointMixin, PreTrainedModel):
     config: BioMedGPTConfig
     config_class = BioMedGPTConfig
     base_model_prefix = "model"
-    input_modalities = ("text", "molecule", "protein")
+    input_modalities = ("text", *MODALITY_ENCODERS)
     supports_gradient_checkpointing = True
     _skip_keys_device_placement = ["past_key_values"]
     _supports_sdpa = True
@@ -77,12 +78,22 @@ class BioMedGPTPreTrainedModel(SelfContainedCheckpointMixin, PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True  # decoding, that is; a prompt with items has data-dependent shapes
-    # As the model with a head names them, and the one without: either may load what the other has saved.
-    _exempt_from_quantization = (
-        "lm_head",
-        *("model.molecule_encoder", "model.protein_encoder", "model.molecule_projector", "model.protein_projector"),
-        *("molecule_encoder", "protein_encoder", "molecule_projector", "protein_projector"),
-    )
+
+    def __init__(self, config: BioMedGPTConfig) -> None:
+        super().__init__(config)
+        # Kept here, since a compiler cannot see through the properties of a configuration.
+        self.modalities = tuple(config.modalities)
+        self.placeholder_ids = tuple(config.placeholder_ids.values())
+        self.input_modalities = ("text", *self.modalities)
+
+    @classmethod
+    def modules_kept_exact(cls) -> list[str]:
+        """Return the modules that quantisation leaves alone, as the model with a head names them and the one without.
+
+        Either may load what the other has saved.
+        """
+        names = [f"{name}_{part}" for part in ("encoder", "projector") for name in MODALITY_ENCODERS]
+        return ["lm_head", *(f"model.{name}" for name in names), *names]
 
     def post_init(self) -> None:
         """Keep of the children's unsplittable classes only those that are here: ESM names some of ESMFold."""
@@ -95,7 +106,7 @@ class BioMedGPTPreTrainedModel(SelfContainedCheckpointMixin, PreTrainedModel):
         Raises:
             ValueError: if a placeholder would lose its row.
         """
-        last = max(self.config.molecule_token_id, self.config.protein_token_id)
+        last = max(self.placeholder_ids)
         if new_num_tokens is not None and new_num_tokens <= last:
             raise ValueError(
                 f"Cannot resize the vocabulary to {new_num_tokens}: the placeholders need ids up to {last}. "
@@ -111,11 +122,11 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
         super().__init__(config)
         check_language_model(config.text_config)
         self.language_model = AutoModel.from_config(config.text_config)
-        self.molecule_encoder = make_encoder(config.molecule_config)
-        self.protein_encoder = make_encoder(config.protein_config)
-        width = config.text_config.hidden_size
-        self.molecule_projector = nn.Linear(config.molecule_config.hidden_size, width)
-        self.protein_projector = nn.Linear(config.protein_config.hidden_size, width)
+        for name in self.modalities:
+            setattr(self, f"{name}_encoder", make_encoder(getattr(config, f"{name}_config")))
+        for name in self.modalities:
+            width = getattr(config, f"{name}_config").hidden_size
+            setattr(self, f"{name}_projector", nn.Linear(width, config.text_config.hidden_size))
         self.post_init()
 
     def __getattr__(self, name: str) -> Any:
@@ -135,7 +146,7 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
     def train(self, mode: bool = True) -> "BioMedGPTModel":
         """As `nn.Module.train`, but encoders without a trainable parameter stay in evaluation mode."""
         super().train(mode)
-        for encoder in (self.molecule_encoder, self.protein_encoder):
+        for encoder in (getattr(self, f"{name}_encoder") for name in self.modalities):
             if not any(parameter.requires_grad for parameter in encoder.parameters()):
                 encoder.eval()
         return self
@@ -168,6 +179,7 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
             atom_features, atom_mask, bond_index, bond_features, bond_mask: see `get_molecule_features`.
             atom_molecule: [B, A], which molecule an atom belongs to; not used here.
             protein_input_ids, protein_attention_mask: see `get_protein_features`.
+            kwargs: also the tensors of modalities from outside, as their encoders in `MODALITY_ENCODERS` name them.
             mm_encoder_outputs: features encoded before, by modality (see `encode_modalities`), instead of the raw
                 tensors.
 
@@ -184,15 +196,17 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
             "bond_index": bond_index,
             "bond_features": bond_features,
             "bond_mask": bond_mask,
+            "atom_molecule": atom_molecule,
             "protein_input_ids": protein_input_ids,
             "protein_attention_mask": protein_attention_mask,
+            **self.take_tensors(kwargs),
         }
         if mm_encoder_outputs is None:
             # Structure must not depend on the batch where other processes wait, nor in training, so that engines agree.
             dummies = self.training or (past_key_values is None and runs_on_several_processes())
             mm_encoder_outputs = self.encode_modalities(len(inputs_embeds), tensors, with_dummies=dummies)
         elif any(tensor is not None for tensor in tensors.values()):
-            raise ValueError("Pass either the molecules' and proteins' tensors or mm_encoder_outputs, not both.")
+            raise ValueError("Pass either the items' tensors or mm_encoder_outputs, not both.")
 
         if attention_mask is not None and attention_mask.ndim == 4 and attention_mask.dtype == torch.bool:
             self._check_block_mask(attention_mask)
@@ -205,7 +219,8 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
             past_key_values=past_key_values,
             **kwargs,
         )
-        return BioMedGPTModelOutputWithPast(
+        return make_output(
+            BioMedGPTModelOutputWithPast,
             last_hidden_state=outputs.last_hidden_state,
             past_key_values=outputs.get("past_key_values"),
             hidden_states=outputs.get("hidden_states"),
@@ -249,7 +264,7 @@ class BioMedGPTForConditionalGeneration(
         name = next(name for name, module in self.named_modules() if module is embeddings)
         self._tied_weights_keys = {"lm_head.weight": f"{name}.weight"}  # not every language model says embed_tokens
         # Prompt lookup proposes tokens of the prompt, and asks which ones may not be generated.
-        self.generation_config.suppress_tokens = [config.molecule_token_id, config.protein_token_id]
+        self.generation_config.suppress_tokens = list(self.placeholder_ids)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -263,6 +278,10 @@ class BioMedGPTForConditionalGeneration(
 
     def set_output_embeddings(self, value: nn.Linear) -> None:
         self.lm_head = value
+
+    def get_modality_features(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPooling:
+        """See [`BioMedGPTModel.get_modality_features`]."""
+        return self.model.get_modality_features(*args, **kwargs)
 
     def get_molecule_features(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPooling:
         """See [`BioMedGPTModel.get_molecule_features`]."""
@@ -279,8 +298,8 @@ class BioMedGPTForConditionalGeneration(
     def project_to_vocabulary(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """Logits of hidden states [..., H] → [..., V], with the placeholders masked (see `PLACEHOLDER_LOGIT`)."""
         logits = self.lm_head(hidden_states)
-        logits[..., self.config.molecule_token_id] = PLACEHOLDER_LOGIT
-        logits[..., self.config.protein_token_id] = PLACEHOLDER_LOGIT
+        for token_id in self.placeholder_ids:
+            logits[..., token_id] = PLACEHOLDER_LOGIT
         return logits
 
     @can_return_tuple
@@ -328,6 +347,7 @@ class BioMedGPTForConditionalGeneration(
             bond_index=bond_index,
             bond_features=bond_features,
             bond_mask=bond_mask,
+            atom_molecule=atom_molecule,
             protein_input_ids=protein_input_ids,
             protein_attention_mask=protein_attention_mask,
             mm_encoder_outputs=mm_encoder_outputs,
@@ -356,15 +376,15 @@ class BioMedGPTForConditionalGeneration(
                     vocab_size=self.config.text_config.vocab_size,
                     **loss_kwargs,
                 )
-        return BioMedGPTCausalLMOutputWithPast(
+        return make_output(
+            BioMedGPTCausalLMOutputWithPast,
             loss=loss,
             logits=logits,
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
-            molecule_hidden_states=outputs.molecule_hidden_states,
-            protein_hidden_states=outputs.protein_hidden_states,
             token_losses=token_losses,
+            **{f"{name}_hidden_states": outputs.get(f"{name}_hidden_states") for name in self.modalities},
         )
 
     def _targets(self, labels: torch.Tensor | None, shift_labels: torch.Tensor | None) -> torch.Tensor | None:
@@ -373,8 +393,17 @@ class BioMedGPTForConditionalGeneration(
             if labels is None:
                 return None
             shift_labels = nn.functional.pad(labels, (0, 1), value=-100)[..., 1:]
-        placeholders = shift_labels.new_tensor([self.config.molecule_token_id, self.config.protein_token_id])
+        placeholders = shift_labels.new_tensor(self.placeholder_ids)
         return shift_labels.masked_fill(torch.isin(shift_labels, placeholders), -100)
+
+
+def make_output(output_class: type[ModelOutput], **values: Any) -> ModelOutput:
+    """Return an output that has more values than its class has fields: those of modalities from outside."""
+    output = output_class(**{name: value for name, value in values.items() if hasattr(output_class, name)})
+    for name, value in values.items():
+        if not hasattr(output_class, name) and value is not None:
+            output[name] = value
+    return output
 
 
 def losses_of_labels(

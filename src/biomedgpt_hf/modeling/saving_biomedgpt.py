@@ -33,7 +33,10 @@ CARD = "README.md"
 class SelfContainedCheckpointMixin:
     """`save_pretrained` and `push_to_hub` with code and model card; `from_pretrained` that misses nothing."""
 
-    _exempt_from_quantization: tuple[str, ...] = ()
+    @classmethod
+    def modules_kept_exact(cls) -> list[str]:
+        """Return the names of modules that quantisation leaves alone."""
+        return []
 
     @classmethod
     def is_remote_code(cls) -> bool:
@@ -146,14 +149,14 @@ class SelfContainedCheckpointMixin:
         """As transformers', but a checkpoint that lacks weights is an error, where transformers makes up random ones.
 
         With `output_loading_info=True` it loads all the same, and the list of what is missing is returned as well.
-        A `quantization_config` never reaches the modules of `_exempt_from_quantization`.
+        A `quantization_config` never reaches the modules that `modules_kept_exact` names.
 
         Raises:
             ValueError: if tensors are missing; names them.
             OSError: if there is no such checkpoint, or its weights are damaged.
         """
-        if cls._exempt_from_quantization and kwargs.get("quantization_config") is not None:
-            kwargs["quantization_config"] = exempt(kwargs["quantization_config"], cls._exempt_from_quantization)
+        if (exact := cls.modules_kept_exact()) and kwargs.get("quantization_config") is not None:
+            kwargs["quantization_config"] = exempt(kwargs["quantization_config"], exact)
         try:
             model, info = super().from_pretrained(
                 pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs

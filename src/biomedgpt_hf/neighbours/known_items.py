@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.modalities import item_columns
 from biomedgpt_hf.rows.row_items import holds_rows, split_files
-from biomedgpt_hf.rows.schema import ITEM_COLUMNS, SPLITS, to_conversation
+from biomedgpt_hf.rows.schema import SPLITS, to_conversation
 
-COLUMNS = ["messages", *ITEM_COLUMNS.values(), "id", "source", "license"]
+COLUMNS = ["messages", *item_columns().values(), "id", "source", "license"]
 ROWS = 1_000  # that are read at once
 
 

@@ -1,7 +1,8 @@
 """Which chat template a checkpoint uses: the paper's, or its language model's own, which knows no molecules.
 
 A template that names the placeholders is handed the blocks of a message as they are. Any other is handed text in which
-the processor has written `<molecule><moleculeHere></molecule>`, the form of the paper's Table 1.
+the processor has written `<molecule><moleculeHere></molecule>`, the form of the paper's Table 1; so are blocks of a
+modality that the template does not know.
 """
 
 import os
@@ -66,7 +67,7 @@ def flatten_items(
         placeholders: one for each modality.
         with_blocks: whether the template reads lists of blocks, or strings only.
     """
-    written = {p.modality: f"<{p.modality}>{p.token}</{p.modality}>" for p in placeholders}
+    written = written_items(placeholders)
     flat = []
     for message in messages:
         content = message["content"]
@@ -76,3 +77,25 @@ def flatten_items(
             content = [{"type": "text", "text": joined}] if with_blocks else joined
         flat.append({**message, "content": content})
     return flat
+
+
+def items_as_text(messages: Sequence[Mapping[str, Any]], placeholders: Iterable[Placeholder]) -> list[dict[str, Any]]:
+    """Return messages with the blocks of some modalities as text, for a template that knows others but not these."""
+    written = written_items(placeholders)
+    return [
+        {
+            **message,
+            "content": message["content"]
+            if isinstance(message["content"], str)
+            else [
+                {"type": "text", "text": written[block["type"]]} if block["type"] in written else block
+                for block in message["content"]
+            ],
+        }
+        for message in messages
+    ]
+
+
+def written_items(placeholders: Iterable[Placeholder]) -> dict[str, str]:
+    """Return how an item of each modality is written, in the form of the paper's Table 1."""
+    return {p.modality: f"<{p.modality}>{p.token}</{p.modality}>" for p in placeholders}

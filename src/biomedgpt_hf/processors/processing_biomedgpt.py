@@ -11,35 +11,39 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Unpack
 
-import numpy as np
 from jinja2 import TemplateError
 from transformers import AutoTokenizer, BatchFeature, PreTrainedTokenizerBase
 from transformers.processing_utils import ProcessorMixin
 
-from .chat_templates import InvalidConversationError, find_template, flatten_items, paper_template, reads_blocks
-from .molecular_graph import FEATURE_SETS, collate_graphs, smiles_to_graph
+from .chat_templates import (
+    InvalidConversationError,
+    find_template,
+    flatten_items,
+    items_as_text,
+    paper_template,
+    reads_blocks,
+)
+from .item_readers import ITEM_READERS, ReadItem
+from .molecular_graph import FEATURE_SETS
 from .processor_agreement import disagreements
 from .processor_options import BioMedGPTProcessorKwargs, ProteinKwargs, read_options
 from .prompt_items import check_counts, deal_items, is_list, items_of, read_conversation, read_texts
 from .prompt_segments import SEGMENT_BREAK, Placeholder, Row, cut, tokenize_rows, with_tokens
 from .prompt_tensors import as_lists, check_lengths, row_tensors
-from .protein_tokenizer import (
-    InvalidProteinError,
-    build_protein_tokenizer,
-    collate_proteins,
-    encode_protein,
-    read_residue_table,
-)
+from .protein_tokenizer import InvalidProteinError, build_protein_tokenizer, read_residue_table
 
 __all__ = ["BioMedGPTProcessor", "InvalidProteinError"]
 
+DEFAULT_MODALITIES = ("molecule", "protein")  # of processors that do not say
+
 
 class BioMedGPTProcessor(ProcessorMixin):
-    """Makes a model's batch of text, molecules and proteins.
+    """Makes a model's batch of text, molecules, proteins and items of further modalities.
 
     Args:
         tokenizer: the language model's. If it lacks a padding token or the placeholders, a copy gets `[PAD]`,
-            `<moleculeHere>` and `<proteinHere>`, in this order, as the original does.
+            `<moleculeHere>` and `<proteinHere>`, in this order, as the original does, and then those of further
+            modalities.
         protein_tokenizer: the protein encoder's, any kind that has a token per residue; ESM-2's by default.
         chat_template: Jinja template of conversations, the paper's by default.
         molecule_features: "graphmvp" or "ogb", see `molecular_graph`.
@@ -48,9 +52,11 @@ class BioMedGPTProcessor(ProcessorMixin):
         max_protein_length: most tokens of a protein, start and end included.
         max_context_length: most tokens of a text with its placeholders, the language model's context; None for no
             limit.
+        modalities: which are read, in the order of their placeholders: molecules and proteins when None. Others have
+            to be registered first, see `item_readers`.
 
     Raises:
-        ValueError: if the parts cannot work together.
+        ValueError: if a modality is not registered, or the parts cannot work together.
     """
 
     valid_processor_kwargs = BioMedGPTProcessorKwargs
@@ -67,6 +73,7 @@ class BioMedGPTProcessor(ProcessorMixin):
         protein_feature_select: str = "full",
         max_protein_length: int = 1024,
         max_context_length: int | None = None,
+        modalities: Sequence[str] | None = None,
     ) -> None:
         if tokenizer is None:
             raise ValueError("BioMedGPTProcessor needs the language model's tokenizer: pass tokenizer=.")
@@ -76,24 +83,30 @@ class BioMedGPTProcessor(ProcessorMixin):
         ):
             if value not in known:
                 raise ValueError(f"{name}={value!r} is unknown: choose one of {', '.join(known)}.")
-        self.molecule_token, self.protein_token = "<moleculeHere>", "<proteinHere>"
-        tokenizer = with_tokens(tokenizer, [self.molecule_token, self.protein_token])
-        self.molecule_token_id, self.protein_token_id = tokenizer.convert_tokens_to_ids(
-            [self.molecule_token, self.protein_token]
-        )
+        self.modalities = list(modalities or DEFAULT_MODALITIES)
+        if unknown := [name for name in self.modalities if name not in ITEM_READERS]:
+            raise ValueError(
+                f"This processor reads the modality {unknown[0]!r}, which is not registered in this process: call "
+                "biomedgpt_hf.register_modality with it first, as before the checkpoint was saved."
+            )
+        self.readers = {name: ITEM_READERS[name] for name in self.modalities}
+        tokenizer = with_tokens(tokenizer, [reader.placeholder for reader in self.readers.values()])
+        for name, reader in self.readers.items():
+            setattr(self, f"{name}_token", reader.placeholder)
+            setattr(self, f"{name}_token_id", tokenizer.convert_tokens_to_ids(reader.placeholder))
         self.molecule_features = molecule_features
         self.protein_feature_select = protein_feature_select
         self.max_protein_length = max_protein_length
         self.max_context_length = max_context_length
 
-        if protein_tokenizer is not None and self.protein_token in protein_tokenizer.get_vocab():
+        if protein_tokenizer is not None and self.placeholders[0].token in protein_tokenizer.get_vocab():
             raise ValueError(
                 "The protein tokenizer is the language model's: the checkpoint's folder protein_tokenizer/ is missing "
                 "or cannot be read. Copy or download the checkpoint again."
             )
         protein_tokenizer = build_protein_tokenizer(protein_tokenizer)
-        self._residues = read_residue_table(protein_tokenizer)
-        around = len(self._residues.start), len(self._residues.end)
+        self.residues = read_residue_table(protein_tokenizer)
+        around = len(self.residues.start), len(self.residues.end)
         if protein_feature_select == "residues" and around != (1, 1):
             raise ValueError(
                 f"protein_feature_select='residues' takes the encoder's first and last row off, but its tokenizer puts "
@@ -132,18 +145,23 @@ class BioMedGPTProcessor(ProcessorMixin):
         tokenizer.chat_template = template
         return cls(tokenizer, protein_tokenizer, chat_template=template, **settings)
 
+    def accepts(self, word: str) -> str:
+        """Return what a batch is made of, in words for messages: "text, molecules or proteins"."""
+        *first, last = ["text", *(reader.column for reader in self.readers.values())]
+        return f"{', '.join(first)} {word} {last}"
+
     @property
     def placeholders(self) -> list[Placeholder]:
         """The modalities' placeholders, in the order in which everything loops over them."""
         return [
-            Placeholder("molecule", self.molecule_token, self.molecule_token_id),
-            Placeholder("protein", self.protein_token, self.protein_token_id),
+            Placeholder(name, reader.placeholder, getattr(self, f"{name}_token_id"), reader.column)
+            for name, reader in self.readers.items()
         ]
 
     @property
     def model_input_names(self) -> list[str]:
-        """The tensors of every batch, as transformers' processor tests define it; those of molecules and of proteins
-        come on top where a sample holds any.
+        """The tensors of every batch, as transformers' processor tests define it; those of a modality come on top where
+        a sample holds an item of it.
         """
         return ["input_ids", "attention_mask"]
 
@@ -162,7 +180,8 @@ class BioMedGPTProcessor(ProcessorMixin):
                 text are read as such, as everywhere in transformers. None gives the items' tensors alone.
             molecules: SMILES, InChI, RDKit molecules, PyG `Data` or graphs: a list for one text, a list per text for
                 several. (One item, or a flat list in the order of the placeholders, will do too.)
-            proteins: likewise, amino-acid sequences.
+            proteins: likewise, amino-acid sequences. Items of further modalities are passed likewise, by their columns'
+                names.
             suffix: an answer to each text, to train on: it is tokenised by itself, the end token follows, and `labels`
                 are returned.
             kwargs: as in transformers' other processors (`padding`, `padding_side`, `pad_to_multiple_of`,
@@ -181,26 +200,23 @@ class BioMedGPTProcessor(ProcessorMixin):
             InvalidMoleculeError: if a molecule cannot be read.
             InvalidProteinError: if a protein cannot be read, or is too long.
         """
+        items = self._take_items(kwargs, molecules=molecules, proteins=proteins)
         options = read_options(self, kwargs, with_answers=suffix is not None)
         if text is None and suffix is not None:
             raise ValueError("suffix= holds answers to texts: pass text= as well.")
         pieces = None if text is None else [cut(one, self.placeholders) for one in read_texts(text, "text")]
-        samples = self._deal(pieces, {"molecule": molecules, "protein": proteins})
-        graphs = self._read_molecules(samples["molecule"])
-        residues = self._read_proteins(samples["protein"], options["truncation"])
+        samples = {name: self._read(name, of, options["truncation"]) for name, of in self._deal(pieces, items).items()}
         tensors: dict[str, Any] = {}
         if pieces is not None:
-            dropped = 0 if self.protein_feature_select == "full" else 2  # start and end
             lengths = {
-                "molecule": [[len(graph.atom_features) for graph in sample] for sample in graphs],
-                "protein": [[len(ids) - dropped for ids in sample] for sample in residues],
+                name: [[self.readers[name].count(item, self) for item in sample] for sample in of]
+                for name, of in samples.items()
             }
             rows = self._tokenize(pieces, lengths, suffix, options)
             tensors = row_tensors(rows, self.placeholders, self.tokenizer.pad_token_id, options)
-        if any(graphs):
-            tensors |= collate_graphs(graphs)
-        if any(residues):
-            tensors |= collate_proteins(residues, self._residues.pad_id)
+        for name, of in samples.items():
+            if any(of):
+                tensors |= self.readers[name].collate(of, self)
         if options["return_tensors"] is None:
             tensors = {name: as_lists(value) for name, value in tensors.items()}
         return BatchFeature(tensors, options["return_tensors"], self.skip_tensor_conversion)
@@ -220,34 +236,26 @@ class BioMedGPTProcessor(ProcessorMixin):
             samples[placeholder.modality] = dealt
         sizes = {modality: len(of) for modality, of in samples.items() if of}
         if not sizes:
-            raise ValueError("Nothing to process: pass text, molecules or proteins.")
+            raise ValueError(f"Nothing to process: pass {self.accepts('or')}.")
         if len(set(sizes.values())) > 1:
-            raise ValueError(f"Without text, molecules and proteins need a list per sample, but have {sizes} samples.")
+            columns = " and ".join(self.readers[name].column for name in sizes)
+            raise ValueError(f"Without text, {columns} need a list per sample, but have {sizes} samples.")
         return samples
 
-    def _read_molecules(self, samples: list[list[Any]]) -> list[list[Any]]:
-        """Return the graphs of each sample's molecules; positions in errors count through the batch."""
-        positions = count()
-        return [
-            [smiles_to_graph(item, self.molecule_features, position=next(positions)) for item in sample]
-            for sample in samples
-        ]
+    def _take_items(self, kwargs: dict[str, Any], **named: Any) -> dict[str, Any]:
+        """Return what was given of each modality: by arguments with a name, or for further ones among `kwargs`."""
+        columns = {reader.column: name for name, reader in self.readers.items()}
+        given = {column: items for column, items in named.items() if items is not None or column in columns}
+        given |= {column: kwargs.pop(column) for column in columns if column in kwargs}
+        if foreign := [column for column in given if column not in columns]:
+            raise ValueError(f"This processor reads {', '.join(columns)}, but {foreign[0]} were given.")
+        return {name: given.get(column) for column, name in columns.items()}
 
-    def _read_proteins(self, samples: list[list[Any]], truncation: bool) -> list[list[np.ndarray]]:
-        """Return the token ids of each sample's proteins; positions in errors count through the batch."""
-        positions = count()
+    def _read(self, modality: str, samples: list[list[Any]], truncation: bool) -> list[list[ReadItem]]:
+        """Return the items of each sample as their reader makes them; positions in errors count through the batch."""
+        read, positions = self.readers[modality].read, count()
         return [
-            [
-                encode_protein(
-                    item,
-                    self._residues,
-                    position=next(positions),
-                    max_length=self.max_protein_length,
-                    truncation=truncation,
-                )
-                for item in sample
-            ]
-            for sample in samples
+            [read(item, self, position=next(positions), truncation=truncation) for item in sample] for sample in samples
         ]
 
     def _tokenize(
@@ -292,7 +300,7 @@ class BioMedGPTProcessor(ProcessorMixin):
             chat_template: another template, or the name of one of the processor's.
             molecules: items of blocks that are only `{"type": "molecule"}`: a list, for several conversations a list
                 each.
-            proteins: likewise.
+            proteins: likewise. Items of further modalities are passed likewise, by their columns' names.
             tokenize: return token ids.
             processor_kwargs: options for the call that tokenises.
             kwargs: as in transformers: `add_generation_prompt`, `continue_final_message`, `return_dict`,
@@ -309,16 +317,20 @@ class BioMedGPTProcessor(ProcessorMixin):
         template = self._resolve_chat_template(chat_template)
         read = [read_conversation(one, at, self.placeholders) for at, one in enumerate(conversations)]
         arguments = dict(processor_kwargs or {})
-        columns = {"molecules": molecules, "proteins": proteins}
+        beside = self._take_items(kwargs, molecules=molecules, proteins=proteins)
+        among = self._take_items(arguments)
         for placeholder in self.placeholders:
-            name = f"{placeholder.modality}s"
-            column = arguments.pop(name, None) if columns[name] is None else columns[name]
+            name = placeholder.modality
+            column = among[name] if beside[name] is None else beside[name]
             if tokenize:
-                arguments[name] = items_of(read, column, placeholder)
+                arguments[placeholder.column] = items_of(read, column, placeholder)
         messages = [one.messages for one in read]
-        if not any(placeholder.token in template for placeholder in self.placeholders):
+        unknown = [placeholder for placeholder in self.placeholders if placeholder.token not in template]
+        if unknown == self.placeholders:
             with_blocks = reads_blocks(template, tuple(self.tokenizer.special_tokens_map.items()))
-            messages = [flatten_items(one, self.placeholders, with_blocks) for one in messages]
+            messages = [flatten_items(one, unknown, with_blocks) for one in messages]
+        elif unknown:
+            messages = [items_as_text(one, unknown) for one in messages]
         if tokenize and "segment_break" in template:
             kwargs["segment_break"] = SEGMENT_BREAK
         try:
@@ -343,11 +355,6 @@ class BioMedGPTProcessor(ProcessorMixin):
         files = super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
         self.__dict__.pop("auto_map", None)  # written into the file, and left behind on the object
         return files
-
-    @property
-    def feature_set(self) -> Any:
-        """Sizes of the molecules' features."""
-        return FEATURE_SETS[self.molecule_features]
 
     def check_model(self, config: Any) -> None:
         """Compare this processor with a model's configuration.

@@ -44,7 +44,7 @@ def read_options(processor: Any, kwargs: dict[str, Any], with_answers: bool) -> 
     """
     for name in ("images", "videos", "audio"):  # transformers' templates pass all three, usually None
         if kwargs.get(name) is not None:
-            raise ValueError(f"BioMedGPT reads text, molecules and proteins, but got {name}=.")
+            raise ValueError(f"BioMedGPT reads {processor.accepts('and')}, but got {name}=.")
     merged = processor._merge_kwargs(tokenizer_init_kwargs=processor.tokenizer.init_kwargs, **kwargs)
     options = {"return_tensors": None, **merged["text_kwargs"]}
     if unsupported := [name for name in UNSUPPORTED if options.get(name)]:

@@ -1,4 +1,4 @@
-"""Which molecules and proteins belong to which text, and what a conversation holds.
+"""Which items belong to which text, and what a conversation holds.
 
 A message's content is a string, or a list of blocks:
 
@@ -21,7 +21,7 @@ from .prompt_segments import SEGMENT_BREAK, Placeholder
 
 @dataclass
 class Conversation:
-    """A conversation without its molecules and proteins.
+    """A conversation without its items.
 
     Attributes:
         messages: as transformers' chat templates take them, items as bare blocks.
@@ -40,7 +40,7 @@ def is_list(value: Any) -> bool:
 
 
 def deal_items(items: Any, placeholder: Placeholder, counts: Sequence[int]) -> list[list[Any]]:
-    """Return each text's molecules (or proteins), as many as were given for it.
+    """Return each text's items of one modality, as many as were given for it.
 
     Args:
         items: None, one item, a flat list that is dealt out in the order of the placeholders, or a list with the items
@@ -51,7 +51,7 @@ def deal_items(items: Any, placeholder: Placeholder, counts: Sequence[int]) -> l
     Raises:
         ValueError: if the items cannot be dealt to the texts.
     """
-    name = f"{placeholder.modality}s"
+    name = placeholder.column
     items = [] if items is None else list(items) if is_list(items) else [items]
     has_none = any(entry is None for entry in items)
     if any(is_list(entry) for entry in items) or (has_none and len(items) == len(counts)):
@@ -80,7 +80,7 @@ def check_counts(dealt: Sequence[Sequence[Any]], placeholder: Placeholder, count
     for position, (count, given) in enumerate(zip(counts, dealt, strict=True)):
         if count != len(given):
             raise ValueError(
-                f"{what} {position} has {count} {placeholder.token}, but {len(given)} {placeholder.modality}s were "
+                f"{what} {position} has {count} {placeholder.token}, but {len(given)} {placeholder.column} were "
                 f"given for it. Pass one {placeholder.modality} for each {placeholder.token}."
             )
 
@@ -88,7 +88,7 @@ def check_counts(dealt: Sequence[Sequence[Any]], placeholder: Placeholder, count
 def read_conversation(
     messages: Sequence[Mapping[str, Any]], position: int, placeholders: Iterable[Placeholder]
 ) -> Conversation:
-    """Take the molecules and proteins out of a conversation.
+    """Take the items out of a conversation.
 
     Args:
         messages: with role and content.
@@ -142,8 +142,8 @@ def _check_text(text: Any, where: str, modalities: Mapping[str, str]) -> None:
     for modality, token in modalities.items():
         if token in text:
             raise ValueError(
-                f"{where} has {token} in its text, {text[:80]!r}. The placeholder stands for the atoms or residues of "
-                f'an item: pass a block {{"type": "{modality}", "{modality}": ...}} instead.'
+                f"{where} has {token} in its text, {text[:80]!r}. The placeholder stands for an item of the "
+                f'conversation: pass a block {{"type": "{modality}", "{modality}": ...}} instead.'
             )
     if SEGMENT_BREAK in text:
         raise ValueError(f"{where} has the reserved character U+FDD0 in its text. Take it out.")
@@ -159,7 +159,7 @@ def _check_characters(text: str, where: str) -> None:
 
 
 def items_of(conversations: Sequence[Conversation], column: Any, placeholder: Placeholder) -> list[list[Any]]:
-    """Return each conversation's molecules (or proteins), from its blocks or from the column beside it.
+    """Return each conversation's items of one modality, from its blocks or from the column beside it.
 
     Raises:
         ValueError: if a conversation has both, or blocks and column differ in number.
@@ -172,8 +172,8 @@ def items_of(conversations: Sequence[Conversation], column: Any, placeholder: Pl
         if inline and (given[position] or bare[position]):
             raise ValueError(
                 f"Conversation {position} has {len(inline)} {modality} blocks with their {modality}, {bare[position]} "
-                f"without, and {len(given[position])} in {modality}s=. Put every {modality} in its block, or all of "
-                f"them in {modality}s=."
+                f"without, and {len(given[position])} in {placeholder.column}=. Put every {modality} in its block, or "
+                f"all of them in {placeholder.column}=."
             )
         given[position] = given[position] or inline
     check_counts(

@@ -1,4 +1,4 @@
-"""From texts with placeholders to rows of token ids, one id per atom and residue.
+"""From texts with placeholders to rows of token ids, one id for each atom, residue or other unit of an item.
 
 The original cuts a prompt at its placeholders, tokenises each segment by itself, and puts the features in between
 (OpenBioMed v0.1); so does this, with ids. The text is tokenised once and a placeholder's ids are a memory fill, so the
@@ -26,11 +26,12 @@ _MARKS = "\U000f0000", "\U000f0001"
 
 
 class Placeholder(NamedTuple):
-    """A modality's placeholder, such as "molecule", `<moleculeHere>` and its id."""
+    """A modality's placeholder, such as "molecule", `<moleculeHere>`, its id, and the items' column "molecules"."""
 
     modality: str
     token: str
     token_id: int
+    column: str
 
 
 @dataclass

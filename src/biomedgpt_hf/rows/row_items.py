@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from biomedgpt_hf.rows.schema import ITEM_COLUMNS, SPLITS
+from biomedgpt_hf.modalities import item_columns
+from biomedgpt_hf.rows.schema import SPLITS
 
 QUESTIONS = "questions"  # beside "molecules" and "proteins": the user's words in rows without an item
 
@@ -38,7 +39,7 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
 
 def holds_rows(file: pq.ParquetFile) -> bool:
     """Tell whether a Parquet file has the columns that `read_items` reads."""
-    return {"messages", *ITEM_COLUMNS.values()} <= set(file.schema_arrow.names)
+    return {"messages", *item_columns().values()} <= set(file.schema_arrow.names)
 
 
 def read_items(paths: Iterable[Path], kind: str) -> Iterator[ItemBlock]:
@@ -63,7 +64,7 @@ def read_items(paths: Iterable[Path], kind: str) -> Iterator[ItemBlock]:
 def _items(file: pq.ParquetFile, group: int, kind: str) -> tuple[np.ndarray, pa.Array]:
     """Return the row numbers and values of a row group's items of one kind, in the rows' order."""
     column = file.read_row_group(group, columns=[kind])[kind].combine_chunks()
-    block = next(item for item, name in ITEM_COLUMNS.items() if name == kind)
+    block = next(item for item, name in item_columns().items() if name == kind)
     rows, values = pc.list_parent_indices(column).to_numpy(), column.flatten()
     inline_rows, inline = _leaves(file, group, block)
     if len(inline):
@@ -76,7 +77,7 @@ def _items(file: pq.ParquetFile, group: int, kind: str) -> tuple[np.ndarray, pa.
 def _questions(file: pq.ParquetFile, group: int) -> tuple[np.ndarray, pa.Array]:
     """Return the row numbers and the first user texts of the rows without an item."""
     bare = np.ones(file.metadata.row_group(group).num_rows, dtype=bool)
-    for kind in ITEM_COLUMNS.values():
+    for kind in item_columns().values():
         bare[_items(file, group, kind)[0]] = False
     rows = np.flatnonzero(bare)
     if not len(rows):

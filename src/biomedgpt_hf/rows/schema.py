@@ -5,6 +5,7 @@ A row is one conversation about some molecules and proteins:
     messages    list of {"role", "content"}; content is a list of typed blocks
     molecules   list of SMILES or InChI, consumed in order by bare {"type": "molecule"} blocks
     proteins    list of amino-acid sequences, consumed in order by bare {"type": "protein"} blocks
+    …           likewise a column for each modality that was registered from outside
     task        what is asked, e.g. "molecule_caption"
     source      where the answer comes from, e.g. "ChEBI-20"
     id          unique within the data set
@@ -19,17 +20,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from biomedgpt_hf.modalities import MODALITIES, Modality, item_columns
+
 if TYPE_CHECKING:
     import datasets
 
 SPLITS = ("train", "validation", "test")
 ROLES = ("system", "user", "assistant")
-ITEM_COLUMNS = {"molecule": "molecules", "protein": "proteins"}
 STRING_FIELDS = ("task", "source", "id", "license")
-FIELDS = ("messages", *ITEM_COLUMNS.values(), *STRING_FIELDS)
-# What the processor refuses in a text, since it would take it for an item's place or a segment's end of its own.
-RESERVED = ("<moleculeHere>", "<proteinHere>", "\ufdd0")
+SEGMENT_BREAK = "\ufdd0"  # what the processor writes where a segment of its own ends
 MISSING_EXTRA = "Building data sets needs one more package: pip install 'biomedgpt-hf[data]'"
+
+
+def row_fields() -> tuple[str, ...]:
+    """Return the names of a row's fields, in order."""
+    return ("messages", *item_columns().values(), *STRING_FIELDS)
+
+
+def reserved_texts() -> tuple[str, ...]:
+    """Return what the processor refuses in a text: it would take it for an item's place or a segment's end."""
+    return (*(modality.placeholder for modality in MODALITIES.values()), SEGMENT_BREAK)
 
 
 class InvalidRowError(ValueError):
@@ -54,12 +64,16 @@ def features() -> datasets.Features:
         raise ImportError(MISSING_EXTRA) from error
 
     text = Value("string")
-    block = {"type": text, "text": text, **{item: text for item in ITEM_COLUMNS}}
+    items = {
+        name: List(Value(numbers)) if (numbers := _numbers_of(modality)) else Value(modality.item_type)
+        for name, modality in MODALITIES.items()
+    }
+    block = {"type": text, "text": text, **items}
     message = {"role": text, "content": List(block)}
     return Features(
         {
             "messages": List(message),
-            **{column: List(text) for column in ITEM_COLUMNS.values()},
+            **{MODALITIES[name].column: List(item) for name, item in items.items()},
             **{field: text for field in STRING_FIELDS},
         }
     )
@@ -73,21 +87,28 @@ def question_row(
     source: str,
     id: str,
     license: str,
-    molecules: Sequence[str] = (),
-    proteins: Sequence[str] = (),
+    **items: Sequence[Any],
 ) -> dict[str, Any]:
     """Return a row with one question about the given items and its answer.
 
     The items come before the question, as in Table 1 of the paper.
+
+    Args:
+        question: what is asked.
+        answer: what is to be learned.
+        task, source, id, license: see the module.
+        items: of each modality, by the name of its column: `molecules=["CCO"]`.
     """
-    items = [{"type": "molecule"} for _ in molecules] + [{"type": "protein"} for _ in proteins]
+    columns = item_columns()
+    if unknown := items.keys() - columns.values():
+        raise TypeError(f"A row has no column {sorted(unknown)[0]!r} of items; it has {', '.join(columns.values())}.")
+    blocks = [{"type": name} for name, column in columns.items() for _ in items.get(column, ())]
     return {
         "messages": [
-            {"role": "user", "content": [*items, {"type": "text", "text": question}]},
+            {"role": "user", "content": [*blocks, {"type": "text", "text": question}]},
             {"role": "assistant", "content": [{"type": "text", "text": answer}]},
         ],
-        "molecules": list(molecules),
-        "proteins": list(proteins),
+        **{column: list(items.get(column, ())) for column in columns.values()},
         "task": task,
         "source": source,
         "id": id,
@@ -103,12 +124,13 @@ def validate_row(row: Mapping[str, Any]) -> None:
             unknown, a text is reserved, there is no answer, or blocks and item columns do not agree.
     """
     row_id = row.get("id")
-    for field in FIELDS:
+    fields = row_fields()
+    for field in fields:
         if field not in row:
             raise InvalidRowError(row_id, field, "is missing")
     for field in row:
-        if field not in FIELDS:
-            raise InvalidRowError(row_id, field, f"is unknown; a row has {', '.join(FIELDS)}")
+        if field not in fields:
+            raise InvalidRowError(row_id, field, f"is unknown; a row has {', '.join(fields)}")
     for field in STRING_FIELDS:
         if not isinstance(row[field], str) or not row[field].strip():
             raise InvalidRowError(row_id, field, f"needs a non-empty string, got {row[field]!r}")
@@ -117,7 +139,7 @@ def validate_row(row: Mapping[str, Any]) -> None:
             raise InvalidRowError(row_id, "messages", "content must be a list of typed blocks")
     messages = to_conversation(row)
     for block in (block for message in messages for block in message["content"]):
-        for reserved in RESERVED:
+        for reserved in reserved_texts():
             if reserved in block.get("text", ""):
                 raise InvalidRowError(row_id, "messages", f"{reserved!r} is reserved: {block['text'][:200]!r}")
     if not any(message["role"] == "assistant" for message in messages):
@@ -133,13 +155,13 @@ def to_conversation(row: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Returns:
         New messages {"role", "content"}; content is a list of {"type": "text", "text": …},
-        {"type": "molecule", "molecule": …} and {"type": "protein", "protein": …}.
+        {"type": "molecule", "molecule": …} and so on for each modality.
 
     Raises:
         InvalidRowError: names the row and the field.
     """
     row_id = row.get("id")
-    columns = {item: _item_column(row, column) for item, column in ITEM_COLUMNS.items()}
+    columns = {name: _item_column(row, modality) for name, modality in MODALITIES.items()}
     used = dict.fromkeys(columns, 0)
     messages = row.get("messages")
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
@@ -159,30 +181,44 @@ def to_conversation(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     for item, column in columns.items():
         if used[item] != len(column):
             reason = f"holds {len(column)} items, but the messages have {used[item]} {item} blocks"
-            raise InvalidRowError(row_id, ITEM_COLUMNS[item], reason)
+            raise InvalidRowError(row_id, MODALITIES[item].column, reason)
     return conversation
 
 
-def _item_column(row: Mapping[str, Any], column: str) -> Sequence[str]:
-    items = row.get(column)
+def _item_column(row: Mapping[str, Any], modality: Modality) -> Sequence[Any]:
+    items = row.get(modality.column)
     if items is None:
         return ()
+    wanted = "list of numbers" if _numbers_of(modality) else "string"
     if isinstance(items, str) or not isinstance(items, Sequence):
-        raise InvalidRowError(row.get("id"), column, f"needs a list of strings, got {items!r}")
+        raise InvalidRowError(row.get("id"), modality.column, f"needs a list of {wanted}s, got {items!r}")
     for position, item in enumerate(items):
-        if not isinstance(item, str) or not item.strip():
-            reason = f"item {position} must be a non-empty string, got {item!r}"
-            raise InvalidRowError(row.get("id"), column, reason)
+        if not _is_item(item, modality):
+            raise InvalidRowError(
+                row.get("id"), modality.column, f"item {position} must be a non-empty {wanted}, got {item!r}"
+            )
     return items
+
+
+def _numbers_of(modality: Modality) -> str:
+    """Return the type of the numbers that an item is a list of, or "" where it is a text."""
+    listed = modality.item_type.removeprefix("list[")
+    return listed.removesuffix("]") if listed != modality.item_type else ""
+
+
+def _is_item(value: object, modality: Modality) -> bool:
+    if _numbers_of(modality):
+        return isinstance(value, Sequence) and len(value) > 0 and not isinstance(value, str)
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _resolve_block(
     row_id: object,
     where: str,
     block: object,
-    columns: Mapping[str, Sequence[str]],
+    columns: Mapping[str, Sequence[Any]],
     used: dict[str, int],
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Return one block with its own value in it, taking the next item of its column if bare."""
     if not isinstance(block, Mapping):
         raise InvalidRowError(row_id, where, f"needs typed blocks, got {block!r}")
@@ -195,15 +231,16 @@ def _resolve_block(
         raise InvalidRowError(row_id, where, f"has a {kind} block with {sorted(foreign)} in it")
     value = block.get(kind)
     if kind == "text" or value is not None:
-        if not isinstance(value, str) or not value.strip():
+        is_valid = isinstance(value, str) and value.strip() if kind == "text" else _is_item(value, MODALITIES[kind])
+        if not is_valid:
             raise InvalidRowError(row_id, where, f"has a {kind} block without {kind}: {value!r}")
         if kind != "text" and columns[kind]:
-            reason = f"has a {kind} inside a block although column {ITEM_COLUMNS[kind]!r} is used"
+            reason = f"has a {kind} inside a block although column {MODALITIES[kind].column!r} is used"
             raise InvalidRowError(row_id, where, reason)
         return {"type": kind, kind: value}
     position = used[kind]
     used[kind] += 1
     if position >= len(columns[kind]):
         reason = f"has no item for {kind} block {position + 1}: it holds {len(columns[kind])}"
-        raise InvalidRowError(row_id, ITEM_COLUMNS[kind], reason)
+        raise InvalidRowError(row_id, MODALITIES[kind].column, reason)
     return {"type": kind, kind: columns[kind][position]}

@@ -71,7 +71,7 @@ def test_sets_are_put_one_after_the_other(folder, tmp_path):
     other = write_set(tmp_path / "other", {"train": [row("o1"), row("o2")]})
     rows = load_rows([str(folder), str(other)], "train")
     assert rows["id"][:] == ["r0", "r1", "r2", "r3", "r4", "r5", "o1", "o2"]
-    assert set(rows.column_names) == set(schema.FIELDS)
+    assert set(rows.column_names) == set(schema.row_fields())
 
 
 def test_a_split_that_only_some_sets_have_is_enough_where_it_is_not_required(folder, tmp_path):

@@ -33,12 +33,12 @@ def open_set(name: str, split: str) -> datasets.Dataset | None:
     rows = _open_folder(Path(name), split) if is_folder(name) else _open_repository(name, split)
     if rows is None:
         return None
-    if missing := [field for field in schema.FIELDS if field not in rows.column_names]:
+    if missing := [field for field in schema.row_fields() if field not in rows.column_names]:
         raise ValueError(
             f"{name} has no rows to train on: column {', '.join(missing)} is missing. "
             "`biomedgpt data table` makes a set of any table."
         )
-    rows = rows.select_columns(list(schema.FIELDS))
+    rows = rows.select_columns(list(schema.row_fields()))
     if rows.features == schema.features():
         return rows
     try:
