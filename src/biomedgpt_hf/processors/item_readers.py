@@ -34,6 +34,10 @@ class ItemReader:
     placeholder: str
     tensors: tuple[str, ...]
 
+    def is_item(self, value: Any) -> bool:
+        """Tell an item from a list of items, such as the empty one; a reader whose items are lists has to know."""
+        return type(value) not in (list, tuple)  # a graph is a named tuple, and one item
+
     def read(self, item: Any, processor: Any, *, position: int | None = None, truncation: bool = False) -> ReadItem:
         """Read an item.
 

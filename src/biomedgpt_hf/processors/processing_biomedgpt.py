@@ -154,7 +154,7 @@ class BioMedGPTProcessor(ProcessorMixin):
     def placeholders(self) -> list[Placeholder]:
         """The modalities' placeholders, in the order in which everything loops over them."""
         return [
-            Placeholder(name, reader.placeholder, getattr(self, f"{name}_token_id"), reader.column)
+            Placeholder(name, reader.placeholder, getattr(self, f"{name}_token_id"))
             for name, reader in self.readers.items()
         ]
 
@@ -224,16 +224,16 @@ class BioMedGPTProcessor(ProcessorMixin):
     def _deal(self, pieces: list[list[str]] | None, given: dict[str, Any]) -> dict[str, list[list[Any]]]:
         """Return each modality's items by sample; without texts, every entry of a list is a sample."""
         samples = {}
-        for placeholder in self.placeholders:
-            items = given[placeholder.modality]
+        for name, reader in self.readers.items():
+            items = given[name]
             if pieces is None:
-                counts = [1] * (len(items) if is_list(items) else items is not None)
+                counts = [1] * (0 if items is None else 1 if reader.is_item(items) else len(items))
             else:
-                counts = [piece.count(placeholder.token) for piece in pieces]
-            dealt = deal_items(items, placeholder, counts)
+                counts = [piece.count(reader.placeholder) for piece in pieces]
+            dealt = deal_items(items, reader, counts)
             if pieces is not None:
-                check_counts(dealt, placeholder, counts, "Text")
-            samples[placeholder.modality] = dealt
+                check_counts(dealt, reader, counts, "Text")
+            samples[name] = dealt
         sizes = {modality: len(of) for modality, of in samples.items() if of}
         if not sizes:
             raise ValueError(f"Nothing to process: pass {self.accepts('or')}.")
@@ -315,15 +315,14 @@ class BioMedGPTProcessor(ProcessorMixin):
         is_batched = is_list(conversation[0])
         conversations = conversation if is_batched else [conversation]
         template = self._resolve_chat_template(chat_template)
-        read = [read_conversation(one, at, self.placeholders) for at, one in enumerate(conversations)]
+        read = [read_conversation(one, at, self.readers.values()) for at, one in enumerate(conversations)]
         arguments = dict(processor_kwargs or {})
         beside = self._take_items(kwargs, molecules=molecules, proteins=proteins)
         among = self._take_items(arguments)
-        for placeholder in self.placeholders:
-            name = placeholder.modality
+        for name, reader in self.readers.items():
             column = among[name] if beside[name] is None else beside[name]
             if tokenize:
-                arguments[placeholder.column] = items_of(read, column, placeholder)
+                arguments[reader.column] = items_of(read, column, reader)
         messages = [one.messages for one in read]
         unknown = [placeholder for placeholder in self.placeholders if placeholder.token not in template]
         if unknown == self.placeholders:

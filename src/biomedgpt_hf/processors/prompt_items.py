@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .prompt_segments import SEGMENT_BREAK, Placeholder
+from .item_readers import ItemReader
+from .prompt_segments import SEGMENT_BREAK
 
 
 @dataclass
@@ -35,31 +36,31 @@ class Conversation:
 
 
 def is_list(value: Any) -> bool:
-    """Whether a value is a list of items; a graph is a named tuple, and one item."""
+    """Whether a value is a list of texts, messages or blocks."""
     return type(value) in (list, tuple)
 
 
-def deal_items(items: Any, placeholder: Placeholder, counts: Sequence[int]) -> list[list[Any]]:
+def deal_items(items: Any, reader: ItemReader, counts: Sequence[int]) -> list[list[Any]]:
     """Return each text's items of one modality, as many as were given for it.
 
     Args:
         items: None, one item, a flat list that is dealt out in the order of the placeholders, or a list with the items
             of each text (a list, an item or None).
-        placeholder: of the modality.
+        reader: of the modality.
         counts: how many placeholders each text has.
 
     Raises:
         ValueError: if the items cannot be dealt to the texts.
     """
-    name = placeholder.column
-    items = [] if items is None else list(items) if is_list(items) else [items]
+    name = reader.column
+    items = [] if items is None else [items] if reader.is_item(items) else list(items)
     has_none = any(entry is None for entry in items)
-    if any(is_list(entry) for entry in items) or (has_none and len(items) == len(counts)):
+    if not all(map(reader.is_item, items)) or (has_none and len(items) == len(counts)):
         if len(items) != len(counts):
             raise ValueError(f"{name} has {len(items)} entries, one per text, but there are {len(counts)} texts.")
         # None is right for a text without placeholders, and elsewhere an item that is refused later, by its position.
         return [
-            list(entry) if is_list(entry) else [] if entry is None and not count else [entry]
+            [] if entry is None and not count else [entry] if reader.is_item(entry) else list(entry)
             for entry, count in zip(items, counts, strict=True)
         ]
     if len(counts) == 1:
@@ -70,35 +71,35 @@ def deal_items(items: Any, placeholder: Placeholder, counts: Sequence[int]) -> l
     if len(items) == len(counts):
         return [[item] for item in items]
     raise ValueError(
-        f"The {len(counts)} texts hold {sum(counts)} {placeholder.token}, but {name} has {len(items)} items. "
+        f"The {len(counts)} texts hold {sum(counts)} {reader.placeholder}, but {name} has {len(items)} items. "
         "Pass one list per text."
     )
 
 
-def check_counts(dealt: Sequence[Sequence[Any]], placeholder: Placeholder, counts: Sequence[int], what: str) -> None:
+def check_counts(dealt: Sequence[Sequence[Any]], reader: ItemReader, counts: Sequence[int], what: str) -> None:
     """Raise a ValueError that names both numbers where a text has not as many items as placeholders."""
     for position, (count, given) in enumerate(zip(counts, dealt, strict=True)):
         if count != len(given):
             raise ValueError(
-                f"{what} {position} has {count} {placeholder.token}, but {len(given)} {placeholder.column} were "
-                f"given for it. Pass one {placeholder.modality} for each {placeholder.token}."
+                f"{what} {position} has {count} {reader.placeholder}, but {len(given)} {reader.column} were given for "
+                f"it. Pass one {reader.name} for each {reader.placeholder}."
             )
 
 
 def read_conversation(
-    messages: Sequence[Mapping[str, Any]], position: int, placeholders: Iterable[Placeholder]
+    messages: Sequence[Mapping[str, Any]], position: int, readers: Iterable[ItemReader]
 ) -> Conversation:
     """Take the items out of a conversation.
 
     Args:
         messages: with role and content.
         position: of the conversation in the batch, for errors.
-        placeholders: one for each modality.
+        readers: one for each modality.
 
     Raises:
         ValueError: if a message or block is none, or a text holds a placeholder.
     """
-    modalities = {placeholder.modality: placeholder.token for placeholder in placeholders}
+    modalities = {reader.name: reader.placeholder for reader in readers}
     inline: dict[str, list[Any]] = {modality: [] for modality in modalities}
     bare = dict.fromkeys(modalities, 0)
     clean = []
@@ -158,27 +159,27 @@ def _check_characters(text: str, where: str) -> None:
         )
 
 
-def items_of(conversations: Sequence[Conversation], column: Any, placeholder: Placeholder) -> list[list[Any]]:
+def items_of(conversations: Sequence[Conversation], column: Any, reader: ItemReader) -> list[list[Any]]:
     """Return each conversation's items of one modality, from its blocks or from the column beside it.
 
     Raises:
         ValueError: if a conversation has both, or blocks and column differ in number.
     """
-    modality = placeholder.modality
+    modality = reader.name
     bare = [conversation.bare[modality] for conversation in conversations]
-    given = deal_items(column, placeholder, bare)
+    given = deal_items(column, reader, bare)
     for position, conversation in enumerate(conversations):
         inline = conversation.inline[modality]
         if inline and (given[position] or bare[position]):
             raise ValueError(
                 f"Conversation {position} has {len(inline)} {modality} blocks with their {modality}, {bare[position]} "
-                f"without, and {len(given[position])} in {placeholder.column}=. Put every {modality} in its block, or "
-                f"all of them in {placeholder.column}=."
+                f"without, and {len(given[position])} in {reader.column}=. Put every {modality} in its block, or "
+                f"all of them in {reader.column}=."
             )
         given[position] = given[position] or inline
     check_counts(
         given,
-        placeholder,
+        reader,
         [count + len(conversation.inline[modality]) for count, conversation in zip(bare, conversations, strict=True)],
         "Conversation",
     )

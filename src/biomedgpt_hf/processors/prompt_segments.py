@@ -26,12 +26,11 @@ _MARKS = "\U000f0000", "\U000f0001"
 
 
 class Placeholder(NamedTuple):
-    """A modality's placeholder, such as "molecule", `<moleculeHere>`, its id, and the items' column "molecules"."""
+    """A modality's placeholder, such as "molecule", `<moleculeHere>` and its id."""
 
     modality: str
     token: str
     token_id: int
-    column: str
 
 
 @dataclass
