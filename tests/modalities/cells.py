@@ -71,9 +71,9 @@ class CellEncoder(ModalityEncoder):
 
     name, tensors, default_model_type = "cell", ("cell_mask", "cell_counts"), "toy_cells"
 
-    def encode(self, encoder, config, *, cell_mask, cell_counts):
-        real = cell_mask.bool()
-        rows = encoder(cell_counts[real].to(encoder.dtype))[0]
+    def encode(self, encoder, config, tensors):
+        real = tensors["cell_mask"].bool()
+        rows = encoder(tensors["cell_counts"][real].to(encoder.dtype))[0]
         return Encoded(rows, rows, real.flatten(1).sum(1).tolist())
 
     def make_dummy(self, config, device):

@@ -46,7 +46,8 @@ class ModalitiesMixin:
             `pooler_output`: B tensors [N_b, H] in placeholder order; `last_hidden_state`: the encoder's.
         """
         encoder = getattr(self, f"{modality}_encoder")
-        encoded = MODALITY_ENCODERS[modality].encode(encoder, self.config, **tensors)
+        given = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+        encoded = MODALITY_ENCODERS[modality].encode(encoder, self.config, given)
         features = getattr(self, f"{modality}_projector")(encoded.rows)
         return BaseModelOutputWithPooling(
             last_hidden_state=encoded.hidden_states, pooler_output=list(features.split(encoded.counts))

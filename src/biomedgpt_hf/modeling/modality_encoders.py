@@ -7,6 +7,7 @@ Shape letters:  B samples   A atoms   E directed bonds   F, G their features   P
                 N rows of features in all samples   D encoder width
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -50,13 +51,13 @@ class ModalityEncoder:
     optional_tensors: tuple[str, ...] = ()
     default_model_type: str
 
-    def encode(self, encoder: PreTrainedModel, config: BioMedGPTConfig, **tensors: torch.Tensor | None) -> Encoded:
+    def encode(self, encoder: PreTrainedModel, config: BioMedGPTConfig, tensors: Mapping[str, torch.Tensor]) -> Encoded:
         """Run the encoder on the batch's items, padding taken off.
 
         Args:
             encoder: the model's encoder of this modality.
             config: the whole model's.
-            tensors: those named above; optional ones may be None.
+            tensors: those named above, by name; optional ones may be absent.
         """
         raise NotImplementedError(f"{type(self).__name__} has no encode().")
 
@@ -73,34 +74,20 @@ class MoleculeEncoder(ModalityEncoder):
     optional_tensors = ("atom_molecule",)
     default_model_type = "biomedgpt_gin"
 
-    def encode(
-        self,
-        encoder: PreTrainedModel,
-        config: BioMedGPTConfig,
-        *,
-        atom_mask: torch.Tensor,
-        atom_features: torch.Tensor,
-        bond_index: torch.Tensor,
-        bond_features: torch.Tensor,
-        bond_mask: torch.Tensor,
-        atom_molecule: torch.Tensor | None = None,
-    ) -> Encoded:
+    def encode(self, encoder: PreTrainedModel, config: BioMedGPTConfig, tensors: Mapping[str, torch.Tensor]) -> Encoded:
         """Encode atoms; padding, on either side, is taken off before the encoder.
 
         Args:
             encoder: takes PyG's `(x, edge_index, edge_attr)`.
             config: not read.
-            atom_mask: [B, A], nonzero on real atoms.
-            atom_features: [B, A, F].
-            bond_index: [B, 2, E], atoms counted within the sample.
-            bond_features: [B, E, G].
-            bond_mask: [B, E], nonzero on real bonds.
-            atom_molecule: [B, A], which molecule an atom belongs to; atoms are encoded without it.
+            tensors: `atom_mask` [B, A] and `bond_mask` [B, E], nonzero on what is real; `atom_features` [B, A, F],
+                `bond_index` [B, 2, E], atoms counted within the sample, `bond_features` [B, E, G]. Atoms are encoded
+                without `atom_molecule`.
         """
-        atoms, bonds = atom_mask.bool(), bond_mask.bool()
+        atoms, bonds = tensors["atom_mask"].bool(), tensors["bond_mask"].bool()
         first = atoms.sum(1).cumsum(0) - atoms.sum(1)  # of each sample's atoms among all real ones
-        edge_index = (bond_index + first[:, None, None]).transpose(1, 2)[bonds].T
-        hidden_states = encoder(atom_features[atoms], edge_index, bond_features[bonds])[0]
+        edge_index = (tensors["bond_index"] + first[:, None, None]).transpose(1, 2)[bonds].T
+        hidden_states = encoder(tensors["atom_features"][atoms], edge_index, tensors["bond_features"][bonds])[0]
         return Encoded(hidden_states, hidden_states, atoms.sum(1).tolist())
 
     def make_dummy(self, config: BioMedGPTConfig, device: torch.device) -> dict[str, torch.Tensor]:
@@ -125,25 +112,18 @@ class ProteinEncoder(ModalityEncoder):
     tensors = ("protein_attention_mask", "protein_input_ids")
     default_model_type = "esm"
 
-    def encode(
-        self,
-        encoder: PreTrainedModel,
-        config: BioMedGPTConfig,
-        *,
-        protein_attention_mask: torch.Tensor,
-        protein_input_ids: torch.Tensor,
-    ) -> Encoded:
+    def encode(self, encoder: PreTrainedModel, config: BioMedGPTConfig, tensors: Mapping[str, torch.Tensor]) -> Encoded:
         """Encode residues; empty rows go before the encoder, padding behind it. Of equal proteins one is encoded.
 
         Args:
             encoder: takes `input_ids` and `attention_mask`.
             config: its `protein_feature_select` says whether `<cls>` and `<eos>` have rows too.
-            protein_attention_mask: [B, P, R], nonzero on real tokens; a sample may have fewer than P proteins.
-            protein_input_ids: [B, P, R].
+            tensors: `protein_input_ids` [B, P, R] and `protein_attention_mask` [B, P, R], nonzero on real tokens; a
+                sample may have fewer than P proteins.
         """
-        mask = protein_attention_mask.bool()
+        mask = tensors["protein_attention_mask"].bool()
         proteins = mask.any(-1)  # an all-padding row would give NaN, and NaN gradients to all others
-        ids, keep = protein_input_ids[proteins], mask[proteins]
+        ids, keep = tensors["protein_input_ids"][proteins], mask[proteins]
         copies = find_copies(ids, keep)
         if copies is None:
             hidden_states = encoder(input_ids=ids, attention_mask=keep.long())[0]

@@ -7,7 +7,7 @@ is blind to charge and to hydrogens: acetic acid and acetate are the same graph 
 Liu et al., 2022, arXiv:2110.07728). ogb tells them apart (Hu et al., 2020, arXiv:2005.00687).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -129,7 +129,7 @@ def molecules_to_graphs(
     return graphs, skipped
 
 
-def collate_graphs(samples: list[list[MolecularGraph]]) -> dict[str, np.ndarray]:
+def collate_graphs(samples: Sequence[Sequence[MolecularGraph]]) -> dict[str, np.ndarray]:
     """Pad the molecules of a batch; those of one sample become one disconnected graph.
 
     Args:
