@@ -142,7 +142,7 @@ def run(name: str, files: list[Path], output: Path, workers: int) -> tuple[float
     words = ["data", name, *map(str, files), "--output", str(output), "--processes", str(workers)]
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "biomedgpt_hf.cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "biomedgpt_command", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     most = 0
     while process.poll() is None:

@@ -1,7 +1,10 @@
 """The command line: what it answers, and how it fails."""
 
+import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -10,7 +13,12 @@ from typer.testing import CliRunner
 from biomedgpt_hf.cli import app
 from biomedgpt_hf.console import one_line
 
-SCRIPT = "from biomedgpt_hf.cli import main; main()"
+ROOT = Path(__file__).resolve().parents[1]
+MODULE, _, FUNCTION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"][
+    "biomedgpt"
+].partition(":")
+# What the installed command is.
+SCRIPT = f"import sys\nfrom {MODULE} import {FUNCTION}\nif __name__ == '__main__':\n    sys.exit({FUNCTION}())\n"
 
 
 def leaves(command, words=()):
@@ -37,16 +45,64 @@ def test_every_command_shows_an_example_of_itself(run, words):
     assert f"  biomedgpt {' '.join(words)}" in result.stdout.split("Example:")[1]
 
 
+def start(*command, **options):
+    """Run Python with this source, whatever is installed."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    return subprocess.run(
+        [sys.executable, *map(str, command)], capture_output=True, text=True, timeout=120, env=environment, **options
+    )
+
+
 @pytest.mark.parametrize("words", [["--help"], ["ask", "--help"], ["convert", "esm", "--help"]])
-def test_help_answers_without_loading_torch(tmp_path, words):
-    script = tmp_path / "biomedgpt"  # the installed command is such a file
-    script.write_text(SCRIPT)
-    command = [sys.executable, "-X", "importtime", str(script), *words]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize("how", ["script", "module"])
+def test_help_answers_without_loading_torch(tmp_path, how, words):
+    (tmp_path / "biomedgpt").write_text(SCRIPT)
+    command = {"script": [tmp_path / "biomedgpt"], "module": ["-m", MODULE]}[how]
+    result = start("-X", "importtime", *command, *words)
     assert result.returncode == 0 and "Usage: biomedgpt" in result.stdout
     loaded = {line.rsplit("|")[-1].strip() for line in result.stderr.splitlines()}
     assert "typer" in loaded
     assert loaded.isdisjoint({"torch", "transformers", "rdkit", "numpy"})
+
+
+def test_the_module_in_the_package_is_the_same_command():
+    """torchrun and accelerate start it so; the package is imported before the module, and registers its classes."""
+    assert start("-m", "biomedgpt_hf.cli", "ask", "--help").stdout == start("-m", MODULE, "ask", "--help").stdout
+
+
+def test_processes_that_the_command_starts_load_no_torch_either(tmp_path):
+    (tmp_path / "biomedgpt").write_text(
+        f"""{SCRIPT.partition("if __name__")[0]}
+def loaded(number):
+    return [name for name in ("torch", "transformers") if name in sys.modules]
+
+if __name__ == "__main__":
+    from biomedgpt_hf.disk.workers import map_in_order
+    print(list(map_in_order(loaded, range(10), 2)) == [[]] * 10, loaded(0))
+"""
+    )
+    result = start(tmp_path / "biomedgpt")
+    assert result.stdout == "True []\n", result.stderr
+
+
+def test_a_command_registers_the_classes_and_its_checkpoints_get_their_cards(tmp_path):
+    parts = ["--language-model", tmp_path / "language-model", "--protein-encoder", tmp_path / "protein-encoder"]
+    make = f"""
+import torch
+from transformers import AutoTokenizer, EsmConfig, EsmModel, LlamaConfig, LlamaForCausalLM
+from biomedgpt_hf import BioMedGPTProcessor, mini_checkpoint
+
+sizes = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
+tokenizer = AutoTokenizer.from_pretrained(mini_checkpoint())
+tokenizer.save_pretrained({str(parts[1])!r})
+LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **sizes)).save_pretrained({str(parts[1])!r})
+BioMedGPTProcessor.from_pretrained(mini_checkpoint()).protein_tokenizer.save_pretrained({str(parts[3])!r})
+EsmModel(EsmConfig(vocab_size=33, pad_token_id=1, mask_token_id=32, **sizes)).save_pretrained({str(parts[3])!r})
+"""
+    assert start("-c", make).returncode == 0
+    result = start("-m", MODULE, "init", *parts, "--molecule-encoder", "random", "--output", tmp_path / "new")
+    assert result.returncode == 0, result.stderr
+    assert "- Molecules: feature set `graphmvp`." in (tmp_path / "new" / "README.md").read_text("utf-8")
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "device": set(),
     "console": set(),
     "mini": set(),
+    "publishing": set(),
     "environment": {"device"},
     "checkpoints": {"__init__"},
     "rows": {"modalities"},
@@ -41,7 +42,7 @@ MAY_IMPORT = {
     },
     "training": {
         *("batches", "checkpoints", "device", "disk", "files", "inference", "mini", "modalities", "modeling"),
-        *("processors", "rows"),
+        *("processors", "publishing", "rows"),
     },
 }
 FREE = ("__init__", "cli", "commands")  # they import inside their functions
@@ -52,7 +53,6 @@ INNER = {
     "inference/embedding": {"inference/long_runs"},
     "inference/prediction": {"inference/long_runs"},
     "training/memory": {"training/recipe"},
-    "training/publishing": {"training/reporting"},
 }
 
 

@@ -1,6 +1,7 @@
 """`import biomedgpt_hf`: registers the Auto classes, does nothing else, and has the names that the README promises."""
 
 import importlib
+import os
 import pickle
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING
 import biomedgpt_hf
 
 SOURCE = Path(biomedgpt_hf.__file__).resolve().parents[1]
+ASK = "import biomedgpt_hf; from transformers import AutoConfig; print(AutoConfig.for_model('biomedgpt').model_type)"
 NAMES = [
     "BioMedGPTConfig",
     "BioMedGPTDataCollator",
@@ -29,21 +31,25 @@ NAMES = [
     "GINModel",
     "InvalidMoleculeError",
     "InvalidProteinError",
+    "ItemReader",
+    "Modality",
+    "ModalityEncoder",
     "ask",
     "embed",
     "mini_checkpoint",
     "predict",
     "read_molecules",
     "read_proteins",
+    "register_modality",
     "smiles_to_graph",
 ]
 
 
-def run_as(argv0, script):
-    """The output of a process that believes to have been started as `argv0`."""
-    prelude = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); sys.argv = [{argv0!r}]\n"
+def run(script, **environment):
+    """The words that a script prints in a process of its own."""
+    prelude = f"import sys; sys.path.insert(0, {str(SOURCE)!r})\n"
     command = [sys.executable, "-I", "-c", prelude + script]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
     assert result.returncode == 0, result.stderr
     return result.stdout.split()
 
@@ -61,7 +67,7 @@ def test_a_star_import_brings_the_public_names():
     assert namespace.keys() - {"__builtins__"} == set(NAMES)
 
 
-@pytest.mark.parametrize("part", ["conversion", "data", "inference"])
+@pytest.mark.parametrize("part", ["conversion", "sets", "inference"])
 def test_parts_of_the_package_are_attributes_without_an_import(part):
     assert getattr(biomedgpt_hf, part) is importlib.import_module(f"biomedgpt_hf.{part}")
 
@@ -94,26 +100,34 @@ def test_registering_again_is_harmless():
     biomedgpt_hf.register_auto_classes()
 
 
-@pytest.mark.parametrize(
-    ("argv0", "registers"), [("/env/bin/biomedgpt", False), ("biomedgpt.exe", False), ("/home/me/biomedgpt.py", True)]
-)
-def test_only_the_command_line_puts_the_registration_off(argv0, registers):
-    script = "import biomedgpt_hf\nprint(*sys.modules)"
-    loaded = run_as(argv0, script)
-    assert ("torch" in loaded) == ("transformers" in loaded) == ("biomedgpt_hf.modeling.modeling_gin" in loaded)
-    assert ("torch" in loaded) is registers
-    if registers:  # and no more than it needs: neither extras nor the parts around model and processor
-        assert not {"datasets", "peft", "trl", "typer", "esm", "Bio"} & set(loaded)
-        ours = {name.split(".")[1] for name in loaded if name.startswith("biomedgpt_hf.")}
-        assert ours == {"modeling", "processors"}
+def test_the_import_loads_what_is_registered_and_no_more():
+    """Neither extras, nor the rooms around model and processor, nor what writes cards and uploads."""
+    loaded = run("import biomedgpt_hf; print(*sys.modules)")
+    assert {"torch", "transformers", "biomedgpt_hf.modeling.modeling_gin"} <= set(loaded)
+    assert not {"datasets", "peft", "trl", "typer", "esm", "Bio"} & set(loaded)
+    ours = {name for name in loaded if name.startswith("biomedgpt_hf.")}
+    assert {name.split(".")[1] for name in ours} == {"modeling", "processors", "publishing"}
+    assert {name for name in ours if ".publishing." in name} == {"biomedgpt_hf.publishing.models"}
+
+
+@pytest.mark.parametrize("name", ["biomedgpt", "biomedgpt.py", "cli.py"])
+def test_the_name_of_a_script_decides_nothing(tmp_path, name):
+    (tmp_path / name).write_text(f"import sys; sys.path.insert(0, {str(SOURCE)!r})\n{ASK}")
+    run = subprocess.run([sys.executable, "-I", tmp_path / name], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip() == "biomedgpt", run.stderr
+
+
+def test_the_registration_waits_where_it_is_told_to():
+    loaded = run("import biomedgpt_hf; print(*sys.modules)", BIOMEDGPT_REGISTER="later")
+    assert not {"torch", "transformers", "biomedgpt_hf.modeling"} & set(loaded)
+    now = f"import biomedgpt_hf; biomedgpt_hf.register_auto_classes()\n{ASK}"
+    assert run(now, BIOMEDGPT_REGISTER="later") == ["biomedgpt"]
 
 
 def test_a_package_that_is_run_as_a_module_gets_the_registration_too(tmp_path):
     package = tmp_path / "somebodys"
     package.mkdir()
     (package / "__init__.py").write_text(f"import sys; sys.path.insert(0, {str(SOURCE)!r}); import biomedgpt_hf")
-    (package / "train.py").write_text(
-        "from transformers import AutoConfig; print(AutoConfig.for_model('biomedgpt').model_type)"
-    )
+    (package / "train.py").write_text(ASK)
     run = subprocess.run([sys.executable, "-m", "somebodys.train"], cwd=tmp_path, capture_output=True, text=True)
     assert run.stdout.strip() == "biomedgpt", run.stderr

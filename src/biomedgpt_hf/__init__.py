@@ -1,14 +1,13 @@
 """Talk with molecules and proteins: BioMedGPT as a Hugging Face model.
 
 Importing this package registers its classes with transformers' Auto classes. That is all it does, and not even that
-for the command line, whose `--help` has no use for torch.
+where BIOMEDGPT_REGISTER=later is set, as by the command line, whose `--help` has no use for torch.
 """
 
-import sys
+import os
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 # Public names and their homes; a name is imported when it is first asked for.
@@ -53,13 +52,15 @@ def __dir__() -> list[str]:
 
 
 def register_auto_classes() -> None:
-    """Make the Auto classes know this package's types, and saved checkpoints carry the code they need."""
+    """Make the Auto classes know this package's types, and saved checkpoints carry their code and a model card."""
     import transformers as t
 
+    from biomedgpt_hf.modeling import saving_biomedgpt
     from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig, GINConfig
     from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration, BioMedGPTModel
     from biomedgpt_hf.modeling.modeling_gin import GINModel
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
+    from biomedgpt_hf.publishing.models import ModelPublisher, copies_of
 
     t.AutoConfig.register(BioMedGPTConfig.model_type, BioMedGPTConfig, exist_ok=True)
     t.AutoModel.register(BioMedGPTConfig, BioMedGPTModel, exist_ok=True)
@@ -73,19 +74,9 @@ def register_auto_classes() -> None:
         model_class.register_for_auto_class("AutoModel")
     BioMedGPTForConditionalGeneration.register_for_auto_class("AutoModelForMultimodalLM")
     BioMedGPTProcessor.register_for_auto_class()
+    for module in copies_of(saving_biomedgpt):
+        module.SelfContainedCheckpointMixin.publisher = ModelPublisher()
 
 
-def _is_command_line() -> bool:
-    """Whether this process is `biomedgpt` or `python -m biomedgpt_hf.cli`.
-
-    While `-m` imports a package, argv says only "-m"; what was asked for stands in the original arguments. Worker
-    processes of the command have its argv. A script of somebody's that is called biomedgpt.py is neither.
-    """
-    script = Path(sys.argv[0] if sys.argv else "")
-    if script.name == "-m":
-        return f"{__name__}.cli" in sys.orig_argv
-    return script.name in ("biomedgpt", "biomedgpt.exe") or script == Path(__file__).with_name("cli.py")
-
-
-if not _is_command_line():
+if os.environ.get("BIOMEDGPT_REGISTER") != "later":
     register_auto_classes()

@@ -37,7 +37,7 @@ def source(tmp_path_factory):
 
 
 def command(source, output, *more):
-    return [sys.executable, "-m", "biomedgpt_hf.cli", "data", "uniprotqa", str(source), "--output", str(output), *more]
+    return [sys.executable, "-m", "biomedgpt_command", "data", "uniprotqa", str(source), "--output", str(output), *more]
 
 
 def start(source, output, **options):

@@ -2,9 +2,12 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
+
+from biomedgpt_hf import modeling
 
 from .stand_in_hub import StandInHub, serve
 
@@ -61,6 +64,17 @@ LOAD = f"""
 {IMPORTS}
 said = {{"answer": answer("org/processor-first", json.loads(sys.argv[1]), trust_remote_code=True)}}
 said["gin"] = type(AutoModel.from_pretrained("org/gin", trust_remote_code=True)).__name__
+said["package"] = "biomedgpt_hf" in sys.modules
+print("\\n" + json.dumps(said))
+"""
+REMOTE_PUSH = f"""
+{IMPORTS}
+model = AutoModelForMultimodalLM.from_pretrained(sys.argv[1], trust_remote_code=True)
+processor = AutoProcessor.from_pretrained(sys.argv[1], trust_remote_code=True)
+model.push_to_hub("org/from-remote-code", tags="a-tag")
+processor.push_to_hub("org/from-remote-code")
+model.save_pretrained("kept", push_to_hub=True, repo_id="org/saved-by-remote-code")
+said = {{"answer": answer("org/from-remote-code", json.loads(sys.argv[2]), trust_remote_code=True)}}
 said["package"] = "biomedgpt_hf" in sys.modules
 print("\\n" + json.dumps(said))
 """
@@ -145,6 +159,16 @@ def test_what_was_pushed_answers_as_before_with_and_without_the_package(
     assert pushed["answer"] == answer
     loaded = run_python(LOAD, json.dumps(conversation), package=False, **online)
     assert loaded == {"answer": answer, "gin": "GINModel", "package": False}
+
+
+def test_remote_code_pushes_as_transformers_does(hub, online, pushed, saved, conversation, answer, run_python):
+    said = run_python(REMOTE_PUSH, saved / "whole", json.dumps(conversation), package=False, **online)
+    assert said == {"answer": answer, "package": False}
+    whole = {str(file.relative_to(saved / "whole")) for file in (saved / "whole").rglob("*") if file.is_file()}
+    assert hub.files["org/from-remote-code"].keys() == whole
+    code = {file.name for file in Path(modeling.__file__).parent.glob("*.py")} - {"__init__.py"}
+    assert code | {"model.safetensors", "config.json"} <= hub.files["org/saved-by-remote-code"].keys()
+    assert "[More Information Needed]" in card(hub, "org/saved-by-remote-code")
 
 
 def test_a_gated_and_an_unknown_repository_say_what_to_do(pushed):

@@ -3,7 +3,7 @@
 import pytest
 from huggingface_hub import ModelCard, ModelCardData
 
-from biomedgpt_hf.modeling.model_card import is_untouched, is_untouched_template, model_card
+from biomedgpt_hf.publishing.model_card import is_untouched, is_untouched_template, model_card
 
 
 def card_of(folder):

@@ -5,13 +5,14 @@ import json
 import pytest
 
 SCRIPT = r"""
-import json, os, sys
+import json, os, shutil, sys
 from pathlib import Path
 from transformers import (
     AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMultimodalLM, AutoProcessor, AutoTokenizer
 )
 
 saved, out, conversation = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+(out / "again").mkdir()
 classes = (AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMultimodalLM, AutoProcessor)
 classes = {auto_class.__name__: auto_class for auto_class in classes}
 said = {"refused": {}, "loaded": {}, "answers": {}}
@@ -39,6 +40,7 @@ except AttributeError as error:
     said["generate"] = str(error)
 
 # Saved again from here, and loaded again from there.
+shutil.copy(saved / "whole" / "README.md", out / "again")
 model, processor, said["answers"]["first"] = answer(saved / "whole", AutoModelForCausalLM)
 model.save_pretrained(out / "again", max_shard_size="50KB")
 processor.save_pretrained(out / "again")
@@ -98,17 +100,41 @@ def test_a_graph_encoder_alone_loads_by_remote_code(said, gin):
     assert said["gin"] == ["GINModel", pytest.approx(total)]
 
 
-def test_a_save_from_remote_code_leaves_the_same_folder(said, saved, out):
+def test_a_save_from_remote_code_leaves_the_same_folder_with_no_card_but_one_that_was_there(said, saved, out):
     for name, folder in (("again", "whole"), ("gin", "gin")):
-        weights = {"model.safetensors", "model.safetensors.index.json"}
-        assert {file.name for file in (out / name).iterdir() if not file.name.startswith("model-")} - weights == {
+        others = {"model.safetensors", "model.safetensors.index.json", "README.md"}
+        assert {file.name for file in (out / name).iterdir() if not file.name.startswith("model-")} - others == {
             file.name for file in (saved / folder).iterdir()
-        } - weights
+        } - others
         for file in (saved / folder).glob("*.py"):
             assert (out / name / file.name).read_bytes() == file.read_bytes()
         maps = [json.loads((home / "config.json").read_text())["auto_map"] for home in (out / name, saved / folder)]
         assert maps[0] == maps[1]
-    assert (out / "third" / "README.md").read_bytes() == (saved / "whole" / "README.md").read_bytes()
+    assert (out / "again" / "README.md").read_bytes() == (saved / "whole" / "README.md").read_bytes()
+    assert not (out / "third" / "README.md").exists() and not (out / "gin" / "README.md").exists()
+
+
+LATE = """
+import json, sys
+from pathlib import Path
+from transformers import AutoModel, AutoModelForMultimodalLM
+
+saved, out = map(Path, sys.argv[1:])
+model = AutoModelForMultimodalLM.from_pretrained(saved / "whole", trust_remote_code=True)
+model.save_pretrained(out / "before")
+import biomedgpt_hf
+model.save_pretrained(out / "after")
+gin = AutoModel.from_pretrained(saved / "gin", trust_remote_code=True)
+said = {"model": type(model).__module__.split(".")[0], "gin": type(gin).__module__.split(".")[0]}
+said["cards"] = [(out / name / "README.md").exists() for name in ("before", "after")]
+print("\\n" + json.dumps(said))
+"""
+
+
+def test_a_model_of_remote_code_gets_its_card_once_the_package_is_imported(saved, tmp_path, run_python):
+    """And what is loaded after the import is the package's, whatever is trusted."""
+    said = run_python(LATE, saved, tmp_path, package=True)
+    assert said == {"model": "transformers_modules", "gin": "biomedgpt_hf", "cards": [False, True]}
 
 
 QUANTIZED = """

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -106,6 +107,19 @@ def test_exactly_the_needed_code_goes_along(saved, folder, modules):
     assert files.keys() == needed_files(*modules)
     for name, file in files.items():
         assert file.read_bytes() in [(home / name).read_bytes() for home in CODE if (home / name).is_file()]
+
+
+def test_all_code_that_could_go_along_does(saved):
+    """What loading and running does not need belongs into another room."""
+    ours = {file.name for home in CODE for file in home.glob("*.py")} - {"__init__.py"}
+    assert ours == {file.name for file in (saved / "whole").glob("*.py")}
+
+
+def test_no_code_that_goes_along_knows_of_cards_and_uploads(saved):
+    """Whoever trusts a checkpoint's code should not have to read how it is described and published."""
+    told = re.compile(r"\bcards?\b|README|upload|HfApi|ModelCard", re.IGNORECASE)
+    for file in (saved / "whole").glob("*.py"):
+        assert not told.findall(file.read_text("utf-8")), file.name
 
 
 def test_every_auto_class_is_mapped(saved):

@@ -5,7 +5,7 @@ import json
 import pytest
 from huggingface_hub import ModelCard
 
-from biomedgpt_hf.training.publishing.uploading import is_pickle
+from biomedgpt_hf.publishing.uploading import is_pickle
 
 from .stand_in_hub import StandInHub, serve
 
@@ -36,7 +36,7 @@ from transformers import Trainer, TrainingArguments
 from trl import DPOConfig, SFTConfig
 from biomedgpt_hf import BioMedGPTDataCollator
 from biomedgpt_hf.rows.schema import question_row
-from biomedgpt_hf.training.publishing.publishing import PublishingMixin
+from biomedgpt_hf.publishing.trainers import PublishingMixin
 from biomedgpt_hf.training.trainer import BioMedGPTTrainer
 from biomedgpt_hf.training.trl_trainers import BioMedGPTDPOTrainer, BioMedGPTSFTTrainer
 

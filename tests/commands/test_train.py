@@ -72,7 +72,7 @@ def test_a_run_that_was_stopped_is_no_success(run, monkeypatch):
 def test_help_lists_every_recipe_and_loads_no_torch():
     script = (
         "import sys; sys.argv = ['biomedgpt', 'train', '--help']\n"
-        "from biomedgpt_hf.cli import main\n"
+        "from biomedgpt_command import main\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n    print(end.code, [m for m in ('torch', 'transformers') if m in sys.modules])\n"
     )

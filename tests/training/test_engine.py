@@ -33,6 +33,7 @@ def test_one_process_on_one_device_and_real_fsdp_are_fine(monkeypatch):
             ["/usr/bin/biomedgpt", "train", "align", "--bf16"],
             "torchrun --nproc-per-node 4 -m biomedgpt_hf.cli train align --bf16",
         ),
+        (["/src/biomedgpt_command.py", "train", "x"], "torchrun --nproc-per-node 4 -m biomedgpt_hf.cli train x"),
         (["train_mine.py", "--rows", "8"], "torchrun --nproc-per-node 4 train_mine.py --rows 8"),
     ],
 )

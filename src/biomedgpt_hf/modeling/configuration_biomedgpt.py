@@ -100,9 +100,9 @@ class BioMedGPTConfig(PreTrainedConfig):
         protein_feature_select: "full" gives the language model the `<cls>` and `<eos>` rows too, as the published
             weights were trained; "residues" gives one token per residue, as the paper says (§3.2).
         tie_word_embeddings: whether `lm_head` is the embedding table; follows `text_config` when None.
-        training: facts that a checkpoint's model card repeats (data sets, steps, rates, loss), as strings.
-        fine_tuned_from: metadata that the card inherits from the checkpoint that training started from: `base_model`,
-            and `license`, `license_name` and `license_link` where its card has them.
+        training: facts about the training (data sets, steps, rates, loss), as strings.
+        fine_tuned_from: what is known of the checkpoint that training started from: `base_model`, and `license`,
+            `license_name` and `license_link` where it has them.
 
     Raises:
         ValueError: if a placeholder id lies outside the vocabulary, two are the same, or the fields are those of a

@@ -1,16 +1,13 @@
-"""Checkpoints that explain themselves, load anywhere, and load whole or not at all."""
+"""Checkpoints that load anywhere, since their code lies beside the weights, and that load whole or not at all."""
 
 import os
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
-from huggingface_hub import HfApi
 from safetensors import SafetensorError
 from transformers.dynamic_module_utils import get_relative_import_files
 
-from .model_card import is_untouched, is_untouched_template, model_card
 from .quantization_biomedgpt import exempt
 
 # Which class of which file each Auto class takes, by model type; `module.Class`, as in a config's `auto_map`.
@@ -26,12 +23,27 @@ AUTO_MAPS = {
         "AutoModel": "modeling_gin.GINModel",
     },
 }
-PUSH_OPTIONS = ("repo_id", "commit_message", "commit_description", "private", "revision", "create_pr", "tags")
-CARD = "README.md"
+
+
+class Publisher(Protocol):
+    """What takes part in saving and pushing where the package is at work, and only there: see `publisher` below."""
+
+    def save(self, model: Any, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        """Do what `save_pretrained` is asked for, by way of `save_with_code`."""
+
+    def push(self, model: Any, repo_id: str, **options: Any) -> Any:
+        """Do what `push_to_hub` is asked for."""
 
 
 class SelfContainedCheckpointMixin:
-    """`save_pretrained` and `push_to_hub` with code and model card; `from_pretrained` that misses nothing."""
+    """`save_pretrained` with the code, and `from_pretrained` that misses nothing.
+
+    Attributes:
+        publisher: the package's part in saving and pushing, which it sets when it registers its classes. A checkpoint's
+            own code, in a process without the package, has none: there transformers pushes.
+    """
+
+    publisher: Publisher | None = None
 
     @classmethod
     def modules_kept_exact(cls) -> list[str]:
@@ -46,97 +58,39 @@ class SelfContainedCheckpointMixin:
         """
         return super().is_remote_code() and not cls.__module__.startswith("torch.")
 
-    def save_pretrained(
+    def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        """As transformers', plus the code for remote loading; arguments as `save_with_code`."""
+        if self.publisher is None:
+            self.save_with_code(save_directory, *args, **kwargs)
+        else:
+            self.publisher.save(self, save_directory, *args, **kwargs)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> Any:
+        """As transformers'; push the processor to the same repository: `processor.push_to_hub(repo_id)`."""
+        if self.publisher is None:
+            return super().push_to_hub(repo_id, **options)
+        return self.publisher.push(self, repo_id, **options)
+
+    def save_with_code(
         self,
         save_directory: str | os.PathLike,
         is_main_process: bool = True,
-        state_dict: dict | None = None,
-        push_to_hub: bool = False,
         *args: Any,
         save_original_format: bool = False,
         **kwargs: Any,
     ) -> None:
-        """As transformers', plus a model card (one edited by hand is left alone) and the code for remote loading.
+        """Save as transformers does, and copy the code next to the weights.
 
         `save_original_format` is off: transformers would rename ESM's LayerNorm weights, and a training that resumes
         from such a file skips them silently.
         """
-        push_options = {name: kwargs.pop(name) for name in PUSH_OPTIONS if name in kwargs}
-        before = _file_times(save_directory)
         # By itself a save maps one Auto class, and copies the code only if the class is registered for it.
         self.config.auto_map = dict(AUTO_MAPS[self.config.model_type])
         super().save_pretrained(
-            save_directory,
-            is_main_process,
-            state_dict,
-            False,
-            *args,
-            save_original_format=save_original_format,
-            **kwargs,
+            save_directory, is_main_process, *args, save_original_format=save_original_format, **kwargs
         )
-        if not self.should_save_on_this_rank(is_main_process):
-            return
-        copy_code(self.config.model_type, save_directory)
-        write_model_card(self, save_directory)
-        if push_to_hub:
-            push_options.setdefault("repo_id", Path(save_directory).name)
-            self._upload(save_directory, before, token=kwargs.get("token"), **push_options)
-
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        max_shard_size: int | str = "50GB",
-        **options: Any,
-    ) -> Any:
-        """As transformers', but with this package's model card; a card that somebody wrote in the repository stays.
-
-        Push the processor to the same repository: `processor.push_to_hub(repo_id)`.
-
-        Args:
-            repo_id: name of the repository, with the owner's if it is not yours.
-            max_shard_size: see `save_pretrained`.
-            options: `commit_message`, `commit_description`, `private`, `token`, `revision`, `create_pr`, and `tags` for
-                the card.
-
-        Returns:
-            `huggingface_hub.CommitInfo`.
-        """
-        with TemporaryDirectory() as folder:
-            self.save_pretrained(folder, max_shard_size=max_shard_size)
-            return self._upload(folder, {}, repo_id, **options)
-
-    def _upload(
-        self,
-        folder: str | os.PathLike,
-        before: dict[str, int],
-        repo_id: str,
-        *,
-        private: bool | None = None,
-        token: bool | str | None = None,
-        revision: str | None = None,
-        tags: str | list[str] | None = None,
-        commit_message: str | None = None,
-        **commit_options: Any,
-    ) -> Any:
-        """Upload the files of `folder` that changed since `before`, with a card that names the repository."""
-        api = HfApi(token=token)
-        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        if revision is not None and not revision.startswith("refs/"):
-            api.create_branch(repo_id, branch=revision, exist_ok=True)
-        tags = [*(getattr(self, "model_tags", None) or []), *([tags] if isinstance(tags, str) else tags or [])]
-        write_model_card(self, folder, checkpoint=repo_id, tags=tags)
-        names = [name for name, time in _file_times(folder).items() if before.get(name) != time]
-        if CARD in names and is_untouched(_read(Path(folder, CARD))) and is_own_card_on_hub(api, repo_id, revision):
-            names.remove(CARD)
-        return api.upload_folder(
-            repo_id=repo_id,
-            folder_path=Path(folder),
-            allow_patterns=names,
-            revision=revision,
-            commit_message=commit_message or "Upload model",
-            **commit_options,
-        )
+        if self.should_save_on_this_rank(is_main_process):
+            copy_code(self.config.model_type, save_directory)
 
     @classmethod
     def from_pretrained(
@@ -184,35 +138,3 @@ def copy_code(model_type: str, folder: str | os.PathLike) -> None:
         file = Path(__file__).with_name(f"{module}.py")
         for source in (file, *get_relative_import_files(file)):
             shutil.copyfile(source, Path(folder, Path(source).name))
-
-
-def write_model_card(
-    model: Any, folder: str | os.PathLike, checkpoint: str = ".", tags: list[str] | None = None, **metadata: Any
-) -> None:
-    """Write the card of `model` to `folder/README.md`, unless somebody has edited it or written another there.
-
-    Arguments as `model_card`.
-    """
-    path = Path(folder, CARD)
-    if not path.exists() or is_untouched(_read(path)):
-        path.write_text(model_card(model, checkpoint, tags, **metadata), encoding="utf-8")
-
-
-def is_own_card_on_hub(api: HfApi, repo_id: str, revision: str | None = None) -> bool:
-    """Whether the card in a repository is one that somebody wrote, which an upload leaves alone."""
-    if not api.file_exists(repo_id, CARD, revision=revision):
-        return False
-    there = _read(Path(api.hf_hub_download(repo_id, CARD, revision=revision)))
-    return not is_untouched(there) and not is_untouched_template(there)
-
-
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _file_times(folder: str | os.PathLike) -> dict[str, int]:
-    """Modification times of the files in a folder, by name; none if there is no folder."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        return {}
-    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()}

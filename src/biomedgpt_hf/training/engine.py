@@ -68,7 +68,7 @@ def check_torch_build(use_cpu: bool = False) -> None:
 def given_command(processes: int = 1) -> str:
     """Return the command that starts this program, with the arguments it was given, in so many processes."""
     script, *arguments = sys.argv or [""]
-    ours = Path(script).name in ("biomedgpt", "cli.py")
+    ours = Path(script).name in ("biomedgpt", "biomedgpt_command.py", "cli.py")
     if processes > 1:
         launcher = f"torchrun --nproc-per-node {processes}"
         return " ".join([launcher, "-m biomedgpt_hf.cli" if ours else script, *arguments])

@@ -26,11 +26,11 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput, has_length
 
 from biomedgpt_hf.batches.batching import LengthBatchSampler
 from biomedgpt_hf.batches.grouping import GroupBatchSampler
+from biomedgpt_hf.publishing.trainers import PublishingMixin
 from biomedgpt_hf.training.checkpoints.saving import CompleteCheckpointsMixin
 from biomedgpt_hf.training.engine import check_engine
 from biomedgpt_hf.training.loading import buffers_shared_apart
 from biomedgpt_hf.training.preemption import PreemptionCallback
-from biomedgpt_hf.training.publishing import PublishingMixin
 from biomedgpt_hf.training.reporting.tally import Tally
 from biomedgpt_hf.training.row_readers import WORKER_DIED, DataWorkerError, start_worker
 

@@ -18,7 +18,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
 from biomedgpt_hf.batches.preferences import BioMedGPTPreferenceCollator
-from biomedgpt_hf.training.publishing import PublishingMixin
+from biomedgpt_hf.publishing.trainers import PublishingMixin
 
 Config = TypeVar("Config", SFTConfig, DPOConfig)
 

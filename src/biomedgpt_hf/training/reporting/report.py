@@ -12,10 +12,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from biomedgpt_hf.publishing.uploading import PICTURE, REPORT
 from biomedgpt_hf.training.reporting.curves import Curve, draw, loss_curves, values_of
 from biomedgpt_hf.training.reporting.run_facts import RunFacts, duration, hardware, publishable, versions
 
-REPORT, PICTURE = "training_report.md", "loss_curve.png"
 CAVEAT = (
     "A loss says how well the model predicts the wording of answers, and nothing about whether what it says is "
     "correct: measure that on questions whose answers are known."

@@ -7,8 +7,8 @@ from huggingface_hub import ModelCard
 from transformers.utils import logging
 from yaml import YAMLError
 
-from biomedgpt_hf.modeling.model_card import LICENCE_KEYS, UNKNOWN_LICENCE
-from biomedgpt_hf.modeling.model_card_sections import hub_ids
+from biomedgpt_hf.publishing.model_card import LICENCE_KEYS, UNKNOWN_LICENCE
+from biomedgpt_hf.publishing.model_card_sections import hub_ids
 
 logger = logging.get_logger(__name__)
 FILE_ON_HUB = "https://huggingface.co/{repository}/blob/main/{file}"

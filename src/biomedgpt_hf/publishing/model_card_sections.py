@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .model_card_text import (
+from biomedgpt_hf.publishing.model_card_text import (
     ADAPTER,
     ADAPTER_INSIDE,
     ANSWER,
@@ -29,8 +29,6 @@ from .model_card_text import (
     LANGUAGE_MODEL_SNIPPET,
     LANGUAGE_MODEL_WITHOUT_PACKAGE,
 )
-
-PARTS = ("language_model", "molecule_encoder", "protein_encoder", "molecule_projector", "protein_projector", "lm_head")
 
 
 class Adapter(NamedTuple):
@@ -76,14 +74,16 @@ def _describe_biomedgpt(model: Any, checkpoint: str) -> tuple[dict[str, str], li
         parts["lm_head"] = model.lm_head
     bases = _names_of(config.text_config, config.protein_config, config.molecule_config)
     feature_set = getattr(config.molecule_config, "feature_set", config.molecule_config.model_type)
+    modalities = [modality for modality in model.input_modalities if modality != "text"]
+    placeholders = [str(getattr(config, f"{modality}_token_id")) for modality in modalities]
     inside = [
         _table(parts),
         "",
         f"- Molecules: feature set `{feature_set}`.",
         f'- Proteins: `protein_feature_select="{config.protein_feature_select}"`, '
         f"{FEATURE_SELECT[config.protein_feature_select]}.",
-        f"- Vocabulary: {config.text_config.vocab_size:,} tokens; two of them are placeholders "
-        f"(ids {config.molecule_token_id} and {config.protein_token_id}) that features take the place of.",
+        f"- Vocabulary: {config.text_config.vocab_size:,} tokens; {len(placeholders)} of them are placeholders "
+        f"(ids {' and '.join(placeholders)}) that features take the place of.",
     ]
     sections = {
         "introduction": BIOMEDGPT_INTRODUCTION,
@@ -154,12 +154,13 @@ def _table(parts: dict[str, Any]) -> str:
 
 def _inside(model: Any, adapter: Adapter) -> str:
     """Return what an adapter's folder holds: matrices beside weights that stay, and modules that replace others."""
+    parts = [*dict(model.base_model.named_children()), "lm_head"] if model.config.model_type == "biomedgpt" else []
     counts: dict[tuple[str, str], int] = {}
     for name, parameter in model.named_parameters():
         levels = name.split(".")
         if adapter.name not in levels:
             continue
-        part = next((part for part in PARTS if part in levels), "language_model")
+        part = next((part for part in parts if part in levels), "language_model")
         kind = "replaced" if "modules_to_save" in levels else "adapted"
         counts[part, kind] = counts.get((part, kind), 0) + parameter.numel()
     rows = [f"| `{part}` | {kind} | {count:,} |" for (part, kind), count in sorted(counts.items())]

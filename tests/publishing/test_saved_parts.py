@@ -8,8 +8,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForMultimodalLM, AutoProcessor, Trainer, TrainingArguments
 
 from biomedgpt_hf import BioMedGPTDataCollator, mini_checkpoint
+from biomedgpt_hf.publishing.saved_parts import check_trained_parts_are_saved
+from biomedgpt_hf.publishing.trainers import PublishingMixin
 from biomedgpt_hf.rows.schema import question_row
-from biomedgpt_hf.training.publishing.publishing import PublishingMixin, check_trained_parts_are_saved
 
 TARGETS = r".*language_model\..*\.(q_proj|v_proj)"
 KEPT = ["molecule_projector", "protein_projector", "molecule_encoder"]

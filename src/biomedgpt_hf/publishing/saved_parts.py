@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from biomedgpt_hf.modeling.model_card_sections import adapter_of
+from biomedgpt_hf.publishing.model_card_sections import adapter_of
 
 
 def check_trained_parts_are_saved(model: Any) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 from huggingface_hub import HfApi
 from transformers.utils import logging
 
-from biomedgpt_hf.modeling.model_card import is_untouched
-from biomedgpt_hf.modeling.saving_biomedgpt import CARD, is_own_card_on_hub
+from biomedgpt_hf.publishing.card_file import CARD, gives_way
 
 logger = logging.get_logger(__name__)
 
 # Files that run code where they are read.
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.distcp", ".metadata", "*/.metadata", "*.pyc")
+# What a training leaves beside its checkpoint for people to read.
+REPORT, PICTURE = "training_report.md", "loss_curve.png"
 WEIGHTS = ("model*.safetensors", "adapter_model*.safetensors")
 
 
@@ -37,8 +38,7 @@ def upload(
     """
     if revision is not None and not revision.startswith("refs/"):
         api.create_branch(repo_id, branch=revision, exist_ok=True)
-    ours = CARD in names and is_untouched((folder / CARD).read_text("utf-8"))
-    if ours and is_own_card_on_hub(api, repo_id, revision):
+    if CARD in names and gives_way(folder, api, repo_id, revision):
         names = [name for name in names if name != CARD]
     return api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=names, revision=revision, **options)
 

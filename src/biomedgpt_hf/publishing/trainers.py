@@ -14,11 +14,13 @@ from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import HubStrategy, SaveStrategy
 from transformers.utils import PushInProgress, logging
 
-from biomedgpt_hf.modeling.model_card_sections import adapter_of, hub_ids
-from biomedgpt_hf.modeling.saving_biomedgpt import CARD, write_model_card
-from biomedgpt_hf.training.publishing.origin import find_origin
-from biomedgpt_hf.training.publishing.saved_parts import check_trained_parts_are_saved, without_pefts_card
-from biomedgpt_hf.training.publishing.uploading import (
+from biomedgpt_hf.publishing.card_file import CARD, write_model_card
+from biomedgpt_hf.publishing.model_card_sections import adapter_of, hub_ids
+from biomedgpt_hf.publishing.origin import find_origin
+from biomedgpt_hf.publishing.saved_parts import check_trained_parts_are_saved, without_pefts_card
+from biomedgpt_hf.publishing.uploading import (
+    PICTURE,
+    REPORT,
     copy_files,
     file_times,
     has_weights,
@@ -26,7 +28,6 @@ from biomedgpt_hf.training.publishing.uploading import (
     upload,
     upload_later,
 )
-from biomedgpt_hf.training.reporting.report import PICTURE, REPORT
 
 if TYPE_CHECKING:
     from transformers import Trainer as _Trainer
@@ -35,7 +36,6 @@ else:
 
 logger = logging.get_logger(__name__)
 
-REPORTS = (REPORT, PICTURE)
 EARLIER = "Before this training"
 UPLOADS_PICKLES = (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS)
 
@@ -212,9 +212,10 @@ class PublishingMixin(_Trainer):
     ) -> Any:
         """Upload the files of the last save, the card and the report, from `output_dir`; or a future that does."""
         folder = Path(str(self.args.output_dir))
-        names = [name for name in dict.fromkeys((*self._saved_names, CARD, *REPORTS)) if (folder / name).is_file()]
+        wanted = dict.fromkeys((*self._saved_names, CARD, REPORT, PICTURE))
+        names = [name for name in wanted if (folder / name).is_file() and not is_pickle(name)]
         revision = revision if revision is not None else self.args.hub_revision
-        request = (HfApi(token=token), str(self.hub_model_id), folder, [name for name in names if not is_pickle(name)])
+        request = (HfApi(token=token), str(self.hub_model_id), folder, names)
         options = {"commit_message": message, "revision": revision, **options}
         return upload(*request, **options) if blocking else request[0].run_as_future(upload_later, *request, **options)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from .model_card_sections import Adapter, adapter_of, describe, hub_ids
-from .model_card_text import FRAME, NO_TRAINING
+from biomedgpt_hf.publishing.model_card_sections import Adapter, adapter_of, describe, hub_ids
+from biomedgpt_hf.publishing.model_card_text import FRAME, NO_TRAINING
 
 # Tells a card that a save may renew from one that somebody has edited: the digest is of everything else in the card.
 MARK = "<!-- Written by biomedgpt_hf and renewed by every save until somebody edits it. {digest} -->\n"

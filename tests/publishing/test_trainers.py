@@ -18,11 +18,11 @@ from transformers import (
 )
 
 from biomedgpt_hf import BioMedGPTDataCollator, mini_checkpoint
+from biomedgpt_hf.publishing import trainers
+from biomedgpt_hf.publishing.origin import find_origin
+from biomedgpt_hf.publishing.trainers import PublishingMixin
+from biomedgpt_hf.publishing.uploading import is_pickle
 from biomedgpt_hf.rows.schema import question_row
-from biomedgpt_hf.training.publishing import publishing
-from biomedgpt_hf.training.publishing.origin import find_origin
-from biomedgpt_hf.training.publishing.publishing import PublishingMixin
-from biomedgpt_hf.training.publishing.uploading import is_pickle
 
 COMMON = {"task": "test", "source": "test", "license": "CC0-1.0"}
 ROWS = [question_row("What is it?", "An alcohol.", id=str(i), molecules=["C" * i + "O"], **COMMON) for i in range(1, 5)]
@@ -67,7 +67,7 @@ class FakeApi:
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> type[FakeApi]:
-    monkeypatch.setattr(publishing, "HfApi", FakeApi)
+    monkeypatch.setattr(trainers, "HfApi", FakeApi)
     monkeypatch.setattr("transformers.trainer.hf_api", FakeApi)
     monkeypatch.setattr(FakeApi, "asked", [])
     return FakeApi

@@ -1,0 +1,95 @@
+"""What `save_pretrained` and `push_to_hub` of this package's models do besides saving: the card, and the upload."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+PUSH_OPTIONS = ("repo_id", "commit_message", "commit_description", "private", "revision", "create_pr", "tags")
+
+
+class ModelPublisher:
+    """The `publisher` of models, see `SelfContainedCheckpointMixin`.
+
+    Cards and uploads are imported when they are wanted: every `import biomedgpt_hf` makes one of these.
+    """
+
+    def save(
+        self,
+        model: Any,
+        save_directory: str | os.PathLike,
+        is_main_process: bool = True,
+        state_dict: dict | None = None,
+        push_to_hub: bool = False,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Save with code and card (one that somebody edited is left alone), and upload what changed, if asked."""
+        from biomedgpt_hf.publishing.card_file import write_model_card
+        from biomedgpt_hf.publishing.uploading import file_times
+
+        folder = Path(save_directory)
+        options = {name: kwargs.pop(name) for name in PUSH_OPTIONS if name in kwargs}
+        before = file_times(folder)
+        model.save_with_code(save_directory, is_main_process, state_dict, False, *args, **kwargs)
+        if not model.should_save_on_this_rank(is_main_process):
+            return
+        write_model_card(model, folder)
+        if push_to_hub:
+            options.setdefault("repo_id", folder.name)
+            self._upload(model, folder, before, token=kwargs.get("token"), **options)
+
+    def push(self, model: Any, repo_id: str, *, max_shard_size: int | str = "50GB", **options: Any) -> Any:
+        """Save to a temporary folder and upload that; a card that somebody wrote in the repository stays.
+
+        Args:
+            model: any of this package's.
+            repo_id: name of the repository, with the owner's if it is not yours.
+            max_shard_size: see `save_pretrained`.
+            options: `commit_message`, `commit_description`, `private`, `token`, `revision`, `create_pr`, and `tags` for
+                the card.
+
+        Returns:
+            `huggingface_hub.CommitInfo`.
+        """
+        with TemporaryDirectory() as folder:
+            model.save_pretrained(folder, max_shard_size=max_shard_size)
+            return self._upload(model, Path(folder), {}, repo_id, **options)
+
+    def _upload(
+        self,
+        model: Any,
+        folder: Path,
+        before: dict[str, int],
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: bool | str | None = None,
+        tags: str | list[str] | None = None,
+        commit_message: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Upload the files of `folder` that changed since `before`, with a card that names the repository."""
+        from huggingface_hub import HfApi
+
+        from biomedgpt_hf.publishing.card_file import write_model_card
+        from biomedgpt_hf.publishing.uploading import file_times, upload
+
+        api = HfApi(token=token)
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        tags = [*(getattr(model, "model_tags", None) or []), *([tags] if isinstance(tags, str) else tags or [])]
+        write_model_card(model, folder, checkpoint=repo_id, tags=tags)
+        names = [name for name, time in file_times(folder).items() if before.get(name) != time]
+        return upload(api, repo_id, folder, names, commit_message=commit_message or "Upload model", **options)
+
+
+def copies_of(module: ModuleType) -> Iterator[ModuleType]:
+    """Yield a module, and the copies of it that remote code has brought into this process before the package came."""
+    yield module
+    name = "." + module.__name__.rpartition(".")[2]
+    for other, copy in list(sys.modules.items()):
+        if other.startswith("transformers_modules.") and other.endswith(name):
+            yield copy
