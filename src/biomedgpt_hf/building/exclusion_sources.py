@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from biomedgpt_hf.disk.paths import existing_file
 from biomedgpt_hf.files import obo
-from biomedgpt_hf.files.items.molecule_lists import read_molecules
+from biomedgpt_hf.files.items.molecule_lists import read_molecule_records
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError, open_source, read_lines
 from biomedgpt_hf.files.tables.table import open_table
@@ -149,7 +149,7 @@ def _in_cells(path: Path, kinds: dict[str, str]) -> Iterator[Candidate]:
 
 def _in_list(path: Path, first: str) -> Iterator[Candidate]:
     try:
-        yield from (_of_record(record, "molecule") for record in read_molecules(path))
+        yield from (_of_record(record, "molecule") for record in read_molecule_records(path))
     except SourceError as error:
         if error.reason != "unknown format":
             raise

@@ -95,13 +95,13 @@ def _add_file(path: Path, excluded: ExcludedKeys, processes: int) -> None:
     excluded.add_digests(pending)
     excluded.unreadable += unreadable
     if read == unreadable:
-        detail = f"line {first[0]}: {_in_words(first[1])}" if first else "it has none"
+        detail = f"line {first[0]}: {first[1].in_words}" if first else "it has none"
         raise SourceError(path, 0, "nothing to exclude", f"holds no molecule or protein that can be read ({detail}).")
     if first:
         line, problem = first
         logger.warning(
             "%s: %d of %d molecules and proteins cannot be read and exclude nothing. The first: line %d, %s",
-            *(path, unreadable, read, line, _in_words(problem)),
+            *(path, unreadable, read, line, problem.in_words),
         )
 
 
@@ -135,7 +135,3 @@ def _key(candidate: Candidate) -> str:
     if not (sequence.isascii() and sequence.isalpha()):
         raise RejectedRecord("not a protein sequence", repr(sequence[:60]))
     return sequence
-
-
-def _in_words(problem: RejectedRecord) -> str:
-    return f"{problem.reason}: {problem.detail}" if problem.detail else problem.reason

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from biomedgpt_hf.disk.paths import existing_file
-from biomedgpt_hf.files.items.column_names import protein_column, structure_column
+from biomedgpt_hf.files.items.column_names import guess_item_columns, protein_column, structure_column
 from biomedgpt_hf.files.items.sdf import SDF_END
 from biomedgpt_hf.files.items.smiles_lines import HEADER_DELIMITER, header_cells, is_named_so, structure_place
 from biomedgpt_hf.files.items.text_lines import head_lines
@@ -92,4 +92,4 @@ def _is_table(first: str) -> bool:
     cells = header_cells(first)
     if not re.search(HEADER_DELIMITER, first) and not first.startswith('"'):
         return len(cells) == 1 and protein_column(cells) is not None
-    return (structure_column(cells) or protein_column(cells)) is not None
+    return bool(guess_item_columns(cells))

@@ -19,10 +19,10 @@ from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import TableRow, open_table
 
-__all__ = ["Structure", "molecule_text", "read_molecules"]
+__all__ = ["Structure", "molecule_text", "read_molecule_records"]
 
 
-def read_molecules(path: Path) -> Iterator[Record]:
+def read_molecule_records(path: Path) -> Iterator[Record]:
     """Yield the molecules of a file as records whose content is a `Structure`.
 
     A record's id is its name in the file, with CID: before PubChem's numbers; or "".

@@ -178,7 +178,7 @@ class Predictor:
         if self.finder is None:
             return None
         try:
-            return self.finder.find(request.item.molecules, request.item.proteins)
+            return self.finder.find(request.item.items)
         except ValueError as error:  # the answer stands, what it could be compared with does not
             logger.warning("Row %d gets no neighbours: %s", request.item.row, error)
             return ()
