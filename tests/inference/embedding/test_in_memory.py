@@ -167,7 +167,7 @@ def test_the_modality_is_told_by_what_can_be_nothing_else(parts):
     assert modality_of(["CCO", "MKT"], processor) == "protein"
     with pytest.raises(ValueError, match="the items do not tell"):
         embed(["CCO", "CNO"])
-    with pytest.raises(ValueError, match="item 1 is a molecule, item 0 a protein"):
+    with pytest.raises(ValueError, match="item 1 is a molecule, item 0 is a protein"):
         embed(["MKT", "c1ccccc1"])
     with pytest.raises(ValueError, match="do not tell"):
         embed([])
