@@ -6,6 +6,8 @@ import json
 from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
+
 from biomedgpt_hf.modalities import MODALITIES
 
 
@@ -49,6 +51,25 @@ def item_text(item: Any) -> str:
         TypeError: JSON has no such value.
     """
     return item if isinstance(item, str) else json.dumps(item)
+
+
+def item_key(item: Any, modality: str) -> str:
+    """Return the text by which an item is known again; numbers are rounded as a set keeps them.
+
+    Raises:
+        ValueError: it is no item of the modality.
+    """
+    item_type = MODALITIES[modality].item_type
+    value_type = item_type.removeprefix("list[").removesuffix("]")
+    if value_type == "string":
+        return item_text(item)
+    try:
+        values = np.asarray(item, dtype=value_type)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{str(item)[:80]!r} is no {item_type}: {error}.") from error
+    if values.ndim != is_listed(modality):
+        raise ValueError(f"{str(item)[:80]!r} is no {item_type}.")
+    return item_text(values.tolist())
 
 
 def item_identity(item: Any) -> Hashable:
