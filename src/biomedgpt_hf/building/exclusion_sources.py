@@ -31,7 +31,7 @@ from biomedgpt_hf.modalities import MOLECULE, PROTEIN, item_columns
 from biomedgpt_hf.rows.row_items import holds_rows, read_item_blocks, split_files
 
 HEAD = 4096  # bytes; what a format is recognised by
-EXPECTED = (
+EXPECTED_EXCLUSIONS = (
     "Expected the folder or a Parquet file of a set built here; a table (CSV, TSV, JSON Lines, Parquet) with a column "
     "named SMILES, InChI or Sequence; lines of SMILES; SDF; OBO; FASTA; or entries of UniProtKB."
 )
@@ -105,7 +105,7 @@ def _beginning(path: Path) -> tuple[str, bytes]:
 
 
 def _unknown(path: Path, detail: str) -> SourceError:
-    return SourceError(path, 0, "unknown format", f"{detail}. {EXPECTED}")
+    return SourceError(path, 0, "unknown format", f"{detail}. {EXPECTED_EXCLUSIONS}")
 
 
 def _in_rows(files: Sequence[Path]) -> Iterator[Candidate]:
@@ -125,7 +125,7 @@ def _in_parquet(path: Path) -> Iterator[Candidate]:
         raise SourceError(path, 0, "corrupt Parquet", f"{' '.join(str(error).split())} Is it whole?") from error
     found = _in_rows([path]) if is_set else _in_table(path)
     if found is None:
-        raise _unknown(path, "is a Parquet file without a column of molecules or proteins")
+        raise _unknown(path, f"is a Parquet file without a column of {' or '.join(item_columns().values())}")
     return found
 
 

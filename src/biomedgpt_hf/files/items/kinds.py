@@ -15,7 +15,7 @@ from biomedgpt_hf.files.items.text_lines import head_lines
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import PARQUET
 
-EXPECTED = (
+EXPECTED_ITEMS = (
     "Expected molecules (lines of SMILES, SDF, MOL, MOL2), proteins (FASTA, PDB, mmCIF), or a table (CSV, TSV, JSON "
     "Lines, Parquet) with a column named SMILES or sequence, or whose columns are named."
 )
@@ -61,7 +61,7 @@ def recognise(path: Path, *, is_table: bool = False) -> Kind:
         raise SourceError(path, len(lines), "empty file", "holds blank lines only.")
     first = next((line.strip() for line in filled if not line.startswith(("#", ";"))), "")
     if first.startswith("$R"):
-        raise SourceError(path, 1, "unknown format", f"begins with {first!r}: reactions are no items. {EXPECTED}")
+        raise SourceError(path, 1, "unknown format", f"begins with {first!r}: reactions are no items. {EXPECTED_ITEMS}")
     if first.startswith(">"):
         return Kind.FASTA
     if first.lower().startswith("data_"):
@@ -78,7 +78,7 @@ def recognise(path: Path, *, is_table: bool = False) -> Kind:
         return Kind.SMILES
     if len(filled) == 1 and structure_column(header_cells(first)) is not None:
         return Kind.TABLE  # of one column and no rows
-    raise SourceError(path, 1, "unknown format", f"begins with {filled[0][:60]!r}, which is no item. {EXPECTED}")
+    raise SourceError(path, 1, "unknown format", f"begins with {filled[0][:60]!r}, which is no item. {EXPECTED_ITEMS}")
 
 
 def _is_sdf(lines: Sequence[str]) -> bool:

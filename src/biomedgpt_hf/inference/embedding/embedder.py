@@ -6,7 +6,7 @@ Shape letters:  B items   A units of an item   D width of the encoder, or of the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,10 @@ import torch
 from biomedgpt_hf.inference.embedding.item_readers import READERS
 from biomedgpt_hf.modalities import MODALITIES, PROTEIN
 from biomedgpt_hf.processors.protein_tokenizer import read_residue_table
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 LEVELS = ("pooled", "tokens")
 FEATURES = ("encoder", "projected")
@@ -47,13 +51,13 @@ class Around(NamedTuple):
     are_projected: bool = True
 
 
-def _around_residues(processor: Any) -> Around:
+def _around_residues(processor: BioMedGPTProcessor) -> Around:
     table = read_residue_table(processor.protein_tokenizer)
     return Around(len(table.start), len(table.end), processor.protein_feature_select == "full")
 
 
 # What stands around the units of a modality's items; there is nothing around those of other modalities.
-AROUND: Mapping[str, Callable[[Any], Around]] = {PROTEIN.name: _around_residues}
+AROUND: Mapping[str, Callable[[BioMedGPTProcessor], Around]] = {PROTEIN.name: _around_residues}
 
 
 class EmbeddingError(ValueError):
@@ -87,8 +91,8 @@ class Embedder:
 
     def __init__(
         self,
-        model: Any,
-        processor: Any,
+        model: BioMedGPTForConditionalGeneration,
+        processor: BioMedGPTProcessor,
         modality: str,
         *,
         level: str = "pooled",

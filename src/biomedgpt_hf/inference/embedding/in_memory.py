@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +22,10 @@ from biomedgpt_hf.processors.protein_tokenizer import (
     encode_protein,
     read_residue_table,
 )
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,15 @@ class EmbeddingSettings:
         if self.batch_tokens < 1:
             raise ValueError(f"batch_tokens is {self.batch_tokens}: it should be at least 1.")
 
-    def load(self, device: str | torch.device | None = None) -> tuple[Any, Any]:
+    def load(
+        self, device: str | torch.device | None = None
+    ) -> tuple[BioMedGPTForConditionalGeneration, BioMedGPTProcessor]:
         """Load the checkpoint's model and processor."""
         return load(self.checkpoint, device or self.device, self.dtype, self.revision)
 
-    def embedder(self, model: Any, processor: Any, modality: str) -> Embedder:
+    def embedder(
+        self, model: BioMedGPTForConditionalGeneration, processor: BioMedGPTProcessor, modality: str
+    ) -> Embedder:
         """Return what embeds items of one modality."""
         return Embedder(
             model,
@@ -127,7 +135,7 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
     return np.stack(embeddings) if embeddings else np.zeros((0, embedder.width), np.float16)
 
 
-def modality_of(items: Sequence[Any], processor: Any) -> str:
+def modality_of(items: Sequence[Any], processor: BioMedGPTProcessor) -> str:
     """Return the modality of items, if at least one of them can be nothing else.
 
     What is no text is a molecule. Text that is written like a SMILES, or is an InChI, can be one; text of which every

@@ -3,15 +3,21 @@
 Item, question → Request → prepare → Prompt → group → Group: items that are encoded once, and their prompts
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biomedgpt_hf.files.items import Item
 from biomedgpt_hf.files.items.cells import item_identity
 from biomedgpt_hf.inference.answering import room_for_answer
 from biomedgpt_hf.inference.item_arguments import item_blocks
 from biomedgpt_hf.modalities import MODALITIES
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 
 class Request(NamedTuple):
@@ -61,7 +67,9 @@ class Preparer:
         crop: cut items that are too long at their end, as proteins may be, instead of refusing them.
     """
 
-    def __init__(self, model: Any, processor: Any, max_new_tokens: int, crop: bool) -> None:
+    def __init__(
+        self, model: BioMedGPTForConditionalGeneration, processor: BioMedGPTProcessor, max_new_tokens: int, crop: bool
+    ) -> None:
         self.model, self.processor = model, processor
         self.max_new_tokens, self.crop = max_new_tokens, crop
 
@@ -102,7 +110,7 @@ class Preparer:
         """Return the tensors of a group's items, one sample for each row."""
         rows = [prompts[0].request.item for prompts in group]
         samples = {modality.column: [list(row.of(name)) for row in rows] for name, modality in MODALITIES.items()}
-        columns = {column: of_rows for column, of_rows in samples.items() if any(of_rows)}
+        columns: dict[str, Any] = {column: of_rows for column, of_rows in samples.items() if any(of_rows)}
         if not columns:
             return {}
         with warnings.catch_warnings(action="ignore", category=UserWarning):
