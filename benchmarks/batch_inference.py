@@ -53,8 +53,8 @@ def main() -> None:
     model, processor = load(None, **sizes)
     predictor = Predictor(model, processor, batch_tokens=BATCH_TOKENS, max_new_tokens=NEW_TOKENS)
     print(f"{describe_software(torch, transformers)}\n\n| path | against | ratio |\n|---|---|---|")
-    for name, items in (("molecules", molecules(arguments.items)), ("proteins", proteins(arguments.items))):
-        compare(name, predictor, rows_of(**{"molecules": None, "proteins": None, name: items}, ids=None), arguments)
+    for modality, items in (("molecule", molecules(arguments.items)), ("protein", proteins(arguments.items))):
+        compare(f"{modality}s", predictor, rows_of({modality: items}), arguments)
     resumed(arguments.rows, arguments.repeats)
     memory(arguments.rows)
 

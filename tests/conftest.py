@@ -19,6 +19,19 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture
+def cell():
+    """A third modality, added from outside: the values of a cell's genes."""
+    from biomedgpt_hf.modalities import MODALITIES, Modality  # not before the environment is set
+
+    modality = Modality(
+        "cell", "cells", "<cellHere>", unit="gene", notation="list of values", item_type="list[float32]"
+    )
+    MODALITIES[modality.name] = modality
+    yield modality
+    del MODALITIES[modality.name]
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Names no test by bytes: gzip writes the time into them, and parallel workers need the same names."""
     return argname if isinstance(val, bytes) else None

@@ -122,12 +122,12 @@ def asked(monkeypatch):
                 raise ValueError("Ask something.")
             return chat.Answer(f"About {arguments[0]}", -1.0, ("Only a demonstration.",))
 
-        def stream(self, *arguments):
-            answer = self.ask(*arguments)
+        def stream(self, question, **items):
+            answer = self.ask(question, **items)
             yield "About "
-            if arguments[0] == "stop":
+            if question == "stop":
                 raise KeyboardInterrupt
-            yield arguments[0]
+            yield question
             return answer
 
     monkeypatch.setattr(chat, "Chat", Chat)
@@ -153,7 +153,10 @@ def test_chat_goes_on_after_a_mistake_and_takes_items_before_a_question(asked):
     assert result.stdout == "About first\nAbout second\n"
     assert result.stderr.count("Only a demonstration.") == 1
     assert "Error: Ask something.\n" in result.stderr
-    assert asked == [None, ("first", ["CCO"], [], {}), ("?", [], [], {}), ("second", [], ["MKT"], {})]
+    assert "/molecule (SMILES or InChI) and /protein (amino-acid sequence) go before a question" in result.stderr
+    given = [{"molecules": ["CCO"], "proteins": []}, {"molecules": [], "proteins": []}]
+    given.append({"molecules": [], "proteins": ["MKT"]})
+    assert asked == [None, *zip(["first", "?", "second"], given, strict=True)]
 
 
 def test_ctrl_c_ends_an_answer_and_not_the_conversation(asked):

@@ -7,7 +7,12 @@ known by the same name; `biomedgpt_hf.register_modality` adds all three.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,24 @@ MODALITIES: dict[str, Modality] = {modality.name: modality for modality in (MOLE
 def item_columns() -> dict[str, str]:
     """Return the column of rows that holds the items of each modality, by the modality's name."""
     return {modality.name: modality.column for modality in MODALITIES.values()}
+
+
+class KnowingModalities(Generic[Argument, Result]):
+    """A function for worker processes: where it arrives, the modalities that were registered here are known too.
+
+    Args:
+        function: picklable, of one argument.
+    """
+
+    def __init__(self, function: Callable[[Argument], Result]) -> None:
+        self._function, self._modalities = function, dict(MODALITIES)
+
+    def __call__(self, argument: Argument) -> Result:
+        """Call the function."""
+        return self._function(argument)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Register what is not known in this process, when the function is unpickled."""
+        self.__dict__.update(state)
+        for name, modality in self._modalities.items():
+            MODALITIES.setdefault(name, modality)

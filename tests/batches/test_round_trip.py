@@ -14,14 +14,14 @@ from datasets import load_dataset
 from biomedgpt_hf import BioMedGPTDataCollator, BioMedGPTProcessor, mini_checkpoint
 from biomedgpt_hf.building.pipeline import BuildSettings
 from biomedgpt_hf.sets.table import builder as table
-from biomedgpt_hf.sets.table.rows import Columns, Labels, parse_table_row, read_rows
+from biomedgpt_hf.sets.table.rows import Labels, RowColumns, parse_table_row, read_rows
 
 from ..checkpoints.stand_in_hub import StandInHub, serve
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 SMILES = ["CCO", "CC(=O)[O-].[Na+]", "C[C@@H](N)C(=O)O", "F/C=C/F", "InChI=1S/C6H6/c1-2-4-6-5-3-1/h1-6H", "[2H]O[2H]"]
 PROTEINS = ["MKTAYIAKQR", "m k t a\nyiak*", "MXBZU"]
-COLUMNS = Columns(("smiles",), ("sequence",), "answer", question_column="question")
+COLUMNS = RowColumns({"molecule": ("smiles",), "protein": ("sequence",)}, "answer", question_column="question")
 LABELS = Labels("binding", None, "CC0-1.0", "molecule")
 SPLITS = ("train", "validation", "test")
 COLLATE = f"""
@@ -67,8 +67,8 @@ def built(source, tmp_path_factory):
     manifest = table.build_table(
         [source],
         folder,
-        molecule_columns=COLUMNS.molecules,
-        protein_columns=COLUMNS.proteins,
+        molecule_columns=COLUMNS.items["molecule"],
+        protein_columns=COLUMNS.items["protein"],
         question_column=COLUMNS.question_column,
         answer_column=COLUMNS.answer,
         task=LABELS.task,

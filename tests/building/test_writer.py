@@ -6,6 +6,7 @@ import pytest
 from datasets import Dataset, load_dataset
 
 from biomedgpt_hf.building import writer as writer_module
+from biomedgpt_hf.building.card import dataset_card
 from biomedgpt_hf.building.examples import Rejection
 from biomedgpt_hf.building.writer import DatasetWriter
 from biomedgpt_hf.rows.schema import InvalidRowError, question_row
@@ -49,6 +50,13 @@ def test_load_dataset_on_the_folder_gives_the_rows_and_splits(folder, tmp_path):
     row = loaded["train"][4]
     assert row["molecules"] == ["CCCCC"] and row["proteins"] == []
     assert row["messages"][1]["content"][0]["text"] == "Answer 5: α."
+
+
+def test_the_card_says_where_the_items_of_every_modality_are(folder, cell):
+    manifest, leakage = (json.loads((folder / f"{name}.json").read_text()) for name in ("manifest", "leakage"))
+    words = "a bare molecule or protein or cell block takes the next item of `molecules` or `proteins` or `cells`"
+    assert words in dataset_card(manifest, leakage)
+    assert words.replace(" or cell", "").replace(" or `cells`", "") in (folder / "README.md").read_text()
 
 
 def test_a_set_built_again_under_the_same_name_is_not_taken_from_the_cache(tmp_path):

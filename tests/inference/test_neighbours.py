@@ -44,7 +44,7 @@ def index_of(folder, output, suffix, **settings):
 )
 def test_proteins_are_embedded_as_the_index_s_own_were(folder, tmp_path, suffix, features):
     index = index_of(folder, tmp_path, suffix, features=features)
-    found = NeighbourFinder(index, 4, device="cpu").find(["OCC"], [KNOWN[2], WANTED])
+    found = NeighbourFinder(index, 4, device="cpu").find({"molecule": ["OCC"], "protein": [KNOWN[2], WANTED]})
     assert [(one.modality, one.same) for one in found[:2]] == [("molecule", True), ("protein", True)]
     vectors = embed([*KNOWN, WANTED], modality="protein", device="cpu", features=features).astype(np.float64)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -59,14 +59,14 @@ def test_without_embeddings_no_checkpoint_is_loaded(folder, tmp_path, monkeypatc
     build_index([folder / "set"], tmp_path / "index")
     finder = NeighbourFinder(NeighbourIndex.open(tmp_path / "index"), 1)
     monkeypatch.setattr("biomedgpt_hf.inference.neighbours.load", None)
-    assert [one.item for one in finder.find(["CCO"], [WANTED])] == ["CCO", KNOWN[0]]
-    assert finder.find() == ()
+    assert [one.item for one in finder.find({"molecule": ["CCO"], "protein": [WANTED]})] == ["CCO", KNOWN[0]]
+    assert finder.find({}) == ()
 
 
 def test_molecules_alone_need_no_checkpoint(folder, tmp_path, monkeypatch):
     index = index_of(folder, tmp_path, ".parquet")
     monkeypatch.setattr("biomedgpt_hf.inference.neighbours.load", None)
-    assert [one.item for one in NeighbourFinder(index, 1).find(["CCO"])] == ["CCO"]
+    assert [one.item for one in NeighbourFinder(index, 1).find({"molecule": ["CCO"]})] == ["CCO"]
 
 
 def test_a_checkpoint_that_changed_is_told(folder, tmp_path):
@@ -74,7 +74,7 @@ def test_a_checkpoint_that_changed_is_told(folder, tmp_path):
     index = index_of(folder, tmp_path, ".parquet", checkpoint=checkpoint)
     (checkpoint / "generation_config.json").write_text('{"max_new_tokens": 3}')
     with pytest.warns(UserWarning, match="has changed since"):
-        NeighbourFinder(index, 1, device="cpu").find(proteins=[WANTED])
+        NeighbourFinder(index, 1, device="cpu").find({"protein": [WANTED]})
 
 
 def test_embeddings_of_unknown_origin_and_other_failures_are_named(folder, tmp_path):
@@ -83,16 +83,16 @@ def test_embeddings_of_unknown_origin_and_other_failures_are_named(folder, tmp_p
     build_index([folder / "set"], tmp_path / "index", protein_embeddings=tmp_path / "file")
     finder = NeighbourFinder(NeighbourIndex.open(tmp_path / "index"), 1)
     with pytest.raises(ValueError, match="does not tell which checkpoint made its embeddings"):
-        finder.find(proteins=[WANTED])
+        finder.find({"protein": [WANTED]})
 
 
 def test_a_protein_that_cannot_be_embedded_is_named(folder, tmp_path):
     finder = NeighbourFinder(index_of(folder, tmp_path, ".parquet"), 1, device="cpu")
     with pytest.raises(ValueError, match="Cannot read protein 1"):
-        finder.find(proteins=[WANTED, "MK1"])
+        finder.find({"protein": [WANTED, "MK1"]})
 
 
 def test_a_long_protein_is_cut_without_a_warning_for_each(folder, tmp_path, recwarn):
     index = index_of(folder, tmp_path, ".parquet")
-    assert NeighbourFinder(index, 1, device="cpu", crop=True).find(proteins=[KNOWN[0] * 100])
+    assert NeighbourFinder(index, 1, device="cpu", crop=True).find({"protein": [KNOWN[0] * 100]})
     assert not [warning for warning in recwarn if "was cut" in str(warning.message)]

@@ -1,9 +1,11 @@
 """Items in the Parquet files of a set: from columns and from blocks, with their rows' ids."""
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from biomedgpt_hf.rows.row_items import QUESTIONS, holds_rows, read_items, split_files
+from biomedgpt_hf.building.exclusions import excluded_keys
+from biomedgpt_hf.rows.row_items import QUESTIONS, holds_rows, read_item_blocks, split_files
 
 from ..built_set import inline_row, row, write_set
 
@@ -22,7 +24,7 @@ ROWS = [
 def items(folder, kind, split="train"):
     return [
         (number, value, id)
-        for block in read_items(split_files(folder)[split], kind)
+        for block in read_item_blocks(split_files(folder)[split], kind)
         for number, (value, id) in enumerate(zip(block.values, block.ids.to_pylist(), strict=True), block.start)
     ]
 
@@ -83,6 +85,34 @@ def test_a_file_with_other_columns_holds_no_rows(tmp_path):
     path = split_files(folder)["train"][0]
     with pq.ParquetFile(path) as file:
         assert holds_rows(file)
-    pq.write_table(pq.read_table(path).drop_columns(["proteins"]), path)
+    whole = pq.read_table(path)
+    texts = whole.drop_columns(["molecules"]).append_column("molecules", [["CCO"]])
+    for other in (*(whole.drop_columns(names) for names in (["messages"], ["id"], ["molecules", "proteins"])), texts):
+        pq.write_table(other, path)
+        with pq.ParquetFile(path) as file:
+            assert not holds_rows(file)
+
+
+def test_a_set_that_was_built_before_a_modality_was_registered_has_none_of_its_items(tmp_path, cell):
+    folder = write_set(tmp_path / "set", {"train": ROWS})
+    path = split_files(folder)["train"][0]
+    table = pq.read_table(path)
+    pq.write_table(table.select([name for name in table.column_names if name != cell.column]), path)
     with pq.ParquetFile(path) as file:
-        assert not holds_rows(file)
+        assert holds_rows(file)
+    assert items(folder, "cells") == [] and len(items(folder, "molecules")) == 6
+    assert items(folder, QUESTIONS) == [(0, "What is pain?", "d"), (1, "What is ache?", "h")]
+
+
+def test_items_that_are_lists_come_from_columns_and_from_blocks(tmp_path, cell):
+    path = tmp_path / "set" / "data" / "train-00000-of-00001.parquet"
+    path.parent.mkdir(parents=True)
+    values = pa.list_(pa.float32())
+    block = pa.struct([("type", pa.string()), ("text", pa.string()), ("cell", values)])
+    messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.list_(block))]))
+    bare, inline = {"type": "cell", "text": None, "cell": None}, {"type": "cell", "text": None, "cell": [2.0, 3.0]}
+    talks = [[{"role": "user", "content": [one]}] for one in (bare, inline)]
+    columns = {"messages": pa.array(talks, messages), "cells": pa.array([[[0.5, 1.0]], []], pa.list_(values))}
+    pq.write_table(pa.table({**columns, "id": ["a", "b"]}), path)
+    assert items(tmp_path / "set", "cells") == [(0, [0.5, 1.0], "a"), (1, [2.0, 3.0], "b")]
+    assert items(tmp_path / "set", "molecules") == [] and len(excluded_keys([tmp_path / "set"])) == 2

@@ -15,7 +15,7 @@ from biomedgpt_hf.building.pipeline import BuildSettings
 from biomedgpt_hf.chemistry.facts import FACTS, GROUP_QUESTIONS, GROUPS_LISTED
 from biomedgpt_hf.chemistry.functional_groups import FUNCTIONAL_GROUPS, groups_in
 from biomedgpt_hf.chemistry.sampling import Dice
-from biomedgpt_hf.files.items.molecule_lists import Structure, read_molecules
+from biomedgpt_hf.files.items.molecule_lists import Structure, read_molecule_records
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.sets.molecule_facts import builder as molecule_facts
 
@@ -275,7 +275,7 @@ def test_questions_about_groups_have_the_answers_that_the_patterns_give():
 
 
 def test_yes_and_no_are_equally_frequent_and_a_groups_name_tells_little(shared):
-    records = read_molecules(shared / "data/captions/chebi20_all_cid_smiles.tsv.gz")
+    records = read_molecule_records(shared / "data/captions/chebi20_all_cid_smiles.tsv.gz")
     records = [record for record in records if "*" not in record.content.text]
     answers, by_group = Counter(), defaultdict(Counter)
     for record in random.Random(1).sample(records, 1500):
@@ -291,7 +291,7 @@ def test_yes_and_no_are_equally_frequent_and_a_groups_name_tells_little(shared):
 @pytest.mark.slow
 def test_the_shares_of_the_groups_are_those_of_chebi20(shared):
     counts, molecules = Counter(), 0
-    for record in read_molecules(shared / "data/captions/chebi20_all_cid_smiles.tsv.gz"):
+    for record in read_molecule_records(shared / "data/captions/chebi20_all_cid_smiles.tsv.gz"):
         molecules += 1
         counts.update(group.name for group in groups_in(Chem.MolFromSmiles(record.content.text)))
     assert molecules == 33010

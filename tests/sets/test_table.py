@@ -19,7 +19,7 @@ from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError, read_lines
 from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.sets.table import builder as table
-from biomedgpt_hf.sets.table.rows import Columns, Labels, parse_table_row
+from biomedgpt_hf.sets.table.rows import Labels, RowColumns, parse_table_row
 
 QUIET = BuildSettings(progress=False)
 MOLECULES = ["CCO", "c1ccccc1", "CC(=O)O", "InChI=1S/CH4/h1H4", "[Na+].[Cl-]", "C#N", "CCN", "OCC(O)CO", "FC(F)F", "S"]
@@ -450,14 +450,14 @@ def example_of(cells, columns, **labels):
     ],
 )
 def test_a_value_becomes_text_as_one_would_write_it(value, text):
-    row = example_of({"s": "C", "a": value}, Columns(("s",), (), "a", "What?")).rows[0]
+    row = example_of({"s": "C", "a": value}, RowColumns({"molecule": ("s",)}, "a", "What?")).rows[0]
     assert row["messages"][1]["content"][0]["text"] == text
 
 
 @pytest.mark.parametrize("value", [None, "", " \n", float("nan"), Decimal("NaN"), b" "])
 def test_a_value_that_says_nothing_is_an_empty_cell(value):
     with pytest.raises(RejectedRecord) as raised:
-        example_of({"s": "C", "a": value}, Columns(("s",), (), "a", "What?"))
+        example_of({"s": "C", "a": value}, RowColumns({"molecule": ("s",)}, "a", "What?"))
     assert (raised.value.reason, raised.value.detail) == ("empty cell", "column 'a'")
 
 
@@ -473,7 +473,7 @@ def test_numbers_and_dates_of_a_parquet_file_become_text_as_its_csv_would_have_i
         pq.write_table(pa.table({"s": ["C", "N", "O"], "a": column}), tmp_path / name)
         for row in open_table(tmp_path / name, ["s", "a"]).rows:
             try:
-                answer = example_of(row.cells, Columns(("s",), (), "a", "What?")).rows[0]["messages"][1]
+                answer = example_of(row.cells, RowColumns({"molecule": ("s",)}, "a", "What?")).rows[0]["messages"][1]
                 texts.append(answer["content"][0]["text"])
             except RejectedRecord as rejected:
                 texts.append(rejected.reason)
@@ -481,7 +481,7 @@ def test_numbers_and_dates_of_a_parquet_file_become_text_as_its_csv_would_have_i
 
 
 def test_several_columns_and_lists_give_several_items_in_order():
-    columns = Columns(("one", "two"), ("p",), "a", "Do they react?")
+    columns = RowColumns({"molecule": ("one", "two"), "protein": ("p",)}, "a", "Do they react?")
     row = example_of({"one": ["CCO", " C "], "two": "N", "p": "m k\nta*", "a": "no"}, columns).rows[0]
     assert (row["molecules"], row["proteins"]) == (["CCO", "C", "N"], ["MKTA"])
     kinds = [block["type"] for block in row["messages"][0]["content"]]
@@ -491,8 +491,8 @@ def test_several_columns_and_lists_give_several_items_in_order():
 def test_items_may_be_lacking_only_where_that_is_allowed():
     cells = {"s": "", "p": "MKTA", "a": "yes"}
     with pytest.raises(RejectedRecord, match="column 's'"):
-        example_of(cells, Columns(("s",), ("p",), "a", "What?"))
-    columns = Columns(("s",), ("p",), "a", "What?", optional_items=True)
+        example_of(cells, RowColumns({"molecule": ("s",), "protein": ("p",)}, "a", "What?"))
+    columns = RowColumns({"molecule": ("s",), "protein": ("p",)}, "a", "What?", optional_items=True)
     example = example_of(cells, columns)
     assert (example.rows[0]["molecules"], example.rows[0]["proteins"]) == ([], ["MKTA"])
     assert example.keys == ("MKTA",)
@@ -502,13 +502,35 @@ def test_items_may_be_lacking_only_where_that_is_allowed():
 
 
 def test_the_first_key_is_what_stays_on_one_side():
-    columns, cells = Columns(("s",), ("p",), "a", "What?"), {"s": "CC(=O)O", "p": "mkta", "a": "yes"}
+    columns = RowColumns({"molecule": ("s",), "protein": ("p",)}, "a", "What?")
+    cells = {"s": "CC(=O)O", "p": "mkta", "a": "yes"}
     structure = "QTBSBXVTEAMEQO"  # acetic acid's
     assert example_of(cells, columns).keys == (structure, "MKTA")
     assert example_of(cells, columns, split_by="protein").keys == ("MKTA", structure)
     assert example_of(cells, columns, split_by="row").keys == ("file.csv:1", structure, "MKTA")
     salt = example_of({**cells, "s": "CC(=O)[O-].[Na+]"}, columns)
     assert salt.keys[0] == structure
+
+
+def test_items_of_a_registered_modality_come_from_a_named_column(cell, monkeypatch):
+    monkeypatch.setattr("biomedgpt_hf.sets.table.rows.question_row", lambda *_, **row: row)
+    columns = RowColumns({"molecule": ("s",), "cell": ("e",)}, "a", "What?")
+    example = example_of({"s": "CC(=O)O", "e": [0.5, 0.1], "a": "yes"}, columns, split_by="cell")
+    assert example.rows[0]["cells"] == [[0.5, 0.1]] and example.rows[0]["molecules"] == ["CC(=O)O"]
+    assert example.keys == ("[0.5, 0.10000000149011612]", "QTBSBXVTEAMEQO")  # in the precision of a set
+    for value, reason in {None: "empty cell", "0.5 0.1": "unreadable cell", 0.5: "unreadable cell"}.items():
+        with pytest.raises(RejectedRecord) as rejected:
+            example_of({"s": "C", "e": value, "a": "yes"}, columns)
+        assert rejected.value.reason == reason
+
+
+def test_columns_of_a_registered_modality_are_told_in_the_manifest(cell, monkeypatch, tmp_path):
+    built = {}
+    monkeypatch.setattr(table, "build_set", lambda output, **arguments: built.update(arguments))
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"e": [0.5], "a": "x"}\n')
+    table.build_table([path], tmp_path / "set", item_columns={"cell": ["e"]}, question="?", answer_column="a")
+    assert built["options"]["cell_columns"] == "e" and built["options"]["split_by"] == "cell"
 
 
 def test_a_nucleotide_sequence_is_kept_and_noted(tmp_path):

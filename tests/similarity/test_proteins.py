@@ -132,9 +132,9 @@ def test_real_proteins_find_the_neighbours_that_sets_find(shared, tmp_path):
 
 
 def _proteins(folder, split):
-    from biomedgpt_hf.rows.row_items import read_items, split_files
+    from biomedgpt_hf.rows.row_items import read_item_blocks, split_files
 
-    values = chain.from_iterable(block.values for block in read_items(split_files(folder)[split], "proteins"))
+    values = chain.from_iterable(block.values for block in read_item_blocks(split_files(folder)[split], "proteins"))
     return list(dict.fromkeys(values))
 
 

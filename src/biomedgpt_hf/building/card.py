@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from biomedgpt_hf.building.leakage_report import leakage_section
+from biomedgpt_hf.modalities import item_columns
 
 # Licences by the names that the Hub knows (https://huggingface.co/docs/hub/repositories-licenses).
 HUB_LICENSES = ("apache-2.0", "mit", "odc-by", "odbl", "pddl")
@@ -18,14 +19,14 @@ def dataset_card(manifest: Mapping[str, Any], leakage: Mapping[str, Any]) -> str
     Its YAML names no data files: `load_dataset` finds the splits by the files' names, and only then
     does its cache notice that a set was built again, or that another one has the same folder name.
     """
-    counts = manifest["counts"]
+    counts, columns = manifest["counts"], item_columns()
     licenses = [f"- {license}" for license in dict.fromkeys(map(_hub_license, manifest["licenses"]))]
     sections = [
         "\n".join(["---", f"pretty_name: {json.dumps(manifest['name'])}", "license:", *licenses, "---"]),
         f"# {manifest['name']}\n\n{manifest['description']}",
         "```python\nfrom datasets import load_dataset\n\nrows = load_dataset(FOLDER)\n```",
-        "Each row is one conversation: `messages` (a bare molecule or protein block takes the next "
-        "item of `molecules` or `proteins`), `task`, `source`, `id`, `license`.",
+        f"Each row is one conversation: `messages` (a bare {' or '.join(columns)} block takes the next "
+        f"item of {' or '.join(f'`{column}`' for column in columns.values())}), `task`, `source`, `id`, `license`.",
         "## Rows\n\n" + _rows_table(counts["rows_by_task"]),
         "## What the splits share\n\n" + leakage_section(leakage),
         "## Sources\n\n" + _sources_table(manifest["sources"]),

@@ -11,9 +11,9 @@ class Example(NamedTuple):
 
     Attributes:
         rows: rows of `schema`, one or more.
-        keys: what its molecules and proteins are known by: `structure_key(molecule)` and the
-            sequence in upper case. For text alone, the question. The first one decides the split
-            of a record without a split of its own, so that it is never cut through.
+        keys: what its items are known by: `structure_key(molecule)`, the sequence in upper case, `item_key` of others.
+            For text alone, the question. The first one decides the split of a record without a split of its own, so
+            that it is never cut through.
         split: "train", "validation" or "test" where the source says so, else None.
         marks: identities of the record; it is a duplicate if any of them was there before.
         notes: what was changed on the way, e.g. "cropped to 256 words"; counted in the manifest.

@@ -1,6 +1,6 @@
-"""The molecules and proteins in any file that a set may have to keep clear of, one at a time.
+"""The items in any file that a set may have to keep clear of, one at a time.
 
-    sets built here   their folder, or one of its Parquet files
+    sets built here   their folder, or one of its Parquet files, with items of every modality
     tables            CSV, TSV, JSON Lines and Parquet with columns of SMILES, InChI or sequences
     molecules         lists of SMILES, SDF, ChEBI's ontology or a module of it (OBO)
     proteins          FASTA, entries of UniProtKB in each of its formats
@@ -11,7 +11,7 @@ Text may be plain or .gz. The format is recognised by the content.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,36 +21,45 @@ import pyarrow.parquet as pq
 
 from biomedgpt_hf.disk.paths import existing_file
 from biomedgpt_hf.files import obo
-from biomedgpt_hf.files.items.molecule_lists import read_molecules
+from biomedgpt_hf.files.items.cells import item_text
+from biomedgpt_hf.files.items.molecule_lists import read_molecule_records
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError, open_source, read_lines
 from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.files.uniprot.formats import read_entries
-from biomedgpt_hf.rows.row_items import holds_rows, read_items, split_files
+from biomedgpt_hf.modalities import MOLECULE, PROTEIN, item_columns
+from biomedgpt_hf.rows.row_items import holds_rows, read_item_blocks, split_files
 
 HEAD = 4096  # bytes; what a format is recognised by
-EXPECTED = (
+EXPECTED_EXCLUSIONS = (
     "Expected the folder or a Parquet file of a set built here; a table (CSV, TSV, JSON Lines, Parquet) with a column "
     "named SMILES, InChI or Sequence; lines of SMILES; SDF; OBO; FASTA; or entries of UniProtKB."
 )
 # Names of columns in lower case, without blanks, underscores and the like; all columns that fit are read.
 SMILES_COLUMN = re.compile(r".*smiles.*|molecules?|structures?|ligands?|drugs?")
-INCHI_COLUMN = re.compile(r".*inchi")  # where there is no SMILES; never an InChIKey
+INCHI_COLUMN = re.compile(r".*inchi")  # never an InChIKey
 SEQUENCE_COLUMN = re.compile(
     r"proteins?|targets?|seqs?|aaseqs?|sequences?|(?:protein|target|aa|aminoacid|bindingdbtargetchain)sequences?"
 )
+# For each modality what its columns are called; the first pattern that fits any column counts.
+ITEM_COLUMN_NAMES: Mapping[str, tuple[re.Pattern[str], ...]] = {
+    MOLECULE.name: (SMILES_COLUMN, INCHI_COLUMN),
+    PROTEIN.name: (SEQUENCE_COLUMN,),
+}
+ENTRY = "entry"  # kind of a candidate that is an entry of UniProtKB, whose protein is yet to be read
 # In the beginning of UniProtKB's JSON, and not of a table's.
 UNIPROT_JSON = re.compile(rb'"(?:results|entryType|primaryAccession)"')
 NUCLEOTIDES = re.compile(r"[ACGTUN]*", re.IGNORECASE)
 
 
 class Candidate(NamedTuple):
-    """What may be a molecule or a protein.
+    """What may be an item.
 
     Attributes:
         line: where it begins in its file, from 1; in Parquet and the folder of a set, its number.
-        kind: "molecule", "protein" or "entry".
-        content: a SMILES or InChI or a `molecule_lists.Structure`; a sequence; an entry of UniProtKB, unparsed.
+        kind: the name of its modality, or `ENTRY`.
+        content: a SMILES or InChI or a `molecule_lists.Structure`; a sequence; an entry of UniProtKB, unparsed; an item
+            of another modality as it is.
         problem: why there is none, or None.
     """
 
@@ -61,11 +70,11 @@ class Candidate(NamedTuple):
 
 
 def read_candidates(path: Path) -> Iterator[Candidate]:
-    """Yield the molecules and proteins in a file, or in the folder of a set.
+    """Yield the items in a file, or in the folder of a set.
 
     Raises:
         OSError: it is missing or cannot be opened.
-        SourceError: it is empty, truncated, corrupt, of an unknown format, or has no column of either.
+        SourceError: it is empty, truncated, corrupt, of an unknown format, or has no column of items.
     """
     path = Path(path)
     if path.is_dir():
@@ -96,16 +105,16 @@ def _beginning(path: Path) -> tuple[str, bytes]:
 
 
 def _unknown(path: Path, detail: str) -> SourceError:
-    return SourceError(path, 0, "unknown format", f"{detail}. {EXPECTED}")
+    return SourceError(path, 0, "unknown format", f"{detail}. {EXPECTED_EXCLUSIONS}")
 
 
 def _in_rows(files: Sequence[Path]) -> Iterator[Candidate]:
-    for column, kind in (("molecules", "molecule"), ("proteins", "protein")):
-        for block in read_items(files, column):
-            first: dict[str, int] = {}  # the questions about an item follow each other
+    for modality, column in item_columns().items():
+        for block in read_item_blocks(files, column):
+            first: dict[str, Candidate] = {}  # the questions about an item follow each other
             for number, value in enumerate(block.values, block.start + 1):
-                first.setdefault(value, number)
-            yield from (Candidate(number, kind, value) for value, number in first.items())
+                first.setdefault(item_text(value), Candidate(number, modality, value))
+            yield from first.values()
 
 
 def _in_parquet(path: Path) -> Iterator[Candidate]:
@@ -116,29 +125,30 @@ def _in_parquet(path: Path) -> Iterator[Candidate]:
         raise SourceError(path, 0, "corrupt Parquet", f"{' '.join(str(error).split())} Is it whole?") from error
     found = _in_rows([path]) if is_set else _in_table(path)
     if found is None:
-        raise _unknown(path, "is a Parquet file without a column of molecules or proteins")
+        raise _unknown(path, f"is a Parquet file without a column of {' or '.join(item_columns().values())}")
     return found
 
 
 def _in_table(path: Path) -> Iterator[Candidate] | None:
-    """Return what the rows of a table hold, or None if it has no column of molecules or proteins."""
+    """Return what the rows of a table hold, or None if it has no column of items."""
     kinds = _column_kinds(open_table(path, []).columns)
     return _in_cells(path, kinds) if kinds else None
 
 
 def _column_kinds(columns: Sequence[str]) -> dict[str, str]:
-    """Return what is in the columns that hold molecules or proteins, by their names."""
+    """Return the modality of each column that seems to hold items."""
     plain = {column: re.sub(r"[^a-z0-9]", "", column.lower()) for column in columns}
-    molecules = [column for column, name in plain.items() if SMILES_COLUMN.fullmatch(name)]
-    molecules = molecules or [column for column, name in plain.items() if INCHI_COLUMN.fullmatch(name)]
-    proteins = [column for column, name in plain.items() if SEQUENCE_COLUMN.fullmatch(name)]
-    return {**dict.fromkeys(molecules, "molecule"), **dict.fromkeys(proteins, "protein")}
+    kinds: dict[str, str] = {}
+    for modality, patterns in ITEM_COLUMN_NAMES.items():
+        fitting = ([column for column, name in plain.items() if names.fullmatch(name)] for names in patterns)
+        kinds |= dict.fromkeys(next(filter(None, fitting), ()), modality)
+    return kinds
 
 
 def _in_cells(path: Path, kinds: dict[str, str]) -> Iterator[Candidate]:
     for row in open_table(path, list(kinds)).rows:
         if row.problem:
-            yield Candidate(row.line, "molecule", problem=row.problem)
+            yield Candidate(row.line, next(iter(kinds.values())), problem=row.problem)
             continue
         for column, kind in kinds.items():
             cell = row.cells[column]
@@ -149,7 +159,7 @@ def _in_cells(path: Path, kinds: dict[str, str]) -> Iterator[Candidate]:
 
 def _in_list(path: Path, first: str) -> Iterator[Candidate]:
     try:
-        yield from (_of_record(record, "molecule") for record in read_molecules(path))
+        yield from (_of_record(record, MOLECULE.name) for record in read_molecule_records(path))
     except SourceError as error:
         if error.reason != "unknown format":
             raise
@@ -157,7 +167,7 @@ def _in_list(path: Path, first: str) -> Iterator[Candidate]:
 
 
 def _in_entries(path: Path) -> Iterator[Candidate]:
-    return (_of_record(record, "entry") for record in read_entries(path))
+    return (_of_record(record, ENTRY) for record in read_entries(path))
 
 
 def _of_record(record: Record, kind: str) -> Candidate:
@@ -170,10 +180,10 @@ def _in_ontology(path: Path) -> Iterator[Candidate]:
             try:
                 structure = obo.parse_term(stanza.lines).structure()
             except RejectedRecord as problem:
-                yield Candidate(stanza.line, "molecule", problem=problem)
+                yield Candidate(stanza.line, MOLECULE.name, problem=problem)
                 continue
             if structure:
-                yield Candidate(stanza.line, "molecule", structure)
+                yield Candidate(stanza.line, MOLECULE.name, structure)
 
 
 def _in_fasta(path: Path) -> Iterator[Candidate]:
@@ -190,7 +200,7 @@ def _in_fasta(path: Path) -> Iterator[Candidate]:
         if begin:
             sequence = "".join(parts)
             is_protein = is_protein or not NUCLEOTIDES.fullmatch(sequence)
-            yield Candidate(begin, "protein", sequence)
+            yield Candidate(begin, PROTEIN.name, sequence)
         begin, parts = number, []
     if not is_protein:
         raise _unknown(path, "is a FASTA file without a protein: its sequences are nucleotides, or empty")

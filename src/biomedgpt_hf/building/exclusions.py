@@ -1,22 +1,24 @@
-"""What a set must not hold: the molecules and proteins of other files, such as a benchmark's."""
+"""What a set must not hold: the items of other files, such as a benchmark's."""
 
 from __future__ import annotations
 
 import logging
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from biomedgpt_hf.building.exclusion_sources import Candidate, read_candidates
+from biomedgpt_hf.building.exclusion_sources import ENTRY, Candidate, read_candidates
 from biomedgpt_hf.disk.workers import map_in_order
+from biomedgpt_hf.files.items.cells import item_key
 from biomedgpt_hf.files.items.molecule_lists import Structure, molecule_text
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.uniprot.formats import parse_entry
+from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN, KnowingModalities, item_columns
 from biomedgpt_hf.similarity.kinds import digest
 from biomedgpt_hf.similarity.structure_key import structure_key
 
@@ -33,7 +35,7 @@ class ExcludedKeys:
     taken for one of them.
 
     Attributes:
-        unreadable: how many molecules and proteins could not be read, and so exclude nothing.
+        unreadable: how many items could not be read, and so exclude nothing.
     """
 
     def __init__(self) -> None:
@@ -62,9 +64,9 @@ class _Keys(NamedTuple):
 
 
 def excluded_keys(paths: Iterable[Path], *, processes: int = 1) -> ExcludedKeys:
-    """Return the keys of all molecules and proteins in some files; see `exclusion_sources` for what they may be.
+    """Return the keys of all items in some files; see `exclusion_sources` for what they may be.
 
-    The keys are those of `records.Example`. What cannot be read is counted and told in a warning.
+    The keys are those of `examples.Example`. What cannot be read is counted and told in a warning.
 
     Args:
         paths: files, or folders of sets built here.
@@ -84,7 +86,7 @@ def _add_file(path: Path, excluded: ExcludedKeys, processes: int) -> None:
     candidates = read_candidates(path)
     chunks = iter(lambda: list(islice(candidates, CHUNK)), [])
     pending, read, unreadable, first = array("Q"), 0, 0, None
-    for keys in map_in_order(_read_keys, chunks, processes):
+    for keys in map_in_order(KnowingModalities(_read_keys), chunks, processes):
         pending.extend(keys.digests)
         read += len(keys.digests) + keys.unreadable
         unreadable += keys.unreadable
@@ -95,13 +97,14 @@ def _add_file(path: Path, excluded: ExcludedKeys, processes: int) -> None:
     excluded.add_digests(pending)
     excluded.unreadable += unreadable
     if read == unreadable:
-        detail = f"line {first[0]}: {_in_words(first[1])}" if first else "it has none"
-        raise SourceError(path, 0, "nothing to exclude", f"holds no molecule or protein that can be read ({detail}).")
+        detail = f"line {first[0]}: {first[1].in_words}" if first else "it has none"
+        wanted = " or ".join(MODALITIES)
+        raise SourceError(path, 0, "nothing to exclude", f"holds no {wanted} that can be read ({detail}).")
     if first:
         line, problem = first
         logger.warning(
-            "%s: %d of %d molecules and proteins cannot be read and exclude nothing. The first: line %d, %s",
-            *(path, unreadable, read, line, _in_words(problem)),
+            "%s: %d of %d %s cannot be read and exclude nothing. The first: line %d, %s",
+            *(path, unreadable, read, " and ".join(item_columns().values()), line, problem.in_words),
         )
 
 
@@ -117,25 +120,34 @@ def _read_keys(candidates: list[Candidate]) -> _Keys:
 
 
 def _key(candidate: Candidate) -> str:
-    """Return the key of a candidate.
+    """Return the key of a candidate; that of a modality without a rule of its own is the item's text.
 
     Raises:
         RejectedRecord: it cannot be read.
     """
     if candidate.problem:
         raise candidate.problem
-    content = candidate.content
-    if candidate.kind == "molecule":
-        try:
-            return structure_key(molecule_text(content) if isinstance(content, Structure) else content.strip())
-        except ValueError as error:
-            raise RejectedRecord("unreadable molecule", str(error)) from error
-    sequence = parse_entry(content).sequence if candidate.kind == "entry" else content
-    sequence = "".join(sequence.split()).upper().removesuffix("*")
+    if candidate.kind in KEYS:
+        return KEYS[candidate.kind](candidate.content)
+    return item_key(candidate.content, candidate.kind)
+
+
+def _molecule_key(content: str | Structure) -> str:
+    try:
+        return structure_key(molecule_text(content) if isinstance(content, Structure) else content.strip())
+    except ValueError as error:
+        raise RejectedRecord("unreadable molecule", str(error)) from error
+
+
+def _protein_key(content: str) -> str:
+    sequence = "".join(content.split()).upper().removesuffix("*")
     if not (sequence.isascii() and sequence.isalpha()):
         raise RejectedRecord("not a protein sequence", repr(sequence[:60]))
     return sequence
 
 
-def _in_words(problem: RejectedRecord) -> str:
-    return f"{problem.reason}: {problem.detail}" if problem.detail else problem.reason
+KEYS: Mapping[str, Callable[[Any], str]] = {
+    MOLECULE.name: _molecule_key,
+    PROTEIN.name: _protein_key,
+    ENTRY: lambda content: _protein_key(parse_entry(content).sequence),
+}

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from biomedgpt_hf.disk.workers import map_in_order
-from biomedgpt_hf.rows.row_items import ItemBlock, read_items
+from biomedgpt_hf.rows.row_items import ItemBlock, read_item_blocks
 from biomedgpt_hf.similarity.kinds import Kind, digest
 from biomedgpt_hf.similarity.nearest import SetIndex
 
@@ -120,7 +120,7 @@ def pick_items(part: Part, numbers: Sequence[int] | np.ndarray) -> dict[int, tup
     """Return (value, id of its row) of the items with these numbers."""
     wanted = np.unique(np.array(numbers, dtype=np.int64))
     items = {}
-    for block in read_items(part.files, part.kind.name) if len(wanted) else ():
+    for block in read_item_blocks(part.files, part.kind.name) if len(wanted) else ():
         first, last = np.searchsorted(wanted, [block.start, block.start + len(block.values)])
         for number in wanted[first:last].tolist():
             items[number] = block.values[number - block.start], block.ids[number - block.start].as_py()
@@ -128,7 +128,7 @@ def pick_items(part: Part, numbers: Sequence[int] | np.ndarray) -> dict[int, tup
 
 
 def _read_values(part: Part) -> Iterator[_Values]:
-    for block in read_items(part.files, part.kind.name):
+    for block in read_item_blocks(part.files, part.kind.name):
         part.tell(len(block.values))
         yield _distinct(block)
 

@@ -13,6 +13,7 @@ from biomedgpt_hf.building.examples import Example
 from biomedgpt_hf.disk.workers import map_in_order
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import require_utf8
+from biomedgpt_hf.modalities import KnowingModalities
 from biomedgpt_hf.rows import schema
 
 CHUNK = 500  # records parsed, and committed, together
@@ -43,7 +44,7 @@ def parse_chunks(
     """
     iterator = iter(records)
     chunks = iter(lambda: list(itertools.islice(iterator, CHUNK)), [])
-    work = partial(parse_chunk, parse=parse, arrow_schema=arrow_schema)
+    work = KnowingModalities(partial(parse_chunk, parse=parse, arrow_schema=arrow_schema))
     yield from map_in_order(work, chunks, processes)
 
 

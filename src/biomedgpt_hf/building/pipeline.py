@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from biomedgpt_hf.building.clusters import ClusterTable
 from biomedgpt_hf.building.examples import Example
+from biomedgpt_hf.building.exclusions import excluded_keys
 from biomedgpt_hf.building.parsing import CHUNK, EXAMPLE_COLUMN, parse_chunks
 from biomedgpt_hf.building.splits import SplitChooser
 from biomedgpt_hf.building.staging import Staging, fingerprint
@@ -44,7 +45,7 @@ class BuildSettings(NamedTuple):
 
     Attributes:
         seed: another seed gives another split.
-        exclude: files; no molecule and no protein found in them comes into the set.
+        exclude: files; no item found in them comes into the set.
         clusters: table of protein clusters (see `clusters`); a cluster is on one side of the split.
         cluster_level: which of its columns, where the table is an idmapping of UniProt.
         max_rejected: more faulty records than this are an error: a number, or a share such as "1%".
@@ -186,9 +187,6 @@ def _stage(
     schema_of_rows: pa.Schema,
 ) -> None:
     """Parse and commit the records that an earlier run has not."""
-    # Not before: it reads whatever the builders read, and they import this module.
-    from biomedgpt_hf.building.exclusions import excluded_keys
-
     excluded = excluded_keys(settings.exclude, processes=settings.processes)
     remaining = islice(records, staging.records, None)
     silent = None if settings.progress else True

@@ -3,12 +3,16 @@
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from biomedgpt_hf.commands import options
 from biomedgpt_hf.console import command, group, many, one_line
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.inference import Answer
+    from biomedgpt_hf.neighbours import Neighbour
 
 commands = group("Questions and answers.")
 
@@ -36,7 +40,7 @@ def ask(
     from biomedgpt_hf.files.items import read_distinct_chains, read_molecules
     from biomedgpt_hf.inference import chat
 
-    molecules: list[Any] = list(molecule or [])
+    molecules = list(molecule or [])
     proteins = list(protein or [])
     for file in molecule_file or []:
         molecules += read_molecules(file)
@@ -59,24 +63,27 @@ def ask(
 def chat(checkpoint: options.Checkpoint = None) -> None:
     """Ask in turns, until Ctrl-D; the model sees the turns before. Ctrl-C stops an answer."""
     from biomedgpt_hf.inference.chat import Chat
+    from biomedgpt_hf.modalities import MODALITIES
 
     conversation = Chat(checkpoint)
-    typer.echo("/molecule SMILES and /protein SEQUENCE go before a question; Ctrl-D ends.", err=True)
-    items: dict[str, list[str]] = {"/molecule": [], "/protein": []}
+    columns = {f"/{name}": modality.column for name, modality in MODALITIES.items()}
+    usage = " and ".join(f"/{name} ({modality.notation})" for name, modality in MODALITIES.items())
+    typer.echo(f"{usage} go before a question; Ctrl-D ends.", err=True)
+    items: dict[str, list[str]] = {column: [] for column in columns.values()}
     warned: set[str] = set()
     while (line := next_line()) is not None:
         word, _, item = line.partition(" ")
-        if word in items:
-            items[word].append(item.strip())
+        if word in columns:
+            items[columns[word]].append(item.strip())
         elif line:
             try:
-                answer = say(conversation.stream(line, items["/molecule"], items["/protein"]))
+                answer = say(conversation.stream(line, **items))
                 warn(answer, warned)
             except ValueError as error:  # the conversation goes on without this turn
                 typer.echo(f"Error: {one_line(error)}", err=True)
             except KeyboardInterrupt:  # likewise
                 typer.echo("\nStopped.", err=True)
-            items = {name: [] for name in items}
+            items = {column: [] for column in items}
 
 
 def next_line() -> str | None:
@@ -87,7 +94,7 @@ def next_line() -> str | None:
         return None
 
 
-def say(pieces: Generator[str, None, Any]) -> Any:
+def say(pieces: "Generator[str, None, Answer]") -> "Answer":
     """Print an answer while it is written, and return the `Answer`."""
     while True:
         try:
@@ -97,13 +104,13 @@ def say(pieces: Generator[str, None, Any]) -> Any:
             return end.value
 
 
-def show(answer: Any, warned: set[str]) -> None:
+def show(answer: "Answer", warned: set[str]) -> None:
     """Print an `Answer` after its warnings."""
     warn(answer, warned)
     typer.echo(answer.text)
 
 
-def describe(neighbour: Any) -> str:
+def describe(neighbour: "Neighbour") -> str:
     """Say how near a known item is, and what is known of it."""
     name = neighbour.id or neighbour.item[:60]
     known = " ".join(text.answer for text in neighbour.texts)
@@ -111,7 +118,7 @@ def describe(neighbour: Any) -> str:
     return f"\nKnown {neighbour.modality} {name}, {nearness} ({neighbour.measure}; {neighbour.source}):\n{known}"
 
 
-def warn(answer: Any, warned: set[str]) -> None:
+def warn(answer: "Answer", warned: set[str]) -> None:
     """Print an answer's warnings to stderr, each once."""
     for warning in answer.warnings:
         if warning not in warned:

@@ -53,7 +53,7 @@ def embed(
     manifest = embed_files(
         inputs,
         output,
-        columns=Columns(tuple(molecule_column or ()), tuple(protein_column or ()), None, id_column),
+        columns=Columns(molecule_column or (), protein_column or (), None, id_column),
         modality=modality,
         level=level,
         features=features,

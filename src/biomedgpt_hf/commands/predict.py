@@ -50,7 +50,7 @@ def predict(
         inputs,
         output,
         question or (),
-        columns=Columns(tuple(molecule_column or ()), tuple(protein_column or ()), question_column, id_column),
+        columns=Columns(molecule_column or (), protein_column or (), question_column, id_column),
         checkpoint=checkpoint,
         revision=revision,
         batch_tokens=batch_tokens,

@@ -22,6 +22,11 @@ class RejectedRecord(Exception):
         super().__init__(reason, detail)
         self.reason, self.detail = reason, detail
 
+    @property
+    def in_words(self) -> str:
+        """The reason and the detail in one text."""
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
 
 class UnwantedRecord(RejectedRecord):
     """A sound record that this set leaves out by rule: a duplicate, an excluded or unreviewed one.

@@ -3,12 +3,18 @@
 Shape letters:  B prompts   T their tokens   N new tokens   V vocabulary
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 DEFAULT_NEW_TOKENS = 256
 
@@ -29,7 +35,7 @@ class Generated(NamedTuple):
     tokens: int
 
 
-def room_for_answer(model: Any, length: int, max_new_tokens: int) -> int:
+def room_for_answer(model: BioMedGPTForConditionalGeneration, length: int, max_new_tokens: int) -> int:
     """Return how many new tokens a prompt of `length` tokens may get, at most `max_new_tokens`.
 
     Raises:
@@ -45,7 +51,11 @@ def room_for_answer(model: Any, length: int, max_new_tokens: int) -> int:
 
 @torch.inference_mode()
 def generate_answers(
-    model: Any, processor: Any, inputs: Any, limits: Sequence[int], **generation: Any
+    model: BioMedGPTForConditionalGeneration,
+    processor: BioMedGPTProcessor,
+    inputs: Any,
+    limits: Sequence[int],
+    **generation: Any,
 ) -> list[Generated]:
     """Generate the answers to a batch of prompts; greedy unless `generation` says otherwise.
 
@@ -142,7 +152,7 @@ class _Recorder(LogitsProcessor):
 
 
 @contextmanager
-def _recorded(model: Any) -> Iterator[_Recorder]:
+def _recorded(model: BioMedGPTForConditionalGeneration) -> Iterator[_Recorder]:
     recorder = _Recorder()
 
     def note(_module: Any, _arguments: Any, output: Any) -> None:

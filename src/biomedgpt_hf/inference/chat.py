@@ -1,22 +1,20 @@
-"""One question, or a conversation, about molecules and proteins."""
+"""One question, or a conversation, about molecules, proteins and items of further modalities."""
 
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping
 from os import PathLike
 from typing import Any, NamedTuple
 
 import torch
-from rdkit import Chem
 
+from biomedgpt_hf.files.items.cells import cell_items
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS, Generated, generate_answers, room_for_answer
+from biomedgpt_hf.inference.item_arguments import Given, item_blocks, split_arguments
 from biomedgpt_hf.inference.loading import load
 from biomedgpt_hf.inference.neighbours import open_finder
 from biomedgpt_hf.inference.streaming import words_of
 from biomedgpt_hf.mini import DEMONSTRATION, is_mini, mini_checkpoint
 from biomedgpt_hf.neighbours import Neighbour
-
-MODALITIES = ("molecule", "protein")
-Items = Any | Sequence[Any] | None
 
 
 class Answer(NamedTuple):
@@ -59,7 +57,7 @@ class Chat:
         checkpoint: folder or Hub id; None is the embedded demonstration.
         device: where to run; None is the first of cuda, mps, cpu.
         index: folder of an index of known items, see `neighbours`.
-        neighbours: how many of the nearest known items each answer gets for each new molecule and protein.
+        neighbours: how many of the nearest known items each answer gets for each new item.
 
     Example:
         >>> chat = Chat()
@@ -81,23 +79,25 @@ class Chat:
         self.notes = (DEMONSTRATION,) if is_mini(checkpoint) else ()
         self.messages: list[dict[str, Any]] = []
 
-    def ask(self, question: str, molecules: Items = None, proteins: Items = None, **generation: Any) -> Answer:
+    def ask(self, question: str, molecules: Given = None, proteins: Given = None, **others: Any) -> Answer:
         """Answers a question and remembers both.
 
         Args:
             question: text without placeholders.
             molecules: one molecule or several (SMILES, InChI, RDKit `Mol`, PyG `Data`), new in this turn.
             proteins: one sequence or several, new in this turn.
-            generation: arguments of `generate`, such as `max_new_tokens` or `num_beams`; greedy by default.
+            others: items of further modalities by their columns, such as `cells=[…]`, and arguments of `generate`, such
+                as `max_new_tokens` or `num_beams`; greedy by default.
 
         Raises:
-            ValueError: on an empty question, an unreadable molecule or protein, or a prompt that is too long.
+            ValueError: on an empty question, an item that cannot be read, or a prompt that is too long.
         """
-        turn = self._read(question, molecules, proteins)
+        items, generation = split_arguments({"molecules": molecules, "proteins": proteins, **others})
+        turn = self._read(question, items)
         return self._remember(turn, self._generate(turn.inputs, generation))
 
     def stream(
-        self, question: str, molecules: Items = None, proteins: Items = None, **generation: Any
+        self, question: str, molecules: Given = None, proteins: Given = None, **others: Any
     ) -> Generator[str, None, Answer]:
         """Answers as `ask` does, and hands the answer out while it is written.
 
@@ -105,7 +105,7 @@ class Chat:
         stays as it was.
 
         Args:
-            question, molecules, proteins, generation: as for `ask`; beams cannot be streamed.
+            question, molecules, proteins, others: as for `ask`; beams cannot be streamed.
 
         Returns:
             An iterator over pieces of text, which joined are the answer's; `yield from` it gives the `Answer`.
@@ -117,7 +117,8 @@ class Chat:
             >>> for piece in Chat().stream("What is this?", molecules="CCO"):
             ...     print(piece, end="", flush=True)
         """
-        turn = self._read(question, molecules, proteins)
+        items, generation = split_arguments({"molecules": molecules, "proteins": proteins, **others})
+        turn = self._read(question, items)
 
         def pieces() -> Generator[str, None, Answer]:
             generated = yield from words_of(
@@ -128,12 +129,12 @@ class Chat:
 
         return pieces()
 
-    def _read(self, question: str, molecules: Items, proteins: Items) -> Turn:
-        """Return the turn of a new question."""
+    def _read(self, question: str, given: Mapping[str, Given]) -> Turn:
+        """Return the turn of a new question about what was given for each modality."""
         if not isinstance(question, str) or not question.strip():
             raise ValueError(f"The question is {question!r}: ask something, in text.")
-        content = [*blocks("molecule", molecules), *blocks("protein", proteins)]
-        content.append({"type": "text", "text": question.strip()})
+        items = {modality: cell_items(one_or_several, modality) for modality, one_or_several in given.items()}
+        content = [*item_blocks(items), {"type": "text", "text": question.strip()}]
         messages = [*self.messages, {"role": "user", "content": content}]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
@@ -141,7 +142,7 @@ class Chat:
                 messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
             ).to(self.model.device)
         notes = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
-        nearest = self._finder.find(*_items_of(messages[-1])) if self._finder else ()
+        nearest = self._finder.find(items) if self._finder else ()
         return Turn(messages, inputs, notes, nearest)
 
     def _generate(self, inputs: Any, generation: dict[str, Any]) -> Generated:
@@ -163,16 +164,16 @@ class Chat:
 
 def ask(
     question: str,
-    molecules: Items = None,
-    proteins: Items = None,
+    molecules: Given = None,
+    proteins: Given = None,
     checkpoint: str | PathLike | None = None,
     *,
     device: str | torch.device | None = None,
     index: str | PathLike | None = None,
     neighbours: int = 0,
-    **generation: Any,
+    **others: Any,
 ) -> Answer:
-    """Asks one question about molecules or proteins; see [`Chat`] and [`Chat.ask`].
+    """Asks one question about molecules, proteins or items of further modalities; see [`Chat`] and [`Chat.ask`].
 
     The checkpoint (None: the embedded demonstration) is loaded at the first question and kept for the next.
 
@@ -181,23 +182,4 @@ def ask(
         'The molecule is ...'
     """
     chat = Chat(checkpoint, device, index=index, neighbours=neighbours)
-    return chat.ask(question, molecules, proteins, **generation)
-
-
-def _items_of(message: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """Return the molecules, as SMILES or InChI, and the proteins of a message."""
-    items = {modality: [b[modality] for b in message["content"] if b["type"] == modality] for modality in MODALITIES}
-    molecules = [Chem.MolToSmiles(one) if isinstance(one, Chem.Mol) else one for one in items["molecule"]]
-    return molecules, items["protein"]
-
-
-def blocks(modality: str, items: Items) -> list[dict[str, Any]]:
-    """Return the message blocks of one item or several; a None among them is an error, as it would count as none."""
-    if items is None:
-        return []
-    if not isinstance(items, list | tuple) or hasattr(items, "_fields"):  # a graph is a tuple with fields
-        items = [items]
-    for position, item in enumerate(items):
-        if item is None:
-            raise ValueError(f"The {modality} {position} is None: pass a {modality}, or leave it out.")
-    return [{"type": modality, modality: item} for item in items]
+    return chat.ask(question, molecules, proteins, **others)

@@ -1,11 +1,13 @@
 """A checkpoint's model and processor, ready to answer, and what tells one checkpoint from another."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import safe_open
@@ -14,6 +16,10 @@ from transformers import AutoModelForMultimodalLM, AutoProcessor
 from biomedgpt_hf.checkpoints import find_config
 from biomedgpt_hf.device import best_device, check_device
 from biomedgpt_hf.mini import mini_checkpoint
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 LONG_PROTEINS = ("report", "crop")  # what becomes of proteins beyond the encoder's limit
 ROWS_IN_DIGEST = 4  # of each tensor
@@ -25,7 +31,7 @@ def load(
     device: str | torch.device | None = None,
     dtype: str = "auto",
     revision: str | None = None,
-) -> tuple[Any, Any]:
+) -> tuple[BioMedGPTForConditionalGeneration, BioMedGPTProcessor]:
     """Load a checkpoint's model, in evaluation mode, and its processor; check that they fit. The last one is kept.
 
     Args:
@@ -45,7 +51,9 @@ def load(
 
 
 @lru_cache(maxsize=1)
-def _load(checkpoint: str, device: str, dtype: str, revision: str | None) -> tuple[Any, Any]:
+def _load(
+    checkpoint: str, device: str, dtype: str, revision: str | None
+) -> tuple[BioMedGPTForConditionalGeneration, BioMedGPTProcessor]:
     find_config(checkpoint, revision)
     processor = AutoProcessor.from_pretrained(checkpoint, revision=revision)
     model = AutoModelForMultimodalLM.from_pretrained(checkpoint, dtype=dtype, revision=revision)
@@ -61,7 +69,7 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} is {value!r}: choose one of {', '.join(choices)}.")
 
 
-def identify(checkpoint: str | PathLike | None, model: Any) -> dict[str, str]:
+def identify(checkpoint: str | PathLike | None, model: BioMedGPTForConditionalGeneration) -> dict[str, str]:
     """Tells one checkpoint from another without reading all weights: name, and commit (Hub) or digest (folder).
 
     The digest is of the small files and of the beginning of each tensor, so that a copy has the same.

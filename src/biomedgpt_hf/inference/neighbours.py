@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from rdkit import Chem
 
 from biomedgpt_hf.inference.embedding.embedder import Embedder, EmbeddingError
 from biomedgpt_hf.inference.loading import identify, load
+from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
 from biomedgpt_hf.neighbours import Neighbour, NeighbourIndex
 
 
@@ -31,7 +33,7 @@ def open_finder(index: str | PathLike | None, neighbours: int, **options: Any) -
 
     Args:
         index: its folder.
-        neighbours: how many known items to find for each molecule and protein.
+        neighbours: how many known items to find for each item.
         options: see `NeighbourFinder`.
 
     Raises:
@@ -43,14 +45,14 @@ def open_finder(index: str | PathLike | None, neighbours: int, **options: Any) -
 
 
 class NeighbourFinder:
-    """Finds the nearest known items of molecules and proteins.
+    """Finds the nearest known items of molecules and proteins; those of other modalities cannot be compared.
 
     Where the index compares proteins by embeddings, these are made by the checkpoint that made its own,
     which is loaded for the first protein.
 
     Args:
         index: of known items.
-        k: how many of them to find for each molecule and protein.
+        k: how many of them to find for each item.
         device: where to embed proteins; None is the first of cuda, mps, cpu.
         crop: cut too long proteins to embed them instead of refusing them.
     """
@@ -61,19 +63,35 @@ class NeighbourFinder:
         self.index, self.k = index, k
         self._device, self._crop = device, crop
 
-    def find(self, molecules: Sequence[str] = (), proteins: Sequence[str] = ()) -> tuple[Neighbour, ...]:
-        """Return the nearest known items of each molecule, then of each protein, in order; see `NeighbourIndex`.
+    def find(self, items: Mapping[str, Sequence[Any]]) -> tuple[Neighbour, ...]:
+        """Return the nearest known items of each of some items, modality by modality, in order; see `NeighbourIndex`.
+
+        Args:
+            items: by the name of their modality: molecules as SMILES, InChI or RDKit `Mol`, proteins as sequences.
 
         Raises:
-            ValueError: RDKit cannot read a molecule, a sequence is blank, too long or no protein, or the index
-                does not tell what made its embeddings.
+            ValueError: RDKit cannot read a molecule, a sequence is blank, too long or no protein, the index does not
+                tell what made its embeddings, or items are of a modality that no index compares.
             OSError: the checkpoint that made the embeddings of the index is missing.
         """
-        found = self.index.molecules(molecules, self.k)
-        if proteins:
-            embeddings = None if self.index.embeddings is None else self.embed(proteins)
-            found += self.index.proteins(proteins, self.k, embeddings=embeddings)
+        compare = {MOLECULE.name: self._near_molecules, PROTEIN.name: self._near_proteins}
+        found: list[list[Neighbour]] = []
+        for modality in (name for name in MODALITIES if items.get(name)):
+            if modality not in compare:
+                raise ValueError(
+                    f"Items of the modality {modality!r} cannot be compared with known ones, only those of "
+                    f"{' and '.join(compare)}: ask about them without neighbours."
+                )
+            found += compare[modality](items[modality])
         return tuple(neighbour for of_one in found for neighbour in of_one)
+
+    def _near_molecules(self, molecules: Sequence[Any]) -> list[list[Neighbour]]:
+        texts = [Chem.MolToSmiles(one) if isinstance(one, Chem.Mol) else one for one in molecules]
+        return self.index.molecules(texts, self.k)
+
+    def _near_proteins(self, proteins: Sequence[str]) -> list[list[Neighbour]]:
+        embeddings = None if self.index.embeddings is None else self.embed(proteins)
+        return self.index.proteins(proteins, self.k, embeddings=embeddings)
 
     def embed(self, proteins: Sequence[str]) -> np.ndarray:
         """Return embeddings of proteins by the checkpoint of the index, float16 [number of proteins, D]."""
@@ -106,4 +124,4 @@ class NeighbourFinder:
                 "embeddings: where its weights are others, similarities mean nothing.",
                 stacklevel=2,
             )
-        return Embedder(model, processor, "protein", features=made_by.get("features", "encoder"), crop=self._crop)
+        return Embedder(model, processor, PROTEIN.name, features=made_by.get("features", "encoder"), crop=self._crop)

@@ -1,10 +1,10 @@
-"""The molecules, proteins and questions in the Parquet files of a set, block by block."""
+"""The items and questions in the Parquet files of a set, block by block."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.modalities import item_columns
 from biomedgpt_hf.rows.schema import SPLITS
 
-QUESTIONS = "questions"  # beside "molecules" and "proteins": the user's words in rows without an item
+QUESTIONS = "questions"  # beside the columns of items: the user's words in rows without an item
 
 
 class ItemBlock(NamedTuple):
@@ -27,7 +27,7 @@ class ItemBlock(NamedTuple):
     """
 
     start: int
-    values: list[str]
+    values: list[Any]
     ids: pa.Array
 
 
@@ -38,17 +38,23 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
 
 
 def holds_rows(file: pq.ParquetFile) -> bool:
-    """Tell whether a Parquet file has the columns that `read_items` reads."""
-    return {"messages", *item_columns().values()} <= set(file.schema_arrow.names)
+    """Tell whether a Parquet file has the columns that `read_item_blocks` reads.
+
+    Sets that were built before a modality was registered have no column of it.
+    """
+    schema = file.schema_arrow
+    columns = [column for column in item_columns().values() if column in schema.names]
+    are_lists = all(pa.types.is_list(schema.field(column).type) for column in columns)
+    return {"messages", "id"} <= set(schema.names) and bool(columns) and are_lists
 
 
-def read_items(paths: Iterable[Path], kind: str) -> Iterator[ItemBlock]:
+def read_item_blocks(paths: Iterable[Path], kind: str) -> Iterator[ItemBlock]:
     """Yield the items of rows of `schema`; memory is that of one row group.
 
     Args:
         paths: Parquet files, in order.
-        kind: "molecules" or "proteins", from their columns or, where those are empty, from inline
-            blocks; or `QUESTIONS`: the text of the first user message in rows without any item.
+        kind: a column of items, such as "molecules"; where it is empty, items are read from inline blocks; or
+            `QUESTIONS`: the text of the first user message in rows without any item.
     """
     start = 0
     for path in paths:
@@ -63,8 +69,10 @@ def read_items(paths: Iterable[Path], kind: str) -> Iterator[ItemBlock]:
 
 def _items(file: pq.ParquetFile, group: int, kind: str) -> tuple[np.ndarray, pa.Array]:
     """Return the row numbers and values of a row group's items of one kind, in the rows' order."""
+    if kind not in file.schema_arrow.names:
+        return np.array([], np.int64), pa.array([], pa.string())
     column = file.read_row_group(group, columns=[kind])[kind].combine_chunks()
-    block = next(item for item, name in item_columns().items() if name == kind)
+    block = next(modality for modality, name in item_columns().items() if name == kind)
     rows, values = pc.list_parent_indices(column).to_numpy(), column.flatten()
     inline_rows, inline = _leaves(file, group, block)
     if len(inline):
@@ -97,7 +105,7 @@ def _leaves(file: pq.ParquetFile, group: int, block: str) -> tuple[np.ndarray, p
     Only this one leaf of the nested column is read, and it is empty in most sets.
     """
     paths = (file.schema.column(index).path for index in range(len(file.schema)))
-    leaf = next((path for path in paths if path.startswith("messages.") and path.endswith(f".{block}")), None)
+    leaf = next((path for path in paths if path.startswith("messages.") and block in path.split(".")), None)
     if leaf is None:
         return np.array([], np.int64), pa.array([], pa.string())
     messages = file.read_row_group(group, columns=[leaf])["messages"].combine_chunks()

@@ -41,7 +41,7 @@ class Kind(Protocol):
     """What can leak from one split into another.
 
     Attributes:
-        name: the kind's name in the report, as `rows.row_items.read_items` knows it.
+        name: the kind's name in the report, as `rows.row_items.read_item_blocks` knows it.
         thresholds: similarities from which on two are called near duplicates, falling.
         measure: what similarity means, in words.
     """

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from rdkit import Chem
 
-from biomedgpt_hf.files.items.molecule_lists import Structure, molecule_text, read_molecules
+from biomedgpt_hf.files.items.molecule_lists import Structure, molecule_text, read_molecule_records
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 
@@ -19,7 +19,7 @@ def listed(tmp_path, content, name="list"):
     """(id, text, line) of each molecule in a file with this content, and the reasons for those without."""
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    records = list(read_molecules(path))
+    records = list(read_molecule_records(path))
     found = [(record.id, record.content.text, record.line) for record in records if not record.problem]
     return found, [(record.line, record.problem.reason) for record in records if record.problem]
 
@@ -85,10 +85,10 @@ def test_a_row_without_a_structure_is_told_with_its_line(tmp_path):
 
 def test_parquet_files_and_built_sets_are_read(tmp_path):
     pq.write_table(pa.table({"SMILES": ["CCO", None], "cid": [702, 1]}), tmp_path / "x")
-    records = list(read_molecules(tmp_path / "x"))
+    records = list(read_molecule_records(tmp_path / "x"))
     assert [(record.id, record.problem is None) for record in records] == [("CID:702", True), ("CID:1", False)]
     pq.write_table(pa.table({"molecules": [["CCO", "C"], []], "id": ["a", "b"]}), tmp_path / "y")
-    records = list(read_molecules(tmp_path / "y"))
+    records = list(read_molecule_records(tmp_path / "y"))
     assert [(record.id, record.content.text) for record in records] == [("a", "CCO"), ("a", "C")]
 
 
@@ -101,7 +101,7 @@ def test_sdf_records_keep_their_lines_names_and_stereo(tmp_path):
         ("CID:517045", text.count("\n", 0, text.index("$")) + 2),
     ]
     assert not problems
-    texts = [molecule_text(record.content) for record in read_molecules(tmp_path / "list")]
+    texts = [molecule_text(record.content) for record in read_molecule_records(tmp_path / "list")]
     assert texts == [Chem.CanonSmiles(alanine), "CC(=O)[O-].[Na+]"]
 
 
@@ -112,7 +112,7 @@ def test_a_bad_record_of_an_sdf_costs_no_other(tmp_path):
     path = tmp_path / "x.sdf"
     path.write_bytes(good.encode() + pentavalent.encode() + latin + good[: good.index("M  END")].encode())
     results = []
-    for record in read_molecules(path):
+    for record in read_molecule_records(path):
         try:
             results.append((record.id, molecule_text(record.content) if not record.problem else record.problem.reason))
         except RejectedRecord as rejected:
@@ -137,7 +137,7 @@ def test_a_cut_gzip_gives_what_stands_before_the_break(tmp_path):
 
 
 def iterate(path):
-    yield from read_molecules(path)
+    yield from read_molecule_records(path)
 
 
 def test_cxsmiles_are_not_cut_to_their_smiles(tmp_path):
@@ -155,9 +155,9 @@ def test_a_file_without_molecules_is_refused(tmp_path, content):
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        list(read_molecules(tmp_path / "nowhere"))
+        list(read_molecule_records(tmp_path / "nowhere"))
     with pytest.raises(IsADirectoryError, match="is a folder"):
-        list(read_molecules(tmp_path))
+        list(read_molecule_records(tmp_path))
 
 
 def test_mol_blocks_that_rdkit_cannot_read_say_why():
@@ -180,6 +180,6 @@ def test_mol_blocks_that_rdkit_cannot_read_say_why():
     ],
 )
 def test_real_lists_have_the_known_number_of_molecules(shared, file, count, first):
-    records = list(read_molecules(shared / "data" / file))
+    records = list(read_molecule_records(shared / "data" / file))
     assert len(records) == count and records[0].id == first
     assert not any(record.problem for record in records)

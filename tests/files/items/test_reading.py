@@ -102,7 +102,7 @@ def plain(item):
 def test_rows_before_the_first_are_not_parsed(tmp_path, monkeypatch):
     (tmp_path / "x.sdf").write_text(sdf("CCO", "C", "CC"))
     seen = []
-    monkeypatch.setattr(items, "molecule_text", lambda structure: seen.append(structure) or "C")
+    monkeypatch.setitem(items.CONVERT, "molecule", lambda structure: seen.append(structure) or "C")
     (item,) = read_items([tmp_path / "x.sdf"], first=2, last=2)
     assert item.row == 2 and len(seen) == 1
 

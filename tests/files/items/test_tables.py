@@ -38,7 +38,7 @@ def test_columns_are_guessed_by_their_usual_names_but_questions_are_not(tmp_path
 def test_named_columns_are_read_in_their_order(tmp_path):
     columns = Columns(("ligand", "cofactor"), ("receptor",), "asked", "key")
     (item,) = rows(tmp_path, "key,cofactor,ligand,receptor,asked\nx1,C,CCO,MKT,Do they bind?\n", columns)
-    assert item[1:5] == ("x1", ("CCO", "C"), ("MKT",), "Do they bind?")
+    assert item[1:4] == ("x1", {"molecule": ("CCO", "C"), "protein": ("MKT",)}, "Do they bind?")
 
 
 def test_rows_without_an_item_or_a_question_are_told(tmp_path):

@@ -167,7 +167,7 @@ def test_the_modality_is_told_by_what_can_be_nothing_else(parts):
     assert modality_of(["CCO", "MKT"], processor) == "protein"
     with pytest.raises(ValueError, match="the items do not tell"):
         embed(["CCO", "CNO"])
-    with pytest.raises(ValueError, match="item 1 is a molecule, item 0 a protein"):
+    with pytest.raises(ValueError, match="item 1 is a molecule, item 0 is a protein"):
         embed(["MKT", "c1ccccc1"])
     with pytest.raises(ValueError, match="do not tell"):
         embed([])
@@ -213,14 +213,14 @@ def test_long_proteins_are_cut_on_request(parts):
 @pytest.mark.parametrize(("factor", "kind"), [(1e7, "beyond ±65,504"), (float("nan"), "not a number")])
 @pytest.mark.parametrize("level", ["pooled", "tokens"])
 def test_what_float16_cannot_hold_is_an_error_and_never_infinite(parts, monkeypatch, factor, kind, level):
-    encode = type(parts[0]).get_molecule_features
+    encode = type(parts[0]).get_modality_features
 
     def scaled(*args, **tensors):
         output = encode(*args, **tensors)
         output.last_hidden_state = output.last_hidden_state * factor
         return output
 
-    monkeypatch.setattr(type(parts[0]), "get_molecule_features", scaled)
+    monkeypatch.setattr(type(parts[0]), "get_modality_features", scaled)
     with pytest.raises(EmbeddingError, match=f"Cannot embed molecule [01]. .*{kind}"):
         embed(["CCO", "CCN"], modality="molecule", dtype="float32", device="cpu", level=level)
 

@@ -39,7 +39,7 @@ def test_a_question_that_no_encoding_can_write_costs_its_row_only(tmp_path, suff
 def test_batches_are_the_same_after_a_pause_even_if_it_came_amid_the_rows_of_one_item(num_beams):
     predictor = PredictionSettings(batch_tokens=250 * num_beams, num_beams=num_beams, **SHORT).predictor()
     molecules = ["CN(C)(C)(C)C", *["CCCCO"] * 8, "CCC", "CCO", *["CCN"] * 5, "CO", "C"]
-    requests = list(requests_of(rows_of(molecules, None, None), ["What is it?"]))
+    requests = list(requests_of(rows_of({"molecule": molecules}), ["What is it?"]))
     whole = [[(request.item.row, request.number) for request, _ in batch] for batch in predictor.answer(requests)]
     assert max(map(len, whole)) < 8 and len(whole) > 4
     for stop in range(len(whole) + 1):

@@ -1,9 +1,11 @@
-"""Which columns of a table hold molecules, proteins and ids, by their usual names."""
+"""Which columns of a table hold items and ids, by their usual names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
 
 # Names without case, blanks, underscores and hyphens; the first that a table has is taken. Between the first two of
 # structures stands any other name with SMILES in it, such as "Ligand SMILES" and "compound_iso_smiles".
@@ -31,6 +33,23 @@ def structure_column(columns: Sequence[str]) -> str | None:
 def protein_column(columns: Sequence[str]) -> str | None:
     """Return the column of sequences, or None."""
     return first_named(columns, PROTEIN_COLUMNS)
+
+
+# What guesses a modality's column; those of modalities without a guess have to be named.
+GUESSES: Mapping[str, Callable[[Sequence[str]], str | None]] = {
+    MOLECULE.name: structure_column,
+    PROTEIN.name: protein_column,
+}
+
+
+def guess_item_columns(columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the column that holds the items of each modality, by the modality's name, where there seems to be one."""
+    found: dict[str, tuple[str, ...]] = {}
+    for modality in MODALITIES:
+        guess = GUESSES[modality](columns) if modality in GUESSES else None
+        if guess is not None and (guess,) not in found.values():
+            found[modality] = (guess,)
+    return found
 
 
 def id_column(columns: Sequence[str]) -> str | None:

@@ -18,6 +18,7 @@ from biomedgpt_hf.files.items.items import Contents
 from biomedgpt_hf.files.items.text_lines import RecordSize, one_line, text_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.modalities import PROTEIN
 
 SHORTEST_NUCLEOTIDES = 20  # letters
 COMMENTS = (";", "#", "!")
@@ -38,7 +39,7 @@ def read_fasta(path: Path) -> Iterator[Record]:
         words = title.split(None, 1)
         id, begin = one_line(words[0]) if words else "", begins.popleft()
         try:
-            yield Record(path.name, begin, id, Contents(proteins=(residues(letters),)))
+            yield Record(path.name, begin, id, Contents({PROTEIN.name: (residues(letters),)}))
         except RejectedRecord as problem:
             yield Record(path.name, begin, id, problem=problem)
 

@@ -1,11 +1,19 @@
-"""What item files give: the molecules, proteins and question of one row, or why there are none."""
+"""What item files give: the items and the question of one row, or why there are none."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from biomedgpt_hf.files.items.molblock import Structure, molecule_text
+from biomedgpt_hf.files.items.molblock import molecule_text
 from biomedgpt_hf.files.records import Record, RejectedRecord
+from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
+
+NO_ITEMS: Mapping[str, tuple[Any, ...]] = MappingProxyType({})
+# What makes an item out of what a reader found; those of other modalities are taken as they are.
+CONVERT: dict[str, Callable[[Any], Any]] = {MOLECULE.name: molecule_text}
 
 
 class Item(NamedTuple):
@@ -14,8 +22,7 @@ class Item(NamedTuple):
     Attributes:
         row: its position among all rows of all files, from 1.
         id: its own id (name, accession, `1A8O:A`, id column), or ""; several rows may have the same.
-        molecules: SMILES or InChI.
-        proteins: amino-acid sequences, one letter for each residue.
+        items: by the name of their modality; of molecules SMILES or InChI, of proteins one letter for each residue.
         question: from the question column, or None.
         source: name of the file and the line where the row begins, "library.sdf:12"; in Parquet, and of the chains of
             a structure, the number instead.
@@ -24,33 +31,98 @@ class Item(NamedTuple):
 
     row: int
     id: str
-    molecules: tuple[str, ...] = ()
-    proteins: tuple[str, ...] = ()
+    items: Mapping[str, tuple[Any, ...]] = NO_ITEMS
     question: str | None = None
     source: str = ""
     problem: RejectedRecord | None = None
 
+    def of(self, modality: str) -> tuple[Any, ...]:
+        """Return the items of a modality; there may be none."""
+        return self.items.get(modality, ())
 
-class Columns(NamedTuple):
-    """Which columns of tables are read; molecules, proteins and ids are guessed by the usual names where not given."""
+    @property
+    def molecules(self) -> tuple[Any, ...]:
+        """The row's molecules."""
+        return self.of(MOLECULE.name)
 
-    molecules: tuple[str, ...] = ()
-    proteins: tuple[str, ...] = ()
-    question: str | None = None
-    id: str | None = None
+    @property
+    def proteins(self) -> tuple[Any, ...]:
+        """The row's proteins."""
+        return self.of(PROTEIN.name)
+
+
+@dataclass(frozen=True, init=False)
+class Columns:
+    """Which columns of tables are read.
+
+    Where no column of items is named, those of molecules and proteins are guessed by their usual names, and so is that
+    of ids where it is not named. Columns of other modalities have to be named.
+
+    Args:
+        molecules: columns of SMILES or InChI.
+        proteins: columns of sequences.
+        question: column of each row's own question.
+        id: column of the rows' names.
+        items: columns of any modality, by its name: `{"cell": ("expression",)}`.
+
+    Raises:
+        ValueError: there is no such modality.
+    """
+
+    items: Mapping[str, tuple[str, ...]]
+    question: str | None
+    id: str | None
+
+    def __init__(
+        self,
+        molecules: Sequence[str] = (),
+        proteins: Sequence[str] = (),
+        question: str | None = None,
+        id: str | None = None,
+        *,
+        items: Mapping[str, Sequence[str]] = NO_ITEMS,
+    ) -> None:
+        named = {MOLECULE.name: molecules, PROTEIN.name: proteins, **items}
+        object.__setattr__(self, "items", ordered_by_modality(named))
+        object.__setattr__(self, "question", question)
+        object.__setattr__(self, "id", id)
+
+    @property
+    def of_items(self) -> list[str]:
+        """Those that hold items."""
+        return [column for columns in self.items.values() for column in columns]
 
     @property
     def names(self) -> list[str]:
         """Those that are named."""
-        return [*self.molecules, *self.proteins, *filter(None, [self.question, self.id])]
+        return [*self.of_items, *filter(None, [self.question, self.id])]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The columns as a manifest tells them."""
+        items = {modality.column: list(self.items.get(name, ())) for name, modality in MODALITIES.items()}
+        return {**items, "question": self.question, "id": self.id}
 
 
 class Contents(NamedTuple):
-    """What the record of a row holds before RDKit has seen it."""
+    """What the record of a row holds before RDKit has seen it: items by modality, molecules as `Structure`."""
 
-    molecules: tuple[Structure, ...] = ()
-    proteins: tuple[str, ...] = ()
+    items: Mapping[str, tuple[Any, ...]] = NO_ITEMS
     question: str | None = None
+
+
+def ordered_by_modality(given: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return names of columns by modality in the order of all modalities, without those that have none.
+
+    Raises:
+        ValueError: a modality is unknown, or its columns are a single text.
+    """
+    for name, columns in given.items():
+        if name not in MODALITIES:
+            raise ValueError(f"There is no modality {name!r}; there are {', '.join(MODALITIES)}.")
+        if isinstance(columns, str):
+            raise ValueError(f"The columns of {name} are the text {columns!r}: pass a tuple, ({columns!r},) for one.")
+    return {name: tuple(given[name]) for name in MODALITIES if given.get(name)}
 
 
 def item_of(row: int, record: Record) -> Item:
@@ -60,7 +132,13 @@ def item_of(row: int, record: Record) -> Item:
         return item
     contents: Contents = record.content
     try:
-        molecules = tuple(map(molecule_text, contents.molecules))
+        items = dict(_converted(contents.items))
     except RejectedRecord as problem:
         return item._replace(problem=problem)
-    return item._replace(molecules=molecules, proteins=contents.proteins, question=contents.question)
+    return item._replace(items=items, question=contents.question)
+
+
+def _converted(items: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    for modality, found in items.items():
+        convert = CONVERT.get(modality)
+        yield modality, found if convert is None else tuple(map(convert, found))

@@ -8,14 +8,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from biomedgpt_hf.disk.paths import existing_file
-from biomedgpt_hf.files.items.column_names import protein_column, structure_column
+from biomedgpt_hf.files.items.column_names import guess_item_columns, protein_column, structure_column
 from biomedgpt_hf.files.items.sdf import SDF_END
 from biomedgpt_hf.files.items.smiles_lines import HEADER_DELIMITER, header_cells, is_named_so, structure_place
 from biomedgpt_hf.files.items.text_lines import head_lines
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import PARQUET
 
-EXPECTED = (
+EXPECTED_ITEMS = (
     "Expected molecules (lines of SMILES, SDF, MOL, MOL2), proteins (FASTA, PDB, mmCIF), or a table (CSV, TSV, JSON "
     "Lines, Parquet) with a column named SMILES or sequence, or whose columns are named."
 )
@@ -61,7 +61,7 @@ def recognise(path: Path, *, is_table: bool = False) -> Kind:
         raise SourceError(path, len(lines), "empty file", "holds blank lines only.")
     first = next((line.strip() for line in filled if not line.startswith(("#", ";"))), "")
     if first.startswith("$R"):
-        raise SourceError(path, 1, "unknown format", f"begins with {first!r}: reactions are no items. {EXPECTED}")
+        raise SourceError(path, 1, "unknown format", f"begins with {first!r}: reactions are no items. {EXPECTED_ITEMS}")
     if first.startswith(">"):
         return Kind.FASTA
     if first.lower().startswith("data_"):
@@ -78,7 +78,7 @@ def recognise(path: Path, *, is_table: bool = False) -> Kind:
         return Kind.SMILES
     if len(filled) == 1 and structure_column(header_cells(first)) is not None:
         return Kind.TABLE  # of one column and no rows
-    raise SourceError(path, 1, "unknown format", f"begins with {filled[0][:60]!r}, which is no item. {EXPECTED}")
+    raise SourceError(path, 1, "unknown format", f"begins with {filled[0][:60]!r}, which is no item. {EXPECTED_ITEMS}")
 
 
 def _is_sdf(lines: Sequence[str]) -> bool:
@@ -92,4 +92,4 @@ def _is_table(first: str) -> bool:
     cells = header_cells(first)
     if not re.search(HEADER_DELIMITER, first) and not first.startswith('"'):
         return len(cells) == 1 and protein_column(cells) is not None
-    return (structure_column(cells) or protein_column(cells)) is not None
+    return bool(guess_item_columns(cells))

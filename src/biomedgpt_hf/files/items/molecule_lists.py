@@ -13,16 +13,16 @@ from biomedgpt_hf.files.items.column_names import ID_COLUMNS, first_named, id_pr
 from biomedgpt_hf.files.items.kinds import Kind, recognise
 from biomedgpt_hf.files.items.molblock import Structure, molecule_text
 from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf
-from biomedgpt_hf.files.items.smiles_lines import EXPECTED, read_smiles_lines, undoubled
+from biomedgpt_hf.files.items.smiles_lines import EXPECTED_MOLECULES, read_smiles_lines, undoubled
 from biomedgpt_hf.files.items.text_lines import one_line
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import TableRow, open_table
 
-__all__ = ["Structure", "molecule_text", "read_molecules"]
+__all__ = ["Structure", "molecule_text", "read_molecule_records"]
 
 
-def read_molecules(path: Path) -> Iterator[Record]:
+def read_molecule_records(path: Path) -> Iterator[Record]:
     """Yield the molecules of a file as records whose content is a `Structure`.
 
     A record's id is its name in the file, with CID: before PubChem's numbers; or "".
@@ -35,7 +35,7 @@ def read_molecules(path: Path) -> Iterator[Record]:
     kind = recognise(path)
     readers = {Kind.TABLE: _read_table, Kind.SDF: read_sdf, Kind.MOL2: read_mol2, Kind.SMILES: read_smiles_lines}
     if kind not in readers:
-        raise SourceError(path, 0, "unknown format", f"is a {kind}, which holds no molecules. {EXPECTED}")
+        raise SourceError(path, 0, "unknown format", f"is a {kind}, which holds no molecules. {EXPECTED_MOLECULES}")
     yield from readers[kind](path)
 
 
@@ -43,7 +43,9 @@ def _read_table(path: Path) -> Iterator[Record]:
     columns = open_table(path, []).columns
     structure, id_column = structure_column(columns), first_named(columns, ID_COLUMNS)
     if structure is None:
-        raise SourceError(path, 1, "unknown format", f"has the columns {', '.join(columns)[:200]}. {EXPECTED}")
+        raise SourceError(
+            path, 1, "unknown format", f"has the columns {', '.join(columns)[:200]}. {EXPECTED_MOLECULES}"
+        )
     prefix = id_prefix(id_column)
     for row in open_table(path, [structure, *filter(None, [id_column])]).rows:
         name = row.cells.get(id_column) if id_column else None

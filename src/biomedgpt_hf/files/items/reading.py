@@ -1,4 +1,4 @@
-"""Molecules, proteins and questions out of files of any kind, row by row."""
+"""Items and questions out of files of any kind, row by row."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from biomedgpt_hf.files.items.tables import read_table
 from biomedgpt_hf.files.records import Record
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import UnknownColumnError
+from biomedgpt_hf.modalities import MODALITIES, MOLECULE
 
 READERS: dict[Kind, Callable[[Path], Iterator[Record]]] = {
     Kind.SMILES: read_smiles_lines,
@@ -74,7 +75,7 @@ def _records(paths: Sequence[str | Path], columns: Columns) -> Iterator[Record]:
             is_empty = False
             yield record
         if is_empty:
-            raise SourceError(path, 0, "no records", "holds no molecule, protein or row.")
+            raise SourceError(path, 0, "no records", f"holds no {', '.join(MODALITIES)} or row.")
 
 
 def _files(path: Path) -> list[Path]:
@@ -98,4 +99,4 @@ def _records_of(path: Path, columns: Columns) -> Iterator[Record]:
         raise UnknownColumnError(f"{path} is a {kind} and has no columns: leave out {named}, or pass a table.")
     for record in READERS[kind](path):
         is_molecule = isinstance(record.content, Structure)
-        yield record._replace(content=Contents((record.content,))) if is_molecule else record
+        yield record._replace(content=Contents({MOLECULE.name: (record.content,)})) if is_molecule else record

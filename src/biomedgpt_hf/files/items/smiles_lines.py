@@ -19,7 +19,7 @@ DELIMITERS = r"[\s,;]+"  # between a structure and its name
 INCHI = "InChI="  # which has commas and semicolons of its own
 SUFFIXES = (".smi", ".smiles", ".ism", ".can")
 FIRST_LINES = 20  # looked at to tell where the structures are
-EXPECTED = (
+EXPECTED_MOLECULES = (
     "Expected lines of SMILES (alone, before a name, or behind a CID), a table with a column named SMILES, an SDF, MOL "
     "or MOL2 file."
 )
@@ -35,7 +35,7 @@ def read_smiles_lines(path: Path) -> Iterator[Record]:
     if place is None and is_named_so(path):  # each line's problem will be told
         place = 0
     if place is None:
-        raise SourceError(path, 1, "unknown format", f"does not begin a list of molecules. {EXPECTED}")
+        raise SourceError(path, 1, "unknown format", f"does not begin a list of molecules. {EXPECTED_MOLECULES}")
     for number, line in text_lines(path):
         if number <= skipped or not line.strip() or line.startswith("#"):  # a comment
             continue

@@ -27,6 +27,7 @@ from biomedgpt_hf.files.items.items import Contents
 from biomedgpt_hf.files.items.text_lines import one_line, text_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.modalities import PROTEIN
 
 LARGEST = 2**31  # characters that gemmi is given at once
 LONGEST_STEP = 4.5  # Å between the CA atoms of residues that are bonded: 3.8, or 2.9 in a cis peptide
@@ -127,7 +128,7 @@ def _records(path: Path, entry: str, structure: gemmi.Structure, chains: Chains)
     parents = _parents(structure)
     for number, (name, residues) in enumerate(proteins.items(), start=1):
         id = f"{entry}:{name}" if name else entry
-        yield Record(path.name, number, id, Contents(proteins=(_letters(residues, parents),)))
+        yield Record(path.name, number, id, Contents({PROTEIN.name: (_letters(residues, parents),)}))
 
 
 def _of_experiment(structure: gemmi.Structure, block: gemmi.cif.Block) -> Chains:

@@ -1,14 +1,15 @@
-"""Tables as item files: their columns of molecules, proteins, questions and ids, named or guessed."""
+"""Tables as item files: their columns of items, questions and ids, named or guessed."""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from biomedgpt_hf.files.items.column_names import id_column, id_prefix, protein_column, structure_column
+from biomedgpt_hf.files.items.cells import cell_items, is_listed, is_text
+from biomedgpt_hf.files.items.column_names import guess_item_columns, id_column, id_prefix
 from biomedgpt_hf.files.items.items import Columns, Contents
 from biomedgpt_hf.files.items.molblock import Structure
 from biomedgpt_hf.files.items.smiles_lines import undoubled
@@ -16,14 +17,17 @@ from biomedgpt_hf.files.items.text_lines import one_line
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import open_table
+from biomedgpt_hf.modalities import MODALITIES, MOLECULE
 
 SHOWN = 80  # characters of a cell, in errors
+# What a cell's text is taken for; the items of other modalities stay as they are.
+READ_CELL: Mapping[str, Callable[[str], Any]] = {MOLECULE.name: lambda text: Structure(undoubled(text))}
 
 
 def read_table(path: Path, columns: Columns) -> Iterator[Record]:
     """Yield the rows of a table; the content is `Contents`, whose items are not checked.
 
-    Where neither molecule nor protein columns are named, one of each is guessed. A cell may hold a list of items.
+    Where no column of items is named, `guess_item_columns` looks for them. A cell may hold a list of items.
 
     Raises:
         OSError, SourceError: as `files.tables.table.open_table`; nothing is named, and there is nothing to guess.
@@ -49,48 +53,63 @@ def _chosen(path: Path, columns: Columns) -> Columns:
     if not there:
         detail = "has no columns. In JSON, each object is to stand on one line, with the columns as its keys."
         raise SourceError(path, 1, "unknown format", detail)
-    if not columns.molecules and not columns.proteins:
-        molecule, protein = structure_column(there), protein_column(there)
-        if molecule is None and protein is None:
-            near = difflib.get_close_matches("smiles", there, n=1) or difflib.get_close_matches("sequence", there, n=1)
-            hint = f" Is it {near[0]!r}?" if near else ""
-            detail = f"has the columns {', '.join(map(repr, there))[:200]}: name those of molecules or proteins.{hint}"
-            raise SourceError(path, 1, "unknown format", detail)
-        columns = columns._replace(
-            molecules=(molecule,) if molecule else (), proteins=(protein,) if protein and protein != molecule else ()
-        )
-    return columns._replace(id=columns.id or id_column(there))
+    items = columns.items or guess_item_columns(there)
+    if not items:
+        near = difflib.get_close_matches("smiles", there, n=1) or difflib.get_close_matches("sequence", there, n=1)
+        hint = f" Is it {near[0]!r}?" if near else ""
+        wanted = " or ".join(modality.column for modality in MODALITIES.values())
+        detail = f"has the columns {', '.join(map(repr, there))[:200]}: name those of {wanted}.{hint}"
+        raise SourceError(path, 1, "unknown format", detail)
+    return Columns(question=columns.question, id=columns.id or id_column(there), items=items)
 
 
 def _contents(cells: Mapping[str, Any], columns: Columns) -> Contents:
-    molecules = [Structure(undoubled(text)) for text in _texts(cells, columns.molecules)]
-    proteins = _texts(cells, columns.proteins)
-    if not molecules and not proteins:
-        named = ", ".join(map(repr, (*columns.molecules, *columns.proteins)))
-        raise RejectedRecord("no molecule or protein", f"there is nothing in {named}")
-    question = _texts(cells, [columns.question])[:1] if columns.question else []
+    items = {}
+    for modality, named in columns.items.items():
+        read = READ_CELL.get(modality)
+        found = [item for column in named for item in _items_in(cells[column], column, modality)]
+        if found:
+            items[modality] = tuple(map(read, found) if read else found)
+    if not items:
+        where = ", ".join(map(repr, columns.of_items))
+        raise RejectedRecord(f"no {' or '.join(MODALITIES)}", f"there is nothing in {where}")
+    question = _texts_in(cells[columns.question], columns.question)[:1] if columns.question else []
     if columns.question and not question:
         raise RejectedRecord("no question", f"there is nothing in {columns.question!r}")
-    return Contents(tuple(molecules), tuple(proteins), question[0] if question else None)
+    return Contents(items, question[0] if question else None)
 
 
-def _texts(cells: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
-    """Return the texts in some cells; there may be none."""
+def _items_in(cell: Any, column: str, modality: str) -> list[Any]:
+    """Return the items of a cell; there may be none. What they hold is checked by the processor that reads them."""
+    if is_text(modality):
+        return _texts_in(cell, column)
+    items = [item for item in cell_items(cell, modality) if not _is_missing(item)]
+    for item in items:
+        if is_listed(modality) and not isinstance(item, list):
+            found = f"column {column!r} holds {str(item)[:SHOWN]!r}: write it as a list, in JSON Lines or Parquet"
+            raise RejectedRecord(f"not a {MODALITIES[modality].item_type}", found)
+    return [item for item in items if item != []]
+
+
+def _texts_in(cell: Any, column: str) -> list[str]:
+    """Return the texts of a cell; there may be none."""
     texts = []
-    for column in columns:
-        values = cells[column] if isinstance(cells[column], list) else [cells[column]]
-        for value in values:
-            if value is None or (isinstance(value, float) and math.isnan(value)):
-                continue
-            if not isinstance(value, str):
-                raise RejectedRecord("not text", f"column {column!r} holds {str(value)[:SHOWN]}")
-            if value.strip():
-                texts.append(value.strip())
+    for value in cell if isinstance(cell, list) else [cell]:
+        if _is_missing(value):
+            continue
+        if not isinstance(value, str):
+            raise RejectedRecord("not text", f"column {column!r} holds {str(value)[:SHOWN]}")
+        if value.strip():
+            texts.append(value.strip())
     return texts
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _label(value: Any) -> str:
     """Return an id as text; "" where there is none."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if _is_missing(value):
         return ""
     return one_line(str(int(value) if isinstance(value, float) and value.is_integer() else value))

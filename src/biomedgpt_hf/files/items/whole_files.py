@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from biomedgpt_hf.files.items.items import Item
 from biomedgpt_hf.files.items.kinds import Kind, recognise
 from biomedgpt_hf.files.items.reading import read_items
-from biomedgpt_hf.files.records import RejectedRecord
+from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN, Modality
 
 
 class DistinctProteins(NamedTuple):
@@ -29,10 +29,7 @@ def read_molecules(path: str | Path) -> list[str]:
         OSError: the file is missing or unreadable.
         ValueError: naming the file and the record, if one cannot be read or there is none.
     """
-    molecules = [molecule for item in _readable(path) for molecule in item.molecules]
-    if not molecules:
-        raise ValueError(f"{path} holds no molecule, but proteins: pass it as a file of proteins.")
-    return molecules
+    return _items_of(_readable(path), MOLECULE, path)
 
 
 def read_proteins(path: str | Path, chains: Sequence[str] = ()) -> list[str]:
@@ -47,10 +44,7 @@ def read_proteins(path: str | Path, chains: Sequence[str] = ()) -> list[str]:
         ValueError: naming the file and the record, if one cannot be read or there is none; there is no such chain, or
             the file has no chains.
     """
-    proteins = [protein for item in _chosen(path, chains) for protein in item.proteins]
-    if not proteins:
-        raise ValueError(f"{path} holds no protein, but molecules: pass it as a file of molecules.")
-    return proteins
+    return _items_of(_chosen(path, chains), PROTEIN, path)
 
 
 def read_distinct_chains(path: str | Path, chains: Sequence[str] = ()) -> DistinctProteins:
@@ -67,6 +61,22 @@ def read_distinct_chains(path: str | Path, chains: Sequence[str] = ()) -> Distin
         if others
     ]
     return DistinctProteins(list(same), notes)
+
+
+def _items_of(rows: Iterable[Item], modality: Modality, path: str | Path) -> list[str]:
+    """Return the items of a modality in the rows of a file.
+
+    Raises:
+        ValueError: there is none; tells what there is.
+    """
+    rows = list(rows)
+    found = [item for row in rows for item in row.of(modality.name)]
+    if not found:
+        others = dict.fromkeys(MODALITIES[name].column for row in rows for name in row.items)
+        raise ValueError(
+            f"{path} holds no {modality.name}, but {' and '.join(others)}: pass it as a file of {' and '.join(others)}."
+        )
+    return found
 
 
 def _chosen(path: str | Path, chains: Sequence[str]) -> list[Item]:
@@ -95,10 +105,6 @@ def _readable(path: str | Path) -> Iterator[Item]:
     for item in read_items([path]):
         if item.problem:
             place = f"record {item.row} ({item.id})" if item.id else f"record {item.row}"
-            words = _in_words(item.problem).rstrip(".")
+            words = item.problem.in_words.rstrip(".")
             raise ValueError(f"{path}, {place}: {words}. Correct the record, or take it out of the file.")
         yield item
-
-
-def _in_words(problem: RejectedRecord) -> str:
-    return f"{problem.reason}: {problem.detail}" if problem.detail else problem.reason

@@ -1,25 +1,22 @@
-"""A batch of molecules or proteins, and the vectors that an encoder gives their atoms or residues.
+"""A batch of items of one modality, and the vectors that an encoder gives their units: atoms, residues, …
 
-Shape letters:  B items   A atoms, or residues, of an item   D width of the encoder, or of the language model
+Shape letters:  B items   A units of an item   D width of the encoder, or of the language model
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
-from biomedgpt_hf.processors.molecular_graph import MolecularGraph, collate_graphs, smiles_to_graph
-from biomedgpt_hf.processors.protein_tokenizer import (
-    InvalidProteinError,
-    collate_proteins,
-    encode_protein,
-    read_residue_table,
-)
+from biomedgpt_hf.modalities import MODALITIES, PROTEIN
 
-MODALITIES = ("molecule", "protein")
+if TYPE_CHECKING:
+    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
+
 LEVELS = ("pooled", "tokens")
 FEATURES = ("encoder", "projected")
 
@@ -28,14 +25,37 @@ class Prepared(NamedTuple):
     """An item that the encoder can read.
 
     Args:
-        content: a molecule's graph, or the token ids of a protein, int64 [R].
-        length: atoms, or tokens with those before and after the residues.
-        truncated: whether a protein was cut.
+        content: a sample of the modality's reader, such as a molecule's graph.
+        length: rows that the encoder gives for it: atoms, or tokens with those before and after the residues.
+        truncated: whether it was cut, as proteins may be.
     """
 
-    content: MolecularGraph | np.ndarray
+    content: Any
     length: int
     truncated: bool
+
+
+class Around(NamedTuple):
+    """Rows of an encoder's output that stand for no unit of an item, such as those of `<cls>` and `<eos>`.
+
+    Args:
+        before: how many come first.
+        after: how many come last.
+        are_projected: whether they go through the projector, too.
+    """
+
+    before: int = 0
+    after: int = 0
+    are_projected: bool = True
+
+
+def _around_residues(processor: BioMedGPTProcessor) -> Around:
+    table = processor.residues
+    return Around(len(table.start), len(table.end), processor.protein_feature_select == "full")
+
+
+# What stands around the units of a modality's items; there is nothing around those of other modalities.
+AROUND: Mapping[str, Callable[[BioMedGPTProcessor], Around]] = {PROTEIN.name: _around_residues}
 
 
 class EmbeddingError(ValueError):
@@ -52,22 +72,25 @@ class EmbeddingError(ValueError):
 
 
 class Embedder:
-    """Embeds items of one modality; the tokens around a protein's residues never count.
+    """Embeds items of one modality; what is around their units, as tokens are around residues, never counts.
 
     Args:
         model: a `BioMedGPTForConditionalGeneration` in evaluation mode.
         processor: its processor.
-        modality: "molecule" or "protein".
-        level: "pooled" gives each item the mean over its atoms or residues, "tokens" gives all of them.
+        modality: its name, such as "molecule".
+        level: "pooled" gives each item the mean over its units, "tokens" gives all of them.
         features: "encoder" as the encoder gives them, "projected" as the language model reads them.
-        batch_tokens: most atoms or tokens of a batch, padding included; a longer item goes alone.
-        crop: cut too long proteins at their end instead of refusing them.
+        batch_tokens: most rows of a batch, padding included; a longer item goes alone.
+        crop: cut items that are too long at their end, as proteins may be, instead of refusing them.
+
+    Raises:
+        ValueError: the model has no encoder of the modality.
     """
 
     def __init__(
         self,
-        model: Any,
-        processor: Any,
+        model: BioMedGPTForConditionalGeneration,
+        processor: BioMedGPTProcessor,
         modality: str,
         *,
         level: str = "pooled",
@@ -78,31 +101,35 @@ class Embedder:
         self.model, self.processor, self.modality = model, processor, modality
         self.level, self.features = level, features
         self.batch_tokens, self.crop = batch_tokens, crop
-        config = model.config.text_config if features == "projected" else getattr(model.config, f"{modality}_config")
-        self.width: int = config.hidden_size
-        self.residues = read_residue_table(processor.protein_tokenizer)
+        self.around = AROUND[modality](processor) if modality in AROUND else Around()
+        projector = getattr(model.model, MODALITIES[modality].projector, None)
+        if projector is None:
+            raise ValueError(f"The checkpoint has no {MODALITIES[modality].encoder}: it cannot embed a {modality}.")
+        self.reader = processor.readers[modality]
+        self.width: int = projector.out_features if features == "projected" else projector.in_features
 
     def prepare(self, item: Any, position: int | None = None) -> Prepared:
         """Return an item as the encoder reads it.
 
         Args:
-            item: a molecule or a protein, as the processor takes it.
+            item: as the processor takes it.
             position: of the item among others, for errors.
 
         Raises:
-            InvalidMoleculeError, InvalidProteinError: it cannot be read, or is too long.
+            ValueError: it cannot be read, or is too long; `InvalidMoleculeError` and `InvalidProteinError` are such.
         """
-        if self.modality == "molecule":
-            graph = smiles_to_graph(item, self.processor.molecule_features, position=position)
-            return Prepared(graph, len(graph.atom_features), False)
-        limits = {"position": position, "max_length": self.processor.max_protein_length}
         try:
-            ids, truncated = encode_protein(item, self.residues, **limits), False
-        except InvalidProteinError:
+            sample, truncated = self.reader.read(item, self.processor, position=position), False
+        except ValueError:
             if not self.crop:
                 raise
-            ids, truncated = encode_protein(item, self.residues, **limits, truncation=True), True
-        return Prepared(ids, len(ids), truncated)
+            sample, truncated = self.reader.read(item, self.processor, position=position, truncation=True), True
+        return Prepared(sample, self._rows_of(sample), truncated)
+
+    def _rows_of(self, sample: Any) -> int:
+        """Return how many rows the encoder gives for a sample."""
+        without_rows = 0 if self.around.are_projected else self.around.before + self.around.after
+        return self.reader.count(sample, self.processor) + without_rows
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Return which items go together, the longest first, by their places; it depends on the lengths alone."""
@@ -129,32 +156,31 @@ class Embedder:
 
     @torch.inference_mode()
     def _embed(self, contents: Sequence[Any]) -> list[np.ndarray]:
-        rows = self._molecule_rows(contents) if self.modality == "molecule" else self._protein_rows(contents)
+        rows = self._unit_rows(contents)
         if self.level == "pooled":
             return list(torch.stack([of_item.float().mean(0) for of_item in rows]).half().cpu().numpy())
         return [of_item.float().half().cpu().numpy() for of_item in rows]
 
-    def _molecule_rows(self, graphs: Sequence[MolecularGraph]) -> list[torch.Tensor]:
+    def _unit_rows(self, contents: Sequence[Any]) -> list[torch.Tensor]:
         """Return B tensors [A, D]."""
-        tensors = self._on_device(collate_graphs([[graph] for graph in graphs]))
-        del tensors["atom_molecule"]
-        output = self.model.get_molecule_features(**tensors)
+        arrays = self.reader.collate([[sample] for sample in contents], self.processor)
+        tensors = {name: torch.from_numpy(array).to(self.model.device) for name, array in arrays.items()}
+        output = self.model.get_modality_features(self.modality, **tensors)
         if self.features == "projected":
-            return list(output.pooler_output)
-        return list(output.last_hidden_state.split([len(graph.atom_features) for graph in graphs]))
+            rows, has_others = list(output.pooler_output), self.around.are_projected
+        else:
+            rows, has_others = _apart(output.last_hidden_state, list(map(self._rows_of, contents))), True
+        if not has_others:
+            return rows
+        before, after = self.around.before, self.around.after
+        return [of_item[before : len(of_item) - after] for of_item in rows]
 
-    def _protein_rows(self, proteins: Sequence[np.ndarray]) -> list[torch.Tensor]:
-        """Return B tensors [A, D]; padding is on the right."""
-        tensors = self._on_device(collate_proteins([[ids] for ids in proteins], self.residues.pad_id))
-        output = self.model.get_protein_features(**tensors)
-        if self.features == "projected" and self.processor.protein_feature_select == "residues":
-            return list(output.pooler_output)
-        rows = output.pooler_output if self.features == "projected" else output.last_hidden_state
-        before, after = len(self.residues.start), len(self.residues.end)
-        return [of_item[before : len(ids) - after] for of_item, ids in zip(rows, proteins, strict=True)]
 
-    def _on_device(self, arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
-        return {name: torch.from_numpy(array).to(self.model.device) for name, array in arrays.items()}
+def _apart(hidden_states: torch.Tensor, counts: list[int]) -> list[torch.Tensor]:
+    """Return the rows of each item: out of [sum of counts, D], or out of [B, most of them, D] padded on the right."""
+    if hidden_states.dim() == 2:
+        return list(hidden_states.split(counts))
+    return [of_item[:count] for of_item, count in zip(hidden_states, counts, strict=True)]
 
 
 def _beyond_float16(embedding: np.ndarray) -> EmbeddingError:

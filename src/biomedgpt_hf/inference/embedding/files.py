@@ -1,4 +1,4 @@
-"""Embeddings of all molecules or proteins of files; `long_runs` says how."""
+"""Embeddings of all items of one modality in files; `long_runs` says how."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from biomedgpt_hf.files.items import Columns, Item
-from biomedgpt_hf.inference.embedding.embedder import MODALITIES
 from biomedgpt_hf.inference.embedding.in_memory import EmbeddingSettings
 from biomedgpt_hf.inference.embedding.parts import embed_parts, first_modality, parts_of
 from biomedgpt_hf.inference.embedding.size import NOT_TAKEN, take_survey
@@ -17,6 +16,7 @@ from biomedgpt_hf.inference.loading import check_choice, identify
 from biomedgpt_hf.inference.long_runs.journal import Result
 from biomedgpt_hf.inference.long_runs.processes import own_device, rank
 from biomedgpt_hf.inference.long_runs.run import Done, check_output, run_over_files
+from biomedgpt_hf.modalities import MODALITIES
 
 
 def embed_files(
@@ -27,16 +27,16 @@ def embed_files(
     modality: str | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Embeds the molecules or the proteins of files, and writes a file of them in the order of the rows.
+    """Embeds the items of one modality in files, and writes a file of them in the order of the rows.
 
     The work is kept batch by batch: after a kill, the same call goes on where it was. Under torchrun the processes
     share it.
 
     Args:
         inputs: one file or several, as `files.items.reading.read_items` takes them.
-        output: file to write, .parquet or .safetensors; `embedding_files` tells what is in it.
+        output: file to write, .parquet or .safetensors; `embedding.writing` tells what is in it.
         columns: which columns of tables to read; empty ones are guessed by their usual names.
-        modality: "molecule" or "protein"; None is what the first row has, if it has only one of them.
+        modality: its name, such as "molecule"; None is what the first row has, if it has only one.
         settings: see `EmbeddingSettings`.
 
     Returns:
@@ -44,7 +44,7 @@ def embed_files(
 
     Raises:
         FileExistsError: the output is there already.
-        ValueError: the arguments do not fit together, the first row has both modalities, the ids and items are too
+        ValueError: the arguments do not fit together, the first row has several modalities, the ids and items are too
             long for a safetensors file, or not one item could be embedded.
         OSError: a file cannot be read or written, or the disk has not enough space. What was finished is kept.
     """
@@ -55,7 +55,7 @@ def embed_files(
     paths = [inputs] if isinstance(inputs, str | PathLike) else list(inputs)
     if modality is None:
         modality = first_modality(paths, columns)
-    check_choice("modality", modality, MODALITIES)
+    check_choice("modality", modality, tuple(MODALITIES))
     model, processor = chosen.load(own_device(chosen.device))
     embedder = chosen.embedder(model, processor, modality)
     survey = take_survey(paths, columns, embedder, output) if rank() == 0 else NOT_TAKEN

@@ -1,21 +1,31 @@
-"""Embeddings of molecules or proteins as arrays, by one of a checkpoint's encoders."""
+"""Embeddings of items of one modality as arrays, by a checkpoint's encoder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
 from biomedgpt_hf.batches.lengths import SMILES
-from biomedgpt_hf.inference.embedding.embedder import FEATURES, LEVELS, MODALITIES, Embedder, EmbeddingError
+from biomedgpt_hf.inference.embedding.embedder import FEATURES, LEVELS, Embedder, EmbeddingError
 from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load
+from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
 from biomedgpt_hf.processors.molecule_input import arrays_of
-from biomedgpt_hf.processors.protein_tokenizer import InvalidProteinError, encode_protein, read_residue_table
+from biomedgpt_hf.processors.protein_tokenizer import (
+    InvalidProteinError,
+    ResidueTable,
+    encode_protein,
+    read_residue_table,
+)
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 
 @dataclass(frozen=True)
@@ -23,8 +33,8 @@ class EmbeddingSettings:
     """How items are embedded.
 
     Args:
-        level: "pooled" for one vector an item, the mean over its atoms or residues; "tokens" for one vector an atom or
-            residue.
+        level: "pooled" for one vector an item, the mean over its units, such as atoms or residues; "tokens" for one
+            vector a unit.
         features: "encoder" for the encoder's output, "projected" for what the language model reads.
         checkpoint: folder or Hub id; None is the embedded demonstration.
         revision: branch, tag or commit of a checkpoint on the Hub.
@@ -56,11 +66,15 @@ class EmbeddingSettings:
         if self.batch_tokens < 1:
             raise ValueError(f"batch_tokens is {self.batch_tokens}: it should be at least 1.")
 
-    def load(self, device: str | torch.device | None = None) -> tuple[Any, Any]:
+    def load(
+        self, device: str | torch.device | None = None
+    ) -> tuple[BioMedGPTForConditionalGeneration, BioMedGPTProcessor]:
         """Load the checkpoint's model and processor."""
         return load(self.checkpoint, device or self.device, self.dtype, self.revision)
 
-    def embedder(self, model: Any, processor: Any, modality: str) -> Embedder:
+    def embedder(
+        self, model: BioMedGPTForConditionalGeneration, processor: BioMedGPTProcessor, modality: str
+    ) -> Embedder:
         """Return what embeds items of one modality."""
         return Embedder(
             model,
@@ -74,13 +88,14 @@ class EmbeddingSettings:
 
 
 def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any) -> np.ndarray | list[np.ndarray]:
-    """Embeds molecules, or proteins, by the encoder of a checkpoint; batches do not change the result.
+    """Embeds items of one modality by the encoder of a checkpoint; batches do not change the result.
 
     The tokens that a tokenizer puts around a protein's residues do not count. All fragments of a molecule do.
 
     Args:
-        items: molecules (SMILES, InChI, RDKit `Mol`, PyG `Data`), or proteins (amino-acid sequences).
-        modality: "molecule" or "protein"; None is told by the items where it can be: "CCO" could be either.
+        items: molecules (SMILES, InChI, RDKit `Mol`, PyG `Data`), proteins (amino-acid sequences), or those of a
+            further modality.
+        modality: its name; None is told by the items where it can be: "CCO" could be a molecule and a protein.
         settings: see `EmbeddingSettings`; `level`, `features`, `checkpoint`, `long_proteins`, …
 
     Returns:
@@ -88,7 +103,7 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
         of the encoder, or of the language model where `features` is "projected".
 
     Raises:
-        InvalidMoleculeError, InvalidProteinError: an item cannot be read, or is too long; tells which.
+        InvalidMoleculeError, InvalidProteinError, ValueError: an item cannot be read, or is too long; tells which.
         EmbeddingError: an embedding is beyond the range of float16, or an item too large for the memory.
         ValueError: a setting makes no sense, or the modality is not told by the items.
         OSError: there is no such checkpoint.
@@ -102,7 +117,7 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
         raise ValueError(f"items is a value of type {type(items).__name__}: pass a list, [item] for a single one.")
     items = list(items)
     if modality is not None:
-        check_choice("modality", modality, MODALITIES)
+        check_choice("modality", modality, tuple(MODALITIES))
     model, processor = chosen.load()
     embedder = chosen.embedder(model, processor, modality or modality_of(items, processor))
     prepared = [embedder.prepare(item, position) for position, item in enumerate(items)]
@@ -120,32 +135,44 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
     return np.stack(embeddings) if embeddings else np.zeros((0, embedder.width), np.float16)
 
 
-def modality_of(items: Sequence[Any], processor: Any) -> str:
+def modality_of(items: Sequence[Any], processor: BioMedGPTProcessor) -> str:
     """Return the modality of items, if at least one of them can be nothing else.
 
     What is no text is a molecule. Text that is written like a SMILES, or is an InChI, can be one; text of which every
-    letter is a residue can be a protein.
+    letter is a residue can be a protein. Items of other modalities do not tell what they are.
 
     Raises:
-        ValueError: all items could be either, or some are molecules and others proteins.
+        ValueError: all items could be of several modalities, or they are of different ones.
     """
     table = read_residue_table(processor.protein_tokenizer)
+    can_be: dict[str, Callable[[Any], bool]] = {
+        MOLECULE.name: _can_be_molecule,
+        PROTEIN.name: lambda item: _can_be_protein(item, table),
+    }
     first: dict[str, int] = {}
     for position, item in enumerate(items):
-        molecule = (
-            not isinstance(item, str) or item.strip().startswith("InChI=") or bool(SMILES.fullmatch(item.strip()))
-        )
-        try:
-            encode_protein(item, table)
-            protein = True
-        except InvalidProteinError:
-            protein = False
-        if molecule != protein:
-            first.setdefault("molecule" if molecule else "protein", position)
+        fitting = [modality for modality, fits in can_be.items() if fits(item)]
+        if len(fitting) == 1:
+            first.setdefault(fitting[0], position)
     if len(first) == 1:
         return next(iter(first))
     if first:
-        told = f"item {first['molecule']} is a molecule, item {first['protein']} a protein: embed them apart"
+        found = ", ".join(f"item {first[modality]} is a {modality}" for modality in can_be if modality in first)
+        told = f"{found}: embed them apart"
     else:
         told = "the items do not tell what they are"
-    raise ValueError(f"Pass modality='molecule' or modality='protein': {told}.")
+    raise ValueError(f"Pass {' or '.join(f'modality={modality!r}' for modality in MODALITIES)}: {told}.")
+
+
+def _can_be_molecule(item: Any) -> bool:
+    if not isinstance(item, str):
+        return True
+    return item.strip().startswith("InChI=") or bool(SMILES.fullmatch(item.strip()))
+
+
+def _can_be_protein(item: Any, table: ResidueTable) -> bool:
+    try:
+        encode_protein(item, table)
+    except InvalidProteinError:
+        return False
+    return True

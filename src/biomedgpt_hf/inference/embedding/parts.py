@@ -1,4 +1,4 @@
-"""The molecules or proteins of rows, each embedded or with the reason why it is not."""
+"""The items of one modality in rows, each embedded or with the reason why it is not."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import warnings
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from biomedgpt_hf.files.items import Columns, Item, read_items
-from biomedgpt_hf.inference.embedding.embedder import MODALITIES, Embedder, EmbeddingError, Prepared
+from biomedgpt_hf.files.items.cells import item_text
+from biomedgpt_hf.inference.embedding.embedder import Embedder, EmbeddingError, Prepared
 from biomedgpt_hf.inference.embedding.writing import Embedded
 from biomedgpt_hf.inference.long_runs.journal import Result
 from biomedgpt_hf.inference.long_runs.run import Done
+from biomedgpt_hf.modalities import MODALITIES
 
 
 class Part(NamedTuple):
-    """One molecule or protein of a row, or why the row has none."""
+    """One item of a row, or why the row has none."""
 
     row: int
     number: int
     id: str
-    item: str | None
+    item: Any
     problem: EmbeddingError | None = None
 
 
@@ -31,32 +33,28 @@ def first_modality(paths: Sequence[str | PathLike], columns: Columns) -> str:
     """Return the modality of the first row that has one.
 
     Raises:
-        ValueError: it has both, or no row has any.
+        ValueError: it has several, or no row has any.
     """
     why = ""
     for item in read_items([Path(path) for path in paths], columns):
-        found = [modality for modality in MODALITIES if items_of(item, modality)]
+        found = [modality for modality in MODALITIES if item.of(modality)]
         if len(found) == 1:
             return found[0]
         if found:
-            raise ValueError(f"{item.source} has a molecule and a protein: choose one of them by --modality.")
+            raise ValueError(f"{item.source} has a {' and a '.join(found)}: choose one of them by --modality.")
         if item.problem and not why:
-            why = f" {item.source}: {': '.join(filter(None, item.problem.args))}"
-    raise ValueError(f"{', '.join(map(str, paths))}: no row has a molecule or a protein that can be read.{why}")
-
-
-def items_of(item: Item, modality: str) -> tuple[str, ...]:
-    """Return the molecules, or the proteins, of a row."""
-    return item.molecules if modality == "molecule" else item.proteins
+            why = f" {item.source}: {item.problem.in_words}"
+    wanted = " or a ".join(MODALITIES)
+    raise ValueError(f"{', '.join(map(str, paths))}: no row has a {wanted} that can be read.{why}")
 
 
 def parts_of(item: Item, modality: str) -> list[Part]:
     """Return what there is to embed of a row: at least one part, be it a problem."""
-    texts = () if item.problem else items_of(item, modality)
-    if texts:
-        return [Part(item.row, number, item.id, text) for number, text in enumerate(texts, start=1)]
+    found = () if item.problem else item.of(modality)
+    if found:
+        return [Part(item.row, number, item.id, one) for number, one in enumerate(found, start=1)]
     if item.problem:
-        problem = EmbeddingError(item.problem.reason, ": ".join(filter(None, item.problem.args)))
+        problem = EmbeddingError(item.problem.reason, item.problem.in_words)
     else:
         problem = EmbeddingError(f"no {modality}", f"The row has no {modality}.")
     return [Part(item.row, 1, item.id, None, problem)]
@@ -73,7 +71,7 @@ def embed_parts(parts: Sequence[Part], embedder: Embedder, done: Done) -> Iterat
     failed: list[Result] = []
     for part in parts:
         try:
-            ready.append((part, prepare(part, embedder)))
+            ready.append((part, prepare_part(part, embedder)))
         except EmbeddingError as error:
             failed.append(result_of(part, error))
     if left := [result for result in failed if result[:2] not in done]:
@@ -90,7 +88,7 @@ def embed_parts(parts: Sequence[Part], embedder: Embedder, done: Done) -> Iterat
         yield [result for result in results if result[:2] not in done]
 
 
-def prepare(part: Part, embedder: Embedder) -> Prepared:
+def prepare_part(part: Part, embedder: Embedder) -> Prepared:
     """Return a part as the encoder reads it.
 
     Raises:
@@ -107,7 +105,8 @@ def prepare(part: Part, embedder: Embedder) -> Prepared:
 
 def result_of(part: Part, embedding: np.ndarray | EmbeddingError, truncated: bool = False) -> Result:
     """Return a part's embedding, or the reason why there is none, for the journal."""
+    about = (part.row, part.number, part.id, None if part.item is None else item_text(part.item))
     if isinstance(embedding, EmbeddingError):
-        failed = Embedded(*part[:4], error=str(embedding), reason=embedding.reason, truncated=truncated)
+        failed = Embedded(*about, error=str(embedding), reason=embedding.reason, truncated=truncated)
         return failed.to_result()
-    return Embedded(*part[:4], values=embedding.tobytes(), truncated=truncated).to_result()
+    return Embedded(*about, values=embedding.tobytes(), truncated=truncated).to_result()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from biomedgpt_hf.batches.lengths import count_atoms
 from biomedgpt_hf.files.items import Columns, count_items, read_items
+from biomedgpt_hf.files.items.cells import item_text
 from biomedgpt_hf.inference.embedding.embedder import Embedder
 from biomedgpt_hf.inference.embedding.parts import parts_of
 from biomedgpt_hf.inference.embedding.writing import BYTES, HEADER_FRAME, LARGEST_HEADER, header_bytes
 from biomedgpt_hf.inference.long_runs.run import running_folder
+from biomedgpt_hf.modalities import MOLECULE, PROTEIN
 
 logger = logging.getLogger(__name__)
 
@@ -78,24 +80,38 @@ def _survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Embedde
         rows += 1
         for part in parts_of(item, embedder.modality):
             items += 1
-            header += header_bytes(part.id, part.item or "")
+            header += header_bytes(part.id, "" if part.item is None else item_text(part.item))
             if part.item is not None:
                 vectors += _vectors_of(part.item, embedder)
     return Survey(rows, items, vectors, header)
 
 
-def _vectors_of(item: str, embedder: Embedder) -> int:
+def _vectors_of(item: Any, embedder: Embedder) -> int:
     """Return how many vectors an item has, at most; 0 for what is refused."""
     if embedder.level == "pooled":
         return 1
-    if embedder.modality == "molecule":
-        try:
-            return count_atoms(item)
-        except ValueError:
-            return 0
-    residues = len("".join(item.split()).removesuffix("*"))
-    most = embedder.processor.max_protein_length - len(embedder.residues.start) - len(embedder.residues.end)
+    count = COUNT.get(embedder.modality, _read_units)
+    try:
+        return count(item, embedder)
+    except ValueError:
+        return 0
+
+
+def _residues(protein: str, embedder: Embedder) -> int:
+    residues = len("".join(protein.split()).removesuffix("*"))
+    most = embedder.processor.max_protein_length - embedder.around.before - embedder.around.after
     return residues if residues <= most else most if embedder.crop else 0
+
+
+def _read_units(item: Any, embedder: Embedder) -> int:
+    return embedder.prepare(item).length - embedder.around.before - embedder.around.after
+
+
+# What counts the units of an item without reading it; those of other modalities are read for it.
+COUNT: Mapping[str, Callable[[Any, Embedder], int]] = {
+    MOLECULE.name: lambda molecule, _: count_atoms(molecule),
+    PROTEIN.name: _residues,
+}
 
 
 def _size(number: float) -> str:

@@ -38,11 +38,11 @@ class Embedded(NamedTuple):
         row: number of the row in the input, from 1.
         number: of the item among those of its row, from 1.
         id: the row's own name, which others may share.
-        item: the SMILES, InChI or sequence; None where the row could not be read.
+        item: the SMILES, InChI or sequence, or another item as `item_text` has it; None where there is none.
         values: float16, [D] or [A, D] as bytes; None on an error.
         error: why there is no embedding.
         reason: its category.
-        truncated: whether a protein was cut at its end.
+        truncated: whether it was cut at its end, as proteins may be.
     """
 
     row: int

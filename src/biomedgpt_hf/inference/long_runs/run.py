@@ -78,7 +78,7 @@ def run_over_files(
     rows = rows or count_items(paths, columns)
     if not rows:
         raise ValueError(f"{', '.join(map(str, paths))}: there is no row to work on.")
-    facts = {"inputs": [_describe(path) for path in paths], "columns": columns._asdict(), **facts}
+    facts = {"inputs": [_describe(path) for path in paths], "columns": columns.facts, **facts}
     journal = Journal(folder, facts, rank())
     try:
         if output.exists():  # written before a kill kept the folder from being removed

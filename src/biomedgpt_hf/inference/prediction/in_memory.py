@@ -1,4 +1,4 @@
-"""Questions about many molecules and proteins: lists of them, or files of any size.
+"""Questions about many items: lists of them, or files of any size.
 
 predict("Describe this molecule.", molecules=["CCO", "CCN"])
 predict_files(["molecules.sdf"], "answers.jsonl", ["Describe this molecule."])
@@ -6,7 +6,7 @@ predict_files(["molecules.sdf"], "answers.jsonl", ["Describe this molecule."])
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -15,14 +15,17 @@ import torch
 from tqdm.auto import tqdm
 
 from biomedgpt_hf.files.items import Item
+from biomedgpt_hf.files.items.cells import cell_items
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
+from biomedgpt_hf.inference.item_arguments import split_arguments
 from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load
 from biomedgpt_hf.inference.neighbours import check_neighbours, open_finder
 from biomedgpt_hf.inference.prediction.predictor import Prediction, Predictor
 from biomedgpt_hf.inference.prediction.requests import Request
+from biomedgpt_hf.modalities import MODALITIES
 
 WINDOW = 1024  # rows that are sorted by length together
-Items = Sequence[Any] | None
+Column = Sequence[Any] | None  # an entry for each row: one item, several, or None
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class PredictionSettings:
         num_beams: beams; 1 is greedy.
         long_proteins: "report" refuses proteins beyond the encoder's limit, row by row; "crop" cuts their ends off.
         index: folder of an index of known items, see `neighbours`.
-        neighbours: how many of the nearest known items to give for each molecule and protein.
+        neighbours: how many of the nearest known items to give for each item.
         progress: show a progress bar; None shows it on a terminal.
 
     Raises:
@@ -84,11 +87,11 @@ class PredictionSettings:
 
 def predict(
     questions: str | Sequence[str],
-    molecules: Items = None,
-    proteins: Items = None,
+    molecules: Column = None,
+    proteins: Column = None,
     *,
     ids: Sequence[str] | None = None,
-    **settings: Any,
+    **others: Any,
 ) -> list[Prediction]:
     """Asks each question about each row, in batches; an item is encoded once for all questions.
 
@@ -97,7 +100,7 @@ def predict(
         molecules: of each row a SMILES or InChI, several of them, or None.
         proteins: of each row a sequence, several of them, or None.
         ids: names of the rows.
-        settings: see `PredictionSettings`.
+        others: items of further modalities by their columns, such as `cells=[…]`, and `PredictionSettings`.
 
     Returns:
         The prediction for each row and question, in that order. A row that cannot be read has the status "error".
@@ -110,8 +113,9 @@ def predict(
         >>> predict("Describe this molecule.", molecules=["CCO", "CCN"])[1].answer
         'The molecule is ...'
     """
+    columns, settings = split_arguments({"molecules": molecules, "proteins": proteins, **others})
     chosen = PredictionSettings(**settings)
-    items = rows_of(molecules, proteins, ids)
+    items = rows_of(columns, ids)
     predictor = chosen.predictor()
     asked = check_questions(predictor, questions)
     found: dict[tuple[int, int], Prediction] = {}
@@ -124,34 +128,32 @@ def predict(
     return [found[place] for place in sorted(found)]
 
 
-def rows_of(molecules: Items, proteins: Items, ids: Sequence[str] | None) -> list[Item]:
+def rows_of(columns: Mapping[str, Column], ids: Sequence[str] | None = None) -> list[Item]:
     """Return lists of the same length as rows.
+
+    Args:
+        columns: the entries of each modality, by its name.
+        ids: names of the rows.
 
     Raises:
         ValueError: they have not the same length, or one of them is a single string.
     """
-    columns = {"molecules": molecules, "proteins": proteins, "ids": ids}
-    given = {name: list(column) for name, column in columns.items() if column is not None}
-    for name, column in columns.items():
+    named = {MODALITIES[modality].column: column for modality, column in columns.items()} | {"ids": ids}
+    for name, column in named.items():
         if isinstance(column, str):
             raise ValueError(f"{name} is the text {column[:60]!r}: pass a list with an entry for each row.")
-    lengths = {name: len(column) for name, column in given.items()}
-    if len(set(lengths.values())) != 1 or not given.keys() - {"ids"}:
-        raise ValueError(f"Pass molecules, proteins or both, with as many entries each (and ids), but got {lengths}.")
+    items = {modality: list(column) for modality, column in columns.items() if column is not None}
+    lengths = {name: len(column) for name, column in named.items() if column is not None}
+    if len(set(lengths.values())) != 1 or not items:
+        wanted = ", ".join(modality.column for modality in MODALITIES.values())
+        raise ValueError(f"Pass one or several of {wanted}, with as many entries each (and ids), but got {lengths}.")
     (size,) = set(lengths.values())
-    empty = [None] * size
-    rows = zip(given.get("ids", [""] * size), given.get("molecules", empty), given.get("proteins", empty), strict=True)
-    return [
-        Item(row, str(name), several(of_molecules), several(of_proteins))
-        for row, (name, of_molecules, of_proteins) in enumerate(rows, start=1)
-    ]
-
-
-def several(cell: Any) -> tuple[Any, ...]:
-    """Return one item, several or none as a tuple."""
-    if cell is None:
-        return ()
-    return tuple(cell) if isinstance(cell, list | tuple) and not hasattr(cell, "_fields") else (cell,)
+    names = [""] * size if ids is None else ids
+    rows = []
+    for number, (name, *cells) in enumerate(zip(names, *items.values(), strict=True), start=1):
+        of_row = {modality: cell_items(cell, modality) for modality, cell in zip(items, cells, strict=True)}
+        rows.append(Item(number, str(name), of_row))
+    return rows
 
 
 def check_questions(predictor: Predictor, questions: str | Sequence[str]) -> list[str]:
@@ -164,7 +166,7 @@ def check_questions(predictor: Predictor, questions: str | Sequence[str]) -> lis
     if not asked:
         raise ValueError("There is no question: pass one, or several.")
     for question in asked:
-        predictor.prepare(Request(Item(0, "", (), ()), 0, question))
+        predictor.prepare(Request(Item(0, ""), 0, question))
     return asked
 
 

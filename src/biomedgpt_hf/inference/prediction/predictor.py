@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
@@ -23,6 +23,10 @@ from biomedgpt_hf.inference.prediction.requests import (
     group_prompts,
 )
 from biomedgpt_hf.neighbours import Neighbour
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 logger = logging.getLogger(__name__)
 NOT_FINITE = "The model gave numbers that are not finite: it may be damaged, or its dtype too narrow for it."
@@ -75,8 +79,8 @@ class Predictor:
 
     def __init__(
         self,
-        model: Any,
-        processor: Any,
+        model: BioMedGPTForConditionalGeneration,
+        processor: BioMedGPTProcessor,
         *,
         batch_tokens: int,
         max_new_tokens: int,
@@ -178,7 +182,7 @@ class Predictor:
         if self.finder is None:
             return None
         try:
-            return self.finder.find(request.item.molecules, request.item.proteins)
+            return self.finder.find(request.item.items)
         except ValueError as error:  # the answer stands, what it could be compared with does not
             logger.warning("Row %d gets no neighbours: %s", request.item.row, error)
             return ()

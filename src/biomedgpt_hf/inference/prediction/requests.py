@@ -3,13 +3,21 @@
 Item, question → Request → prepare → Prompt → group → Group: items that are encoded once, and their prompts
 """
 
+from __future__ import annotations
+
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biomedgpt_hf.files.items import Item
+from biomedgpt_hf.files.items.cells import item_identity
 from biomedgpt_hf.inference.answering import room_for_answer
-from biomedgpt_hf.processors.protein_tokenizer import InvalidProteinError
+from biomedgpt_hf.inference.item_arguments import item_blocks
+from biomedgpt_hf.modalities import MODALITIES
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 
 class Request(NamedTuple):
@@ -31,9 +39,9 @@ class Prompt(NamedTuple):
 
     Args:
         request: the question and the item.
-        length: tokens, atoms and residues included.
+        length: tokens, those of items included.
         limit: most new tokens.
-        truncated: whether a protein has to be cut.
+        truncated: whether an item has to be cut.
     """
 
     request: Request
@@ -56,10 +64,12 @@ class Preparer:
         model: a `BioMedGPTForConditionalGeneration`.
         processor: its processor.
         max_new_tokens: most new tokens of an answer.
-        crop: cut too long proteins at their end instead of refusing them.
+        crop: cut items that are too long at their end, as proteins may be, instead of refusing them.
     """
 
-    def __init__(self, model: Any, processor: Any, max_new_tokens: int, crop: bool) -> None:
+    def __init__(
+        self, model: BioMedGPTForConditionalGeneration, processor: BioMedGPTProcessor, max_new_tokens: int, crop: bool
+    ) -> None:
         self.model, self.processor = model, processor
         self.max_new_tokens, self.crop = max_new_tokens, crop
 
@@ -71,7 +81,7 @@ class Preparer:
         """
         item, question = request.item, request.question
         if item.problem is not None:
-            raise RequestError(": ".join(filter(None, (item.problem.reason, item.problem.detail))))
+            raise RequestError(item.problem.in_words)
         if question is None or not question.strip():
             raise RequestError("The question is empty.")
         try:
@@ -81,10 +91,10 @@ class Preparer:
             raise RequestError(" ".join(str(error).split())) from error
 
     def _length(self, messages: list[dict[str, Any]]) -> tuple[int, bool]:
-        """Return the number of tokens, and whether a protein has to be cut for it."""
+        """Return the number of tokens, and whether an item has to be cut for it."""
         try:
             return len(self._process([messages], truncation=False)["input_ids"][0]), False
-        except InvalidProteinError:
+        except ValueError:
             if not self.crop:
                 raise
             return len(self._process([messages], truncation=True)["input_ids"][0]), True
@@ -97,10 +107,10 @@ class Preparer:
         return {name: inputs[name] for name in ("input_ids", "attention_mask")}
 
     def items(self, group: Group) -> dict[str, Any]:
-        """Return the molecules' and proteins' tensors of a group, one sample for each of its items."""
-        items = [prompts[0].request.item for prompts in group]
-        columns = {"molecules": [list(item.molecules) for item in items], "proteins": [list(i.proteins) for i in items]}
-        columns = {name: samples for name, samples in columns.items() if any(samples)}
+        """Return the tensors of a group's items, one sample for each row."""
+        rows = [prompts[0].request.item for prompts in group]
+        samples = {modality.column: [list(row.of(name)) for row in rows] for name, modality in MODALITIES.items()}
+        columns: dict[str, Any] = {column: of_rows for column, of_rows in samples.items() if any(of_rows)}
         if not columns:
             return {}
         with warnings.catch_warnings(action="ignore", category=UserWarning):
@@ -115,9 +125,8 @@ class Preparer:
 
 def conversation(request: Request) -> list[dict[str, Any]]:
     """Return a request as messages."""
-    content = [{"type": "molecule", "molecule": molecule} for molecule in request.item.molecules]
-    content += [{"type": "protein", "protein": protein} for protein in request.item.proteins]
-    return [{"role": "user", "content": [*content, {"type": "text", "text": (request.question or "").strip()}]}]
+    text = {"type": "text", "text": (request.question or "").strip()}
+    return [{"role": "user", "content": [*item_blocks(request.item.items), text]}]
 
 
 def group_prompts(prompts: Sequence[Prompt], batch_tokens: int, num_beams: int = 1) -> Iterator[Group]:
@@ -130,7 +139,7 @@ def group_prompts(prompts: Sequence[Prompt], batch_tokens: int, num_beams: int =
         batch_tokens: most tokens of a batch, padding, new tokens and beams included.
         num_beams: beams of each prompt.
     """
-    units: dict[tuple[Any, ...], list[Prompt]] = {}
+    units: dict[tuple[Hashable, ...], list[Prompt]] = {}
     for prompt in prompts:
         units.setdefault(_known_by(prompt), []).append(prompt)
     group: Group = []
@@ -159,10 +168,11 @@ def cut_group(group: Group, batch_tokens: int, num_beams: int = 1) -> Iterator[l
         yield batch
 
 
-def _known_by(prompt: Prompt) -> tuple[Any, ...]:
+def _known_by(prompt: Prompt) -> tuple[Hashable, ...]:
     """Return what an item is encoded once for; questions about nothing have nothing in common."""
-    item = prompt.request.item
-    return item.molecules, item.proteins, () if item.molecules or item.proteins else (item.row, prompt.request.number)
+    row = prompt.request.item
+    items = [(modality, item_identity(row.of(modality))) for modality in MODALITIES if row.of(modality)]
+    return tuple(items) or (row.row, prompt.request.number)
 
 
 def _size(prompt: Prompt) -> int:

@@ -21,7 +21,7 @@ from biomedgpt_hf.building.pipeline import DEFAULTS, About, BuildSettings, build
 from biomedgpt_hf.chemistry.facts import FACT_NAMES, GROUP_QUESTIONS, NEUTRAL_ASKED, ask
 from biomedgpt_hf.chemistry.functional_groups import groups_in
 from biomedgpt_hf.chemistry.sampling import Dice
-from biomedgpt_hf.files.items.molecule_lists import molecule_text, read_molecules
+from biomedgpt_hf.files.items.molecule_lists import molecule_text, read_molecule_records
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
 from biomedgpt_hf.rows.schema import question_row
@@ -57,7 +57,7 @@ def build_molecule_facts(
     """Build a set of computed facts about molecules in `output`.
 
     Args:
-        sources: lists of molecules, as `molecule_lists.read_molecules` reads them.
+        sources: lists of molecules, as `molecule_lists.read_molecule_records` reads them.
         output: folder to make.
         facts: what to ask for, of `FACT_NAMES`.
         questions_per_molecule: ask each molecule for so many of the facts, chosen by a hash; None, for all.
@@ -83,7 +83,7 @@ def build_molecule_facts(
         output,
         about=ABOUT,
         sources=sources,
-        read=lambda scratch: read_each(read_molecules, sources),
+        read=lambda scratch: read_each(read_molecule_records, sources),
         parse=partial(parse_molecule, facts=facts, questions_per_molecule=questions_per_molecule, seed=settings.seed),
         settings=settings,
         options={"facts": ", ".join(facts), "questions_per_molecule": questions_per_molecule or "all"},
@@ -96,7 +96,7 @@ def parse_molecule(
     questions_per_molecule: int | None = None,
     seed: int = 0,
 ) -> Example:
-    """Return the example of a record of `read_molecules`: its questions are about one molecule.
+    """Return the example of a record of `read_molecule_records`: its questions are about one molecule.
 
     Args:
         record: what was read.

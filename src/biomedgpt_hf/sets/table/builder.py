@@ -1,4 +1,4 @@
-"""One's own table: questions about molecules and proteins, and their answers.
+"""One's own table: questions about molecules, proteins and other items, and their answers.
 
     biomedgpt data table FILE --molecule-column C --question TEXT --answer-column C --output DIR
     biomedgpt data table FILE --protein-column C --question-column C --answer-column C --output DIR
@@ -11,20 +11,24 @@ written without white space and final stop, in upper case.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from biomedgpt_hf.building.pipeline import DEFAULTS, About, BuildSettings, build_set, read_each
+from biomedgpt_hf.files.items.items import ordered_by_modality
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import UnknownColumnError, open_table
-from biomedgpt_hf.sets.table.rows import Columns, Labels, parse_table_row, read_rows
+from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
+from biomedgpt_hf.sets.table.rows import Labels, RowColumns, parse_table_row, read_rows
 
-__all__ = ["Columns", "Labels", "UnknownColumnError", "build_table", "parse_table_row", "read_rows"]
+__all__ = ["Labels", "RowColumns", "UnknownColumnError", "build_table", "parse_table_row", "read_rows"]
 
 DESCRIPTION = "Questions with answers, about molecules and proteins, from a table."
+NO_COLUMNS: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 def build_table(
@@ -34,6 +38,7 @@ def build_table(
     answer_column: str,
     molecule_columns: Sequence[str] = (),
     protein_columns: Sequence[str] = (),
+    item_columns: Mapping[str, Sequence[str]] = NO_COLUMNS,
     question: str | None = None,
     question_column: str | None = None,
     id_column: str | None = None,
@@ -56,15 +61,16 @@ def build_table(
         output: folder to make.
         answer_column: column of the answers.
         molecule_columns, protein_columns: columns of the items, in the order that they get in a row.
-            None at all makes a set of text.
+            No column of items at all makes a set of text.
+        item_columns: those of further modalities, by their names: `{"cell": ["expression"]}`.
         question: the question of every row; or else
         question_column: column of the questions.
         id_column: column of identifiers; a later row with the same one is left out. By default the
             file's name and the row's number, and what is left out is a row in all the same.
         split_column: column with train, validation (valid, val, dev) or test.
-        split_by: what stays on one side of the split: "molecule", "protein", "cluster" (with
-            `settings.clusters`) or "row". By default the first of these that there is: cluster,
-            molecule, protein, and for text the question.
+        split_by: what stays on one side of the split: a modality such as "molecule" or "protein",
+            "cluster" (with `settings.clusters`) or "row". By default the first that there is of
+            cluster, molecule, protein and further modalities, and for text the question.
         optional_items: keep a row where some of the columns of items are empty.
         task, source, license: of the rows; the source is the file's name by default.
         name: of the set.
@@ -76,9 +82,8 @@ def build_table(
     Raises:
         OSError, ValueError: as `open_table` and `build_set`, and for arguments that make no sense.
     """
-    columns = Columns(
-        tuple(molecule_columns),
-        tuple(protein_columns),
+    columns = RowColumns(
+        ordered_by_modality({MOLECULE.name: molecule_columns, PROTEIN.name: protein_columns, **item_columns}),
         answer_column,
         question.strip() or None if question else None,
         question_column,
@@ -93,7 +98,7 @@ def build_table(
     for path in names:
         with suppress(SourceError):  # the others may be sound; the report will tell
             open_table(path, columns.names)
-    labels = Labels(task, source, license, "protein" if split_by == "cluster" else split_by)
+    labels = Labels(task, source, license, PROTEIN.name if split_by == "cluster" else split_by)
     return build_set(
         output,
         about=About(name or f"Questions from {', '.join(names.values())}", DESCRIPTION, ""),
@@ -105,11 +110,10 @@ def build_table(
     )
 
 
-def _options(columns: Columns, labels: Labels, split_by: str) -> dict[str, Any]:
+def _options(columns: RowColumns, labels: Labels, split_by: str) -> dict[str, Any]:
     """Return what was chosen, as the manifest names it."""
     options = {
-        "molecule_columns": ", ".join(columns.molecules),
-        "protein_columns": ", ".join(columns.proteins),
+        **{f"{modality}_columns": ", ".join(named) for modality, named in columns.items.items()},
         "question": columns.question,
         "question_column": columns.question_column,
         "answer_column": columns.answer,
@@ -122,7 +126,7 @@ def _options(columns: Columns, labels: Labels, split_by: str) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value}
 
 
-def _checked_split_by(split_by: str | None, columns: Columns, settings: BuildSettings) -> str:
+def _checked_split_by(split_by: str | None, columns: RowColumns, settings: BuildSettings) -> str:
     """Return by what to split.
 
     Raises:
@@ -130,12 +134,11 @@ def _checked_split_by(split_by: str | None, columns: Columns, settings: BuildSet
     """
     there = {
         "cluster": bool(settings.clusters),
-        "molecule": bool(columns.molecules),
-        "protein": bool(columns.proteins),
+        **{modality: modality in columns.items for modality in MODALITIES},
         "row": True,
     }
     if split_by is None:
-        return next((by for by in ("cluster", "molecule", "protein") if there[by]), "question")
+        return next((by for by in ("cluster", *MODALITIES) if there[by]), "question")
     if split_by not in there:
         raise ValueError(f"split_by must be one of {', '.join(there)}, got {split_by!r}.")
     if not there[split_by]:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, time
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from biomedgpt_hf.building.examples import Example
+from biomedgpt_hf.files.items.cells import cell_items, is_text, item_key
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import require_utf8
 from biomedgpt_hf.files.tables.table import open_table
+from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
 from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
 from biomedgpt_hf.processors.protein_tokenizer import (
-    InvalidProteinError,
     ResidueTable,
     build_protein_tokenizer,
     encode_protein,
@@ -41,22 +43,20 @@ NUCLEOTIDES = "a protein looks like a nucleotide sequence"
 LARGEST_WHOLE = 2.0**53  # larger floats are not exact
 
 
-class Columns(NamedTuple):
+class RowColumns(NamedTuple):
     """Which column holds what, and what holds for all rows.
 
     Attributes:
-        molecules: columns of SMILES or InChI; the blocks of a row stand in this order.
-        proteins: columns of sequences, after the molecules.
+        items: for each modality its columns; the blocks of a row stand in this order.
         answer: column of answers.
         question: the question of every row, or None where `question_column` has them.
         question_column: column of questions.
         id: column of identifiers; by default a row's is its file's name and its number.
         split: column with train, validation (valid, val, dev) or test.
-        optional_items: a row may lack some molecules and proteins.
+        optional_items: a row may lack some items.
     """
 
-    molecules: tuple[str, ...]
-    proteins: tuple[str, ...]
+    items: Mapping[str, tuple[str, ...]]
     answer: str
     question: str | None = None
     question_column: str | None = None
@@ -68,7 +68,7 @@ class Columns(NamedTuple):
     def names(self) -> list[str]:
         """The columns that are read."""
         single = (self.answer, self.question_column, self.id, self.split)
-        return list(dict.fromkeys([*self.molecules, *self.proteins, *filter(None, single)]))
+        return list(dict.fromkeys([*chain.from_iterable(self.items.values()), *filter(None, single)]))
 
 
 class Labels(NamedTuple):
@@ -80,7 +80,7 @@ class Labels(NamedTuple):
     split_by: str
 
 
-def read_rows(path: Path, columns: Columns, name: str | None = None) -> Iterator[Record]:
+def read_rows(path: Path, columns: RowColumns, name: str | None = None) -> Iterator[Record]:
     """Yield a record for each row of a table; its content is the cells that `columns` names.
 
     Args:
@@ -101,7 +101,7 @@ def read_rows(path: Path, columns: Columns, name: str | None = None) -> Iterator
         yield Record(name, row.line, id, (place, row.cells), row.problem)
 
 
-def parse_table_row(record: Record, columns: Columns, labels: Labels) -> Example:
+def parse_table_row(record: Record, columns: RowColumns, labels: Labels) -> Example:
     """Return the row of a table's row.
 
     Args:
@@ -121,29 +121,26 @@ def parse_table_row(record: Record, columns: Columns, labels: Labels) -> Example
     split = _split(text(columns.split), columns.split) if columns.split else None
     question = columns.question or text(columns.question_column)
     answer = text(columns.answer)
-    molecules = [_molecule(*item) for item in _items(cells, columns.molecules, columns.optional_items)]
-    proteins = [_protein(*item) for item in _items(cells, columns.proteins, columns.optional_items)]
-    smiles, structures = [molecule for molecule, _ in molecules], [key for _, key in molecules]
-    sequences = [sequence for sequence, _ in proteins]
+    found = {
+        modality: [_read(value, column, modality) for value, column in _values(cells, named, modality, columns)]
+        for modality, named in columns.items.items()
+    }
+    items = {modality: [one.item for one in of_modality] for modality, of_modality in found.items()}
+    keys = {modality: [one.key for one in of_modality] for modality, of_modality in found.items()}
     row = question_row(
         question,
         answer,
-        molecules=smiles,
-        proteins=sequences,
+        **{MODALITIES[modality].column: of_modality for modality, of_modality in items.items()},
         task=labels.task,
         source=labels.source or record.file,
         id=id,
         license=labels.license,
     )
-    keys = {
-        "molecule": [*structures, *sequences],
-        "protein": [*sequences, *structures],
-        "row": [place, *structures, *sequences],
-        "question": [question, *structures, *sequences],
-    }[labels.split_by]
-    mark = id if columns.id else json.dumps([smiles, sequences, question, answer])
-    notes = tuple(note for _, note in proteins if note)
-    return Example([row], tuple(dict.fromkeys(keys)) or (question,), split, (mark,), notes)
+    first = {"row": [place], "question": [question]}.get(labels.split_by) or keys.get(labels.split_by, [])
+    all_keys = dict.fromkeys([*first, *chain.from_iterable(keys.values())])
+    mark = id if columns.id else json.dumps([*(items.get(name, []) for name in MODALITIES), question, answer])
+    notes = tuple(one.note for of_modality in found.values() for one in of_modality if one.note)
+    return Example([row], tuple(all_keys) or (question,), split, (mark,), notes)
 
 
 def _text(value: Any, column: str) -> str:
@@ -170,36 +167,58 @@ def _split(text: str, column: str) -> str:
     return SPLIT_NAMES[text.lower()]
 
 
-def _items(cells: Mapping[str, Any], columns: Sequence[str], optional: bool) -> Iterator[tuple[str, str]]:
-    """Yield each item of some columns, and its column; a cell may hold a list of items."""
-    for column in columns:
-        values = cells[column] if isinstance(cells[column], list) else [cells[column]]
-        for value in values or [None]:
+def _values(
+    cells: Mapping[str, Any], named: Sequence[str], modality: str, columns: RowColumns
+) -> Iterator[tuple[Any, str]]:
+    """Yield what stands for each item of a modality in some columns, and its column; a cell may hold several."""
+    for column in named:
+        for value in cell_items(cells[column], modality) or [None]:
             try:
-                yield _text(value, column), column
+                yield (value if _is_other(value, modality) else _text(value, column)), column
             except RejectedRecord as rejected:
-                if not optional or rejected.reason != EMPTY:
+                if not columns.optional_items or rejected.reason != EMPTY:
                     raise
 
 
-def _molecule(text: str, column: str) -> tuple[str, str]:
-    """Return a molecule, and its structure key."""
+def _is_other(value: Any, modality: str) -> bool:
+    """Tell whether a value is an item that is no text."""
+    return value is not None and not is_text(modality)
+
+
+class _Read(NamedTuple):
+    """An item as it is written in the set, what it is known by, and what is odd about it, or ""."""
+
+    item: Any
+    key: str
+    note: str = ""
+
+
+def _read(value: Any, column: str, modality: str) -> _Read:
+    """Return an item; of a modality without a rule of its own any value of its type is one.
+
+    Raises:
+        RejectedRecord: it cannot be read.
+    """
     try:
-        smiles_to_graph(text)
-        return text, structure_key(text)
+        return READ[modality](value) if modality in READ else _Read(value, item_key(value, modality))
     except ValueError as error:
-        raise RejectedRecord("unreadable molecule", f"column {column!r}: {error}") from error
+        raise RejectedRecord(f"unreadable {modality}", f"column {column!r}: {error}") from error
 
 
-def _protein(text: str, column: str) -> tuple[str, str]:
-    """Return a protein as it is written in the set, and what is odd about it, or ""."""
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            encode_protein(text, _residues())
-    except InvalidProteinError as error:
-        raise RejectedRecord("unreadable protein", f"column {column!r}: {error}") from error
-    return "".join(text.split()).removesuffix("*").upper(), NUCLEOTIDES if caught else ""
+def _molecule(text: str) -> _Read:
+    smiles_to_graph(text)
+    return _Read(text, structure_key(text))
+
+
+def _protein(text: str) -> _Read:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        encode_protein(text, _residues())
+    sequence = "".join(text.split()).removesuffix("*").upper()
+    return _Read(sequence, sequence, NUCLEOTIDES if caught else "")
+
+
+READ: Mapping[str, Callable[[str], _Read]] = {MOLECULE.name: _molecule, PROTEIN.name: _protein}
 
 
 @lru_cache(maxsize=1)
