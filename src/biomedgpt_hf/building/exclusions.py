@@ -17,7 +17,7 @@ from biomedgpt_hf.files.items.molecule_lists import Structure, molecule_text
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.uniprot.formats import parse_entry
-from biomedgpt_hf.similarity.kinds import digest
+from biomedgpt_hf.similarity.hashing import digest
 from biomedgpt_hf.similarity.structure_key import structure_key
 
 CHUNK = 500  # candidates read together

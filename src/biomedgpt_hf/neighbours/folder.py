@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.disk.checksums import sha256_of
 from biomedgpt_hf.neighbours.known_items import KnownItem, Text
 
-FORMAT, VERSION = "biomedgpt_hf nearest known items", 1
+FORMAT, VERSION = "biomedgpt_hf nearest known items", 2
 MANIFEST, ITEMS = "index.json", "items.parquet"
 TENSORS = {"molecule": "molecules.safetensors", "protein": "proteins.safetensors"}
 ITEMS_PER_GROUP = 256  # of items.parquet: what is read for one hit
