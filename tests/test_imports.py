@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "device": set(),
     "console": set(),
     "mini": set(),
-    "environment": {"device"},
+    "environment": {"device", "disk"},
     "checkpoints": {"__init__"},
     "rows": {"modalities"},
     "chemistry": {"processors"},
