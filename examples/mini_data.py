@@ -26,7 +26,7 @@ from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.sets.chebi20 import builder as chebi20
 from biomedgpt_hf.sets.uniprotqa import builder as uniprotqa
-from biomedgpt_hf.similarity.kinds import SIMILAR_PROTEINS, kmers
+from biomedgpt_hf.similarity.kmers import SIMILAR_PROTEINS, kmers
 
 CAPTIONS = ("captions/chebi20/validation.txt", "captions/chebi_ontology/*.obo")
 TEST_CAPTIONS = ("captions/chebi20/test.txt",)

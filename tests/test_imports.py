@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "console": set(),
     "mini": set(),
     "publishing": set(),
-    "environment": {"device"},
+    "environment": {"device", "disk"},
     "checkpoints": {"__init__"},
     "rows": {"modalities"},
     "chemistry": {"processors"},

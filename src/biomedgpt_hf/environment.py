@@ -9,20 +9,24 @@ import torch
 from huggingface_hub import constants
 
 from biomedgpt_hf.device import best_device
+from biomedgpt_hf.disk.manifests import versions
 
 DISTRIBUTION = "biomedgpt-hf"
+MISSING = "not installed"
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "HF_HUB_OFFLINE", "HF_HOME")
 
 
 def describe_environment() -> dict[str, str]:
     """Return versions, devices and settings by name, ready to print; nothing in it is secret."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    requirements = _requirements()
+    found = versions(DISTRIBUTION, *requirements)
     return {
-        DISTRIBUTION: _version(DISTRIBUTION),
-        "python": platform.python_version(),
+        DISTRIBUTION: found.get(DISTRIBUTION, MISSING),
+        "python": found["python"],
         "platform": platform.platform(),
         "processor cores": str(os.cpu_count()),
-        **{name: _version(name) for name in _requirements()},
+        **{name: found.get(name, MISSING) for name in requirements},
         "CUDA build": torch.version.cuda or torch.version.hip or "none",
         "CUDA devices": ", ".join(gpus) or "none",
         "MPS": "available" if torch.backends.mps.is_available() else "not available",
@@ -31,13 +35,6 @@ def describe_environment() -> dict[str, str]:
         "Hub offline": str(constants.HF_HUB_OFFLINE),
         **{name: os.environ.get(name, "not set") for name in VARIABLES},
     }
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _requirements() -> list[str]:

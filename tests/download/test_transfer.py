@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -548,8 +549,8 @@ def test_a_record_of_another_program_is_neither_read_nor_overwritten(server, fet
 
 def test_a_disk_without_room_is_told_before_the_transfer(server, fetch, monkeypatch, tmp_path):
     usage = type("Usage", (), {"free": 20_000})
-    monkeypatch.setattr(part_module.shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(OSError, match="300000 bytes more are needed, and 20000 are free") as caught:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(OSError, match=r"17\.1 MB are needed, and .*sources has 20 kB free") as caught:
         fetch()
     assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(tmp_path / "sources" / "data.gz.part")
     assert len(server.requests) == 1

@@ -117,7 +117,7 @@ def test_the_folder_is_safetensors_and_parquet_that_others_may_read(make, tmp_pa
     for name in names:
         assert (tmp_path / "index" / name).stat().st_mode & 0o777 == 0o666 & ~mask
     with safe_open(tmp_path / "index" / "molecules.safetensors", "numpy") as file:
-        assert set(file.keys()) == {"fingerprints", "keys", "identities"}
+        assert set(file.keys()) == {"table", "sizes", "keys", "identities"}
     manifest = json.loads((tmp_path / "index" / "index.json").read_text("utf-8"))
     assert manifest["settings"]["molecule"] == {"radius": 2, "bits": 2048} and "rdkit" in manifest["tools"]
 

@@ -86,7 +86,7 @@ def cut(name):
         (lambda path: (path / "index.json").write_bytes(b"\xff\xfe"), "index.json cannot be read"),
         (lambda path: (path / "index.json").write_text("[]"), "is no index of"),
         (lambda path: (path / "index.json").write_text('{"model_type": "llama"}'), "is no index of"),
-        (edit(version=2), "of version 2, and 1 is known"),
+        (edit(version=1), "of version 1, and 2 is known"),
         (edit(files={"items.parquet": 3}), "index.json is not whole"),
         (edit(files={}), "index.json is not whole"),
         (edit(files=None), "index.json is not whole"),

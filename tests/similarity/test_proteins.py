@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomedgpt_hf.neighbours import NeighbourIndex, build_index
-from biomedgpt_hf.similarity import proteins
+from biomedgpt_hf.similarity import shared_features
 from biomedgpt_hf.similarity.proteins import ProteinSearch, protein_tensors
 
 from ..built_set import row, write_set
@@ -77,12 +77,12 @@ def test_any_sequences_are_compared_as_sets_are(known, wanted, k, exclude_same):
     assert search(known, wanted, k, exclude_same) == [by_hand(one, known, exclude_same)[:k] for one in wanted]
 
 
-@pytest.mark.parametrize(("build_kmers", "query_kmers"), [(1, 1), (700, 400), (10**9, 10**9)])
-def test_blocks_of_any_size_give_the_same(sequences, monkeypatch, build_kmers, query_kmers):
+@pytest.mark.parametrize(("features", "postings"), [(1, 1), (700, 400), (10**9, 10**9)])
+def test_blocks_of_any_size_give_the_same(sequences, monkeypatch, features, postings):
     known, wanted = sequences[:100], sequences[50:150]
     expected = search(known, wanted, 5)
-    monkeypatch.setattr(proteins, "BUILD_KMERS", build_kmers)
-    monkeypatch.setattr(proteins, "QUERY_KMERS", query_kmers)
+    monkeypatch.setattr(shared_features, "FEATURES", features)
+    monkeypatch.setattr(shared_features, "POSTINGS", postings)
     assert search(known, wanted, 5) == expected
 
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,9 +23,14 @@ from biomedgpt_hf.building.cluster_sources import (
     read_memberships,
     without_isoform,
 )
+from biomedgpt_hf.disk.databases import UNSAFE, Database
 from biomedgpt_hf.disk.paths import existing_file
 
 CHUNK = 50_000  # memberships committed together
+TABLES = """
+CREATE TABLE about (facts TEXT);
+CREATE TABLE member (id TEXT PRIMARY KEY, cluster TEXT NOT NULL) WITHOUT ROWID;
+"""
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +44,8 @@ class ClusterTable:
         conflicts: how often a member was named again in another cluster; the first one counts.
     """
 
-    def __init__(self, connection: sqlite3.Connection, scratch: Path, facts: dict[str, Any]) -> None:
-        self._connection, self._scratch = connection, scratch
+    def __init__(self, base: Database, facts: dict[str, Any]) -> None:
+        self._base = base
         self._members: int = facts["members"]
         self.conflicts: int = facts["conflicts"]
 
@@ -66,19 +69,18 @@ class ClusterTable:
         path, scratch = existing_file(path), Path(scratch)
         status = path.stat()
         source = [str(path.resolve()), status.st_size, status.st_mtime_ns, level]
-        with _as_os_errors(scratch):
-            facts = _finished(scratch)
-            if facts.get("source") != source:
-                memberships = read_memberships(path, level)
-                with tqdm(desc="clusters", unit="", unit_scale=True, disable=None if progress else True) as bar:
-                    facts = _fill(scratch, memberships, source, bar)
-            connection = sqlite3.connect(scratch)
+        facts = _finished(scratch)
+        if facts.get("source") != source:
+            memberships = read_memberships(path, level)
+            with tqdm(desc="clusters", unit="", unit_scale=True, disable=None if progress else True) as bar:
+                facts = _fill(scratch, memberships, source, bar)
+        base = Database(scratch)
         if facts["conflicts"]:
             logger.warning(
                 "%s: %d lines put a protein into a second cluster and do not count. The first puts %s into %s.",
                 *(path, facts["conflicts"], *facts["first"]),
             )
-        return cls(connection, scratch, facts)
+        return cls(base, facts)
 
     def get(self, identifier: str) -> str | None:
         """Return the cluster of a protein, or None if the table does not have it.
@@ -94,9 +96,7 @@ class ClusterTable:
         return cluster
 
     def _lookup(self, identifier: str) -> str | None:
-        with _as_os_errors(self._scratch):
-            found = self._connection.execute("SELECT cluster FROM member WHERE id = ?", [_storable(identifier)])
-            row = found.fetchone()
+        row = self._base.row("SELECT cluster FROM member WHERE id = ?", [_storable(identifier)])
         return row[0] if row else None
 
     def __len__(self) -> int:
@@ -111,69 +111,46 @@ class ClusterTable:
 
     def close(self) -> None:
         """Close the scratch file and leave it for another time."""
-        self._connection.close()
+        self._base.close()
 
 
 def _finished(scratch: Path) -> dict[str, Any]:
     """Return the facts that a whole scratch file ends with, or {}."""
     if not scratch.exists():
         return {}
-    connection = sqlite3.connect(scratch)
     try:
-        row = connection.execute("SELECT facts FROM about").fetchone()
-        return json.loads(row[0]) if row else {}
-    except sqlite3.DatabaseError:  # something else, or left half written
+        with Database(scratch, create=False) as base:
+            row = base.row("SELECT facts FROM about")
+            return json.loads(row[0]) if row else {}
+    except OSError:  # something else, or left half written
         return {}
-    finally:
-        connection.close()
 
 
 def _fill(scratch: Path, memberships: Iterator[Membership], source: list[Any], bar: tqdm) -> dict[str, Any]:
     """Write the members to a new scratch file; return the facts that it ends with."""
-    with suppress(FileNotFoundError):
-        scratch.unlink()
-    connection = sqlite3.connect(scratch)
-    try:
-        # A file that was not finished is made anew, so nothing has to survive a crash.
-        connection.executescript(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
-            "CREATE TABLE about (facts TEXT);"
-            "CREATE TABLE member (id TEXT PRIMARY KEY, cluster TEXT NOT NULL) WITHOUT ROWID;"
-        )
+    scratch.unlink(missing_ok=True)
+    with Database(scratch, TABLES, pragmas=UNSAFE) as base:
         members = conflicts = 0
         first: tuple[str, str] | None = None
         while chunk := [(_storable(one), _storable(cluster)) for one, cluster in islice(memberships, CHUNK)]:
-            added, refused = _add(connection, chunk)
+            added, refused = _add(base, chunk)
             members, conflicts, first = members + added, conflicts + len(refused), first or next(iter(refused), None)
             bar.update(len(chunk))
         facts = {"source": source, "members": members, "conflicts": conflicts, "first": first}
-        with connection:
-            connection.execute("INSERT INTO about VALUES (?)", [json.dumps(facts)])
+        base.execute("INSERT INTO about VALUES (?)", [json.dumps(facts)])
         return facts
-    finally:
-        connection.close()
 
 
-def _add(connection: sqlite3.Connection, chunk: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:
+def _add(base: Database, chunk: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:
     """Add members; return how many were new, and those that are in another cluster already."""
-    before = connection.total_changes
-    with connection:
-        connection.executemany("INSERT OR IGNORE INTO member VALUES (?, ?)", chunk)
-    added = connection.total_changes - before
+    with base.transaction():
+        added = base.execute_many("INSERT OR IGNORE INTO member VALUES (?, ?)", chunk)
     if added == len(chunk):
         return added, []
     query = "SELECT cluster FROM member WHERE id = ?"
-    return added, [pair for pair in chunk if connection.execute(query, pair[:1]).fetchone()[0] != pair[1]]
+    return added, [pair for pair in chunk if base.row(query, pair[:1])[0] != pair[1]]
 
 
 def _storable(text: str) -> str:
     """Return a text that SQLite can hold: bytes that are not UTF-8 written out."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-@contextmanager
-def _as_os_errors(scratch: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise OSError(f"{scratch}: the table of clusters cannot be kept there ({error}). Is the disk full?") from error

@@ -19,7 +19,7 @@ from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.uniprot.formats import parse_entry
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN, KnowingModalities, item_columns
-from biomedgpt_hf.similarity.kinds import digest
+from biomedgpt_hf.similarity.hashing import digest
 from biomedgpt_hf.similarity.structure_key import structure_key
 
 CHUNK = 500  # candidates read together

@@ -1,4 +1,4 @@
-"""The comparison of a set's splits for one kind of item, streaming; `leakage` reports it.
+"""The comparison of a set's splits for one kind of item, streaming; `leakage_report` reports it.
 
 Shape letters:  N distinct keys held out   S of them in the sample   V values of a row group
 """
@@ -15,8 +15,10 @@ import numpy as np
 
 from biomedgpt_hf.disk.workers import map_in_order
 from biomedgpt_hf.rows.row_items import ItemBlock, read_item_blocks
-from biomedgpt_hf.similarity.kinds import Kind, digest
-from biomedgpt_hf.similarity.nearest import SetIndex
+from biomedgpt_hf.similarity.hashing import digest
+from biomedgpt_hf.similarity.kinds import Kind
+from biomedgpt_hf.similarity.nearest import nearest_of
+from biomedgpt_hf.similarity.shared_features import KnownSets
 
 
 class Part(NamedTuple):
@@ -44,14 +46,14 @@ class HeldOut(NamedTuple):
         keys: digests of the distinct keys, uint64 [N], in order; the first S are the sample.
         numbers: number in its split of the first item with each key, int64 [N].
         outlines: their distinct outlines, uint64, in order.
-        sample: finds the nearest to each of the first S.
+        sample: the features of the first S.
         unreadable: how many items have no key.
     """
 
     keys: np.ndarray
     numbers: np.ndarray
     outlines: np.ndarray
-    sample: SetIndex
+    sample: KnownSets
     unreadable: int
 
 
@@ -87,7 +89,7 @@ def read_held_out(part: Part, sample: int) -> HeldOut:
     chosen = pick_items(part, numbers[:sample])
     features = [part.kind.features(part.kind.read(chosen[number][0])) for number in numbers[:sample].tolist()]
     unreadable = sum(missed for _, missed in found)
-    return HeldOut(keys, numbers, np.unique(table[2]), part.kind.index(features), unreadable)
+    return HeldOut(keys, numbers, np.unique(table[2]), part.kind.known(features), unreadable)
 
 
 def find_in(part: Part, sides: Sequence[HeldOut]) -> tuple[list[Found], int]:
@@ -172,7 +174,7 @@ def _match(block: _Values, kind: Kind, seed: int, sides: Sequence[HeldOut]) -> t
     matches = []
     for side in sides:
         known, at = _find(side.keys, keys)
-        scores, which = side.sample.best(features)
+        scores, which = nearest_of(features, side.sample, kind.score)
         matches.append((at[known], numbers[alike[known]], scores, numbers[which]))
     return matches, unreadable
 

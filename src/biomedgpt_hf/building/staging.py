@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +18,7 @@ import pyarrow as pa
 
 from biomedgpt_hf.building.examples import Example, Rejection
 from biomedgpt_hf.building.parsing import ParsedChunk
+from biomedgpt_hf.disk.databases import WRITE_AHEAD, Database
 from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
 
 TABLES = """
@@ -69,26 +68,23 @@ class Staging:
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.path = folder / "staging.sqlite"
         self._open()
-        found = self._base.execute("SELECT fingerprint, records FROM build").fetchone()
+        found = self._base.row("SELECT fingerprint, records FROM build")
         self.restarted = found is not None and found[0] != fingerprint
         if self.restarted:
             self.close()
             shutil.rmtree(folder)
             self._open()
-        with self._errors():
-            if found is None or self.restarted:
-                self._base.execute("INSERT INTO build VALUES (?, 0)", (fingerprint,))
+        if found is None or self.restarted:
+            self._base.execute("INSERT INTO build VALUES (?, 0)", (fingerprint,))
         self.records = 0 if found is None or self.restarted else int(found[1])
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Transactions are begun by hand; the lock is held until the file is closed.
-        self._base = sqlite3.connect(self.path, isolation_level=None, timeout=1)
-        with self._errors():
-            self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._base.execute("PRAGMA journal_mode = WAL")
-            self._base.execute("PRAGMA synchronous = NORMAL")
-            self._base.executescript(TABLES)
+        held = {"locking_mode": "EXCLUSIVE", **WRITE_AHEAD}  # the lock, until the file is closed
+        try:
+            self._base = Database(self.path, TABLES, pragmas=held, wait=1)
+        except BlockingIOError as error:
+            raise BlockingIOError(f"{self.path.parent}: another build of this set is running.") from error
 
     def close(self) -> None:
         """Let go of the file; nothing is lost."""
@@ -104,7 +100,7 @@ class Staging:
         Raises:
             OSError: the disk is full, or cannot be written.
         """
-        with self._errors(), self._transaction():
+        with self._base.transaction():
             self._base.execute("INSERT INTO chunks VALUES (?, ?)", (self.records, _to_bytes(chunk.rows)))
             for number, (record, result) in enumerate(zip(chunk.records, chunk.results, strict=True), self.records):
                 place = (number, _printable(record.file), record.line, _printable(record.id))
@@ -124,12 +120,12 @@ class Staging:
         for mark, hashed in zip(dict.fromkeys(example.marks), marks, strict=True):
             if self._has("marks", "mark", hashed[0]):
                 return UnwantedRecord("duplicate", mark)
-        self._base.executemany("INSERT INTO marks VALUES (?)", marks)
+        self._base.execute_many("INSERT INTO marks VALUES (?)", marks)
         row = (*place, example.split, json.dumps(example.keys))
         self._base.execute(f"INSERT INTO examples ({EXAMPLE_FIELDS}) VALUES (?, ?, ?, ?, ?, ?)", row)
         if example.split not in (None, "train"):
             hashed_keys = [(_hash(key),) for key in example.keys]
-            self._base.executemany("INSERT OR IGNORE INTO held_out VALUES (?)", hashed_keys)
+            self._base.execute_many("INSERT OR IGNORE INTO held_out VALUES (?)", hashed_keys)
         for note in example.notes:
             self._base.execute(
                 "INSERT INTO notes VALUES (?, 1) ON CONFLICT (note) DO UPDATE SET times = times + 1", (note,)
@@ -144,23 +140,23 @@ class Staging:
     @property
     def examples(self) -> int:
         """How many records were accepted."""
-        return int(self._base.execute("SELECT COUNT(*) FROM examples").fetchone()[0])
+        return int(self._base.row("SELECT COUNT(*) FROM examples")[0])
 
     @property
     def faulty(self) -> tuple[int, Counter[str]]:
         """How many records were rejected as faulty, in all and for each reason."""
         query = "SELECT reason, COUNT(*) FROM rejected WHERE faulty GROUP BY reason ORDER BY reason"
-        reasons = Counter(dict(self._base.execute(query)))
+        reasons = Counter(dict(self._base.rows(query)))
         return reasons.total(), reasons
 
     def notes(self) -> dict[str, int]:
         """Return how often each note was made."""
-        return dict(self._base.execute("SELECT note, times FROM notes ORDER BY times DESC, note"))
+        return dict(self._base.rows("SELECT note, times FROM notes ORDER BY times DESC, note"))
 
     def has_official_splits(self) -> bool:
         """Tell whether any example came with a split of its own."""
         query = "SELECT 1 FROM examples WHERE own_split IS NOT NULL LIMIT 1"
-        return self._base.execute(query).fetchone() is not None
+        return self._base.row(query) is not None
 
     def is_held_out(self, key: str) -> bool:
         """Tell whether a key is in an official validation or test split."""
@@ -168,7 +164,7 @@ class Staging:
 
     def assign(self, choose: Callable[[StagedExample], str | RejectedRecord]) -> None:
         """Give each example its split, or reject it, as `choose` says; again if an earlier run did."""
-        with self._errors(), self._transaction():
+        with self._base.transaction():
             for example in self._accepted():
                 chosen = choose(example)
                 if isinstance(chosen, RejectedRecord):
@@ -182,57 +178,31 @@ class Staging:
         """Yield the examples in order; each may be changed when it has been yielded."""
         query = f"SELECT {EXAMPLE_FIELDS} FROM examples WHERE number > ? ORDER BY number LIMIT {PAGE}"  # noqa: S608
         last = -1
-        while page := self._base.execute(query, (last,)).fetchall():
+        while page := list(self._base.rows(query, (last,))):
             for number, file, line, id, own_split, keys in page:
                 yield StagedExample(number, file, line, id, own_split, tuple(json.loads(keys)))
             last = page[-1][0]
 
     def chunks(self) -> Iterator[tuple[pa.Table, dict[int, str]]]:
         """Yield the rows of each chunk, in order, with the splits of its accepted records by position."""
-        for (first,) in self._base.execute("SELECT first FROM chunks ORDER BY first").fetchall():
-            blob, end = self._base.execute(
+        for (first,) in list(self._base.rows("SELECT first FROM chunks ORDER BY first")):
+            blob, end = self._base.row(
                 "SELECT rows, (SELECT MIN(first) FROM chunks WHERE first > ?1) FROM chunks WHERE first = ?1", (first,)
-            ).fetchone()
+            )
             query = "SELECT number - ?1, split FROM examples WHERE number >= ?1 AND number < ?2"
-            splits = dict(self._base.execute(query, (first, self.records if end is None else end)))
+            splits = dict(self._base.rows(query, (first, self.records if end is None else end)))
             with pa.ipc.open_stream(blob) as stream:
                 yield stream.read_all(), splits
 
     def rejections(self) -> Iterator[Rejection]:
         """Yield the rejected records, in order."""
         query = "SELECT file, line, id, reason, detail, faulty FROM rejected ORDER BY number"
-        for file, line, id, reason, detail, faulty in self._base.execute(query):
+        for file, line, id, reason, detail, faulty in self._base.rows(query):
             yield Rejection(file, line, id, reason, detail, bool(faulty))
 
     def _has(self, table: str, column: str, value: bytes) -> bool:
         query = f"SELECT 1 FROM {table} WHERE {column} = ?"  # noqa: S608
-        return self._base.execute(query, (value,)).fetchone() is not None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._base.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            if self._base.in_transaction:
-                self._base.execute("ROLLBACK")
-            raise
-        self._base.execute("COMMIT")
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turn SQLite's errors of the disk and of the lock into what they mean."""
-        try:
-            yield
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.DatabaseError as error:
-            if "locked" in str(error):
-                raise BlockingIOError(f"{self.path.parent}: another build of this set is running.") from error
-            raise OSError(
-                f"{self.path}: {error}. What was committed before is kept: with space on the disk, the same command "
-                "goes on from there."
-            ) from error
+        return self._base.row(query, (value,)) is not None
 
 
 def _hash(text: str) -> bytes:

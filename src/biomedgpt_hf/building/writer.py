@@ -9,9 +9,7 @@ OUTPUT/data/SPLIT-*.parquet   the rows
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -25,8 +23,10 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.building.card import dataset_card
 from biomedgpt_hf.building.examples import Rejection
 from biomedgpt_hf.building.leakage_report import leakage_report
+from biomedgpt_hf.disk.folders import staged_folder
 from biomedgpt_hf.disk.manifests import versions
 from biomedgpt_hf.disk.paths import require_free
+from biomedgpt_hf.disk.replacing import write_json
 from biomedgpt_hf.rows import schema
 from biomedgpt_hf.rows.schema import SPLITS
 
@@ -48,7 +48,7 @@ class DatasetWriter:
         sources: one mapping per source file, as `disk.manifests.describe_source` returns them.
         options: what the build was asked for (seed, exclusions, …), recorded in the manifest.
         citation: BibTeX or plain reference for the card.
-        partial: folder to write to meanwhile, on the same file system; an old one is removed.
+        partial: folder to write to meanwhile, see `staged_folder`.
         leakage_options: passed on to `leakage_report`.
 
     Attributes:
@@ -73,7 +73,7 @@ class DatasetWriter:
     ) -> None:
         self.output = Path(output)
         require_free(self.output)
-        self._partial = partial or self.output.with_name(f".{self.output.name}.partial-{os.getpid()}")
+        self._staged = staged_folder(self.output, partial)
         self._about = {"name": name, "description": description, "citation": citation}
         self._sources = [dict(source) for source in sources]
         self._options = dict(options)
@@ -92,8 +92,8 @@ class DatasetWriter:
         self.manifest: dict[str, Any] = {}
 
     def __enter__(self) -> DatasetWriter:
-        shutil.rmtree(self._partial, ignore_errors=True)
-        (self._partial / "data").mkdir(parents=True)
+        self._partial = self._staged.__enter__()
+        (self._partial / "data").mkdir()
         self._rejects = (self._partial / "rejected.jsonl").open("w", encoding="utf-8")
         return self
 
@@ -110,8 +110,10 @@ class DatasetWriter:
             self._close_files()
             if kind is None:
                 self._finish()
-        finally:
-            shutil.rmtree(self._partial, ignore_errors=True)
+        except BaseException:
+            self._staged.__exit__(*sys.exc_info())
+            raise
+        self._staged.__exit__(kind, error, trace)
 
     def count_read(self, records: int = 1) -> None:
         """Count records of a source: each becomes at least one row, or one rejection."""
@@ -179,16 +181,9 @@ class DatasetWriter:
                 shard.rename(shard.with_name(f"{split}-{index:05d}-of-{count:05d}.parquet"))
         leakage = leakage_report(self._partial, **self._leakage_options)
         self.manifest = self._make_manifest()
-        self._write_json("leakage.json", leakage)
-        self._write_json("manifest.json", self.manifest)
+        write_json(self._partial / "leakage.json", leakage)
+        write_json(self._partial / "manifest.json", self.manifest)
         (self._partial / "README.md").write_text(dataset_card(self.manifest, leakage), encoding="utf-8")
-        if self.output.exists():
-            self.output.rmdir()
-        self._partial.rename(self.output)
-
-    def _write_json(self, name: str, facts: Mapping[str, Any]) -> None:
-        text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-        (self._partial / name).write_text(text, encoding="utf-8")
 
     def _make_manifest(self) -> dict[str, Any]:
         splits = {split: self._rows[split] for split in SPLITS if split in self._rows}

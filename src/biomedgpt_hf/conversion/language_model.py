@@ -14,6 +14,7 @@ from biomedgpt_hf.conversion.errors import ConversionError
 from biomedgpt_hf.conversion.placing import place_tensors
 from biomedgpt_hf.conversion.writing import ConversionReport, NewTensor, count_elements, make_report, write_weights
 from biomedgpt_hf.disk.folders import staged_folder
+from biomedgpt_hf.disk.replacing import write_json
 
 BODY, HEAD = "model.language_model.", "lm_head.weight"
 OTHER_PARTS = r"model\.(molecule|protein)_(encoder|projector)\..*"
@@ -147,7 +148,7 @@ def _save_tokenizer(source: Path, folder: Path, config: PreTrainedConfig) -> lis
             content = _without(json.loads(path.read_text("utf-8")), tokens)
             for key in ("auto_map", "processor_class"):  # of the composite's processor
                 content.pop(key, None)
-            path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_json(path, content)
     exported = AutoTokenizer.from_pretrained(folder)
     left = set(exported.get_vocab()) & tokens
     if left:

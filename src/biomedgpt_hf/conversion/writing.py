@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,8 @@ from transformers.utils import logging
 
 from biomedgpt_hf.conversion.checkpoint import SAFETENSORS_DTYPES, StoredTensor
 from biomedgpt_hf.conversion.errors import ConversionError
+from biomedgpt_hf.disk.replacing import write_json
+from biomedgpt_hf.disk.space import missing_space
 
 REPORT_NAME = "conversion.json"
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -50,8 +51,7 @@ class ConversionReport:
     def save(self, folder: Path) -> None:
         content = asdict(self)
         del content["output"]  # the folder may be moved or published
-        text = json.dumps(content, indent=2, default=str)
-        (folder / REPORT_NAME).write_text(text + "\n", encoding="utf-8")
+        write_json(folder / REPORT_NAME, content, default=str)
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,10 @@ def write_weights(folder: Path, tensors: Sequence[NewTensor], max_shard_size: in
         ConversionError: if the disk is too full, or a tensor is not finite.
     """
     total = sum(tensor.nbytes for tensor in tensors)
-    free = shutil.disk_usage(folder).free
-    if total > free:
-        raise ConversionError(f"{folder.parent} has {free / 1e9:.1f} GB free and {total / 1e9:.1f} GB are needed.")
+    if missing := missing_space(folder, total):
+        raise ConversionError(
+            f"The weights have no room: {missing}. Make space, or choose an --output on another disk."
+        )
     shards = _shards(tensors, parse_size(max_shard_size))
     names = ["model.safetensors"]
     if len(shards) > 1:
@@ -118,12 +119,12 @@ def write_weights(folder: Path, tensors: Sequence[NewTensor], max_shard_size: in
             for count in _write_safetensors(folder / name, shard):
                 progress.update(count)
     if len(shards) > 1:
+        weight_map = {tensor.key: name for name, shard in zip(names, shards, strict=True) for tensor in shard}
         index = {
-            "metadata": {"total_size": total, "total_parameters": sum(tensor.elements for tensor in tensors)},
-            "weight_map": {tensor.key: name for name, shard in zip(names, shards, strict=True) for tensor in shard},
+            "metadata": {"total_parameters": sum(tensor.elements for tensor in tensors), "total_size": total},
+            "weight_map": dict(sorted(weight_map.items())),
         }
-        text = json.dumps(index, indent=2, sort_keys=True)
-        (folder / "model.safetensors.index.json").write_text(text + "\n", encoding="utf-8")
+        write_json(folder / "model.safetensors.index.json", index)
 
 
 def parse_size(size: int | str) -> int:

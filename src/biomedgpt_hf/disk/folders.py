@@ -1,25 +1,34 @@
 """A folder that is there whole, or not at all."""
 
+from __future__ import annotations
+
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from biomedgpt_hf.disk.paths import require_free
+
 
 @contextmanager
-def staged_folder(output: str | Path) -> Iterator[Path]:
-    """Yield a hidden folder beside `output` that takes its name when all went well, and is removed otherwise.
+def staged_folder(output: str | Path, partial: Path | None = None) -> Iterator[Path]:
+    """Yield a folder that takes the name `output` when all went well, and is removed otherwise.
+
+    Args:
+        output: folder to make.
+        partial: what it is called meanwhile, on the same file system; an old one is removed. If not given,
+            that is a new hidden folder beside `output`.
 
     Raises:
         FileExistsError: if `output` exists and is not an empty folder.
     """
     output = Path(output).absolute()
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise FileExistsError(f"{output} exists and is not empty: choose another folder, or remove it.")
+    require_free(output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    folder = output.parent / f".{output.name}.partial-{uuid.uuid4().hex[:8]}"
-    folder.mkdir()
+    folder = partial or output.with_name(f".{output.name}.partial-{uuid.uuid4().hex[:8]}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     try:
         yield folder
         if output.exists():

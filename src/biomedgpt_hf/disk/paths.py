@@ -21,5 +21,6 @@ def existing_file(path: Path) -> Path:
 
 def require_free(output: Path) -> None:
     """Raise FileExistsError if `output` is a file, or a folder that holds something."""
-    if output.exists() and (output.is_file() or any(output.iterdir())):
-        raise FileExistsError(f"{output} already exists: remove it or choose another --output.")
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        found = "already exists and is not empty" if output.is_dir() else "already exists"
+        raise FileExistsError(f"{output} {found}: remove it, or choose another output (--output).")

@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from biomedgpt_hf.disk.replacing import write_json
 
 RECORD = "downloads.json"
 # What a manifest says of a source beyond its name, size and checksum.
@@ -36,10 +37,7 @@ def write_entry(path: Path, entry: dict[str, Any] | None) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         known = {key: value for key, value in entry.items() if value not in (None, "")}
         files[path.name] = {"downloaded": now, **known}
-    text = json.dumps({"files": dict(sorted(files.items()))}, indent=1, ensure_ascii=False)
-    new = record.with_name(f".{RECORD}.new")
-    new.write_text(text + "\n", encoding="utf-8")
-    replace(new, record)
+    write_json(record, {"files": dict(sorted(files.items()))})
 
 
 def recorded_download(path: Path, sha256: str) -> dict[str, Any]:
@@ -56,19 +54,6 @@ def recorded_download(path: Path, sha256: str) -> dict[str, Any]:
     if entry is None or entry.get("sha256") != sha256:
         return {}
     return {key: entry[key] for key in PROVENANCE if key in entry}
-
-
-def replace(new: Path, path: Path) -> None:
-    """Put a finished file in its place at once, so that it lasts a power cut."""
-    with new.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(new, path)
-    if os.name == "posix":  # a folder cannot be opened elsewhere
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _read(record: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +18,7 @@ from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, LocalEntry
 from huggingface_hub.utils import tqdm
 
 from biomedgpt_hf.disk import provenance
+from biomedgpt_hf.disk.manifests import versions
 from biomedgpt_hf.download.checksums import LENGTHS, Expected, digests, parse_checksum
 from biomedgpt_hf.download.finished import is_there
 from biomedgpt_hf.download.patient_client import DISTRIBUTION, DownloadError, PatientClient, describe, require_success
@@ -72,7 +72,7 @@ class HubFile:
             return [path]
         # These files are public: the user's token is for the user's own Hub, not for whatever mirror is named.
         token = False if self.endpoint else None
-        version = metadata.version(DISTRIBUTION)
+        version = versions(DISTRIBUTION).get(DISTRIBUTION)
         api = HfApi(endpoint=self.endpoint, token=token, library_name=DISTRIBUTION, library_version=version)
         url = self._url(self.revision)
         about = client.keep_trying(url, partial(self._asked, partial(api.get_hf_file_metadata, url=url)))

@@ -11,13 +11,13 @@ import errno
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
+from biomedgpt_hf.disk.space import missing_space
 from biomedgpt_hf.download.patient_client import TemporaryError
 
 MARGIN = 16 * 2**20  # bytes to leave free on the disk
@@ -91,10 +91,8 @@ class Part:
             OSError: it has not.
         """
         if (total := self.facts.get("total")) is not None:
-            missing = total - self.size
-            free = shutil.disk_usage(self.path.parent).free
-            if free < missing + MARGIN:
-                raise self._disk_full(f"{missing} bytes more are needed, and {free} are free")
+            if missing := missing_space(self.path, total - self.size + MARGIN):
+                raise self._disk_full(missing)
 
     def write(self, chunks: Iterable[bytes], start: int, bar: Any) -> None:
         """Write a response's body; `start` is what the method of that name returned: 0, or the end of what is there.

@@ -30,6 +30,7 @@ import httpx2
 from tqdm.auto import tqdm
 
 from biomedgpt_hf.disk import provenance
+from biomedgpt_hf.disk.replacing import replace_file
 from biomedgpt_hf.download.checksums import digests
 from biomedgpt_hf.download.finished import is_there
 from biomedgpt_hf.download.patient_client import (
@@ -190,7 +191,7 @@ class AnnotationPages:
             "license": self.license,
         }
         provenance.write_entry(path, entry)
-        provenance.replace(new, path)
+        replace_file(new, path)
         return pages
 
 

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from biomedgpt_hf.disk import provenance
+from biomedgpt_hf.disk.replacing import replace_file
 from biomedgpt_hf.download.checksums import Expected, digests, parse_checksum, read_published
 from biomedgpt_hf.download.finished import is_there
 from biomedgpt_hf.download.part import Part
@@ -187,7 +188,7 @@ class RemoteFile:
             return wrong
         # On record first: killed between the two, the next run finds the part whole and repeats both.
         self._record(path, part.size, found, expected, part.facts)
-        provenance.replace(part.path, path)
+        replace_file(part.path, path)
         part.close()
         return ""
 

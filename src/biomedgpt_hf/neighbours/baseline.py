@@ -8,7 +8,7 @@ import numpy as np
 
 from biomedgpt_hf.neighbours.index import Neighbour, NeighbourIndex
 from biomedgpt_hf.neighbours.known_items import Text
-from biomedgpt_hf.similarity.kinds import plain_words
+from biomedgpt_hf.similarity.words import plain_words
 
 
 def nearest_answer(

@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from biomedgpt_hf.disk.checksums import sha256_of
+from biomedgpt_hf.disk.replacing import write_json
 from biomedgpt_hf.neighbours.known_items import KnownItem, Text
 
-FORMAT, VERSION = "biomedgpt_hf nearest known items", 1
+FORMAT, VERSION = "biomedgpt_hf nearest known items", 2
 MANIFEST, ITEMS = "index.json", "items.parquet"
 TENSORS = {"molecule": "molecules.safetensors", "protein": "proteins.safetensors"}
 ITEMS_PER_GROUP = 256  # of items.parquet: what is read for one hit
@@ -68,7 +69,7 @@ def write_manifest(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write `index.json` with the size and checksum of each file that stands beside it; return what it holds."""
     files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in sorted(folder.iterdir())}
     manifest = {"format": FORMAT, "version": VERSION, **facts, "files": files}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / MANIFEST, manifest)
     return manifest
 
 

@@ -16,6 +16,7 @@ from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.modalities import item_columns
 from biomedgpt_hf.rows.row_items import holds_rows, split_files
 from biomedgpt_hf.rows.schema import SPLITS, to_conversation
+from biomedgpt_hf.similarity.kmers import sequence_key
 
 COLUMNS = ["messages", *item_columns().values(), "id", "source", "license"]
 ROWS = 1_000  # that are read at once
@@ -129,6 +130,6 @@ def gather(rows: Iterator[dict[str, Any]], counts: Counter[str]) -> list[KnownIt
         counts["rows"] += 1
         counts["rows_without_items"] += not items
         for one in items:
-            name = (one.modality, one.item.upper() if one.modality == "protein" else one.item)
+            name = (one.modality, sequence_key(one.item) if one.modality == "protein" else one.item)
             known.setdefault(name, one).add(one)
     return list(known.values())

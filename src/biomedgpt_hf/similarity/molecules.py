@@ -1,8 +1,8 @@
-"""Known molecules by their fingerprints, compared by RDKit.
+"""Known molecules and their fingerprints: the nearest ones to others.
 
 Two molecules are the same if they have one structure key: stereo, salts and charges are ignored.
 
-Shape letters:  N known molecules
+Shape letters:  N known molecules   F bits of one fingerprint
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from rdkit import Chem, DataStructs
+from rdkit import Chem
 
-from biomedgpt_hf.similarity.kinds import BITS, MORGAN, RADIUS, Molecules, digest, read_fragment
+from biomedgpt_hf.similarity.fingerprints import BITS, RADIUS, fingerprint_bits
+from biomedgpt_hf.similarity.hashing import digest
+from biomedgpt_hf.similarity.kinds import Molecules
 from biomedgpt_hf.similarity.ranking import IDENTICAL, SAME, Hit, best, to_hits
-from biomedgpt_hf.similarity.structure_key import read_molecule, structure_key
+from biomedgpt_hf.similarity.shared_features import BitTable
+from biomedgpt_hf.similarity.structure_key import fragment_key, main_fragment, read_molecule
 
 SETTINGS = {"radius": RADIUS, "bits": BITS}
 MEASURE = Molecules.measure
@@ -25,12 +28,12 @@ class MoleculeFacts(NamedTuple):
     """What a molecule is compared by.
 
     Attributes:
-        fingerprint: Morgan fingerprint of its largest organic fragment, BITS / 8 bytes.
+        bits: of the fingerprint of its largest organic fragment, uint16 [F].
         key: digest of its structure key.
         identity: digest of its canonical SMILES, stereo, salts and charges included.
     """
 
-    fingerprint: bytes
+    bits: np.ndarray
     key: int
     identity: int
 
@@ -41,17 +44,17 @@ def describe_molecules(molecules: Sequence[str]) -> list[MoleculeFacts | None]:
 
 
 def _describe(molecule: str) -> MoleculeFacts | None:
-    whole, fragment = read_molecule(molecule), read_fragment(molecule)
-    if whole is None or fragment is None:
+    whole = read_molecule(molecule)
+    if whole is None:
         return None
-    fingerprint = DataStructs.BitVectToBinaryText(MORGAN.GetFingerprint(fragment))
-    return MoleculeFacts(fingerprint, digest(structure_key(molecule)), digest(Chem.MolToSmiles(whole)))
+    fragment = main_fragment(whole)
+    return MoleculeFacts(fingerprint_bits(fragment), digest(fragment_key(fragment)), digest(Chem.MolToSmiles(whole)))
 
 
 def molecule_tensors(facts: Sequence[MoleculeFacts]) -> dict[str, np.ndarray]:
-    """Return what an index keeps: fingerprints uint8 [N, BITS / 8], keys and identities uint64 [N]."""
+    """Return what an index keeps: those of `BitTable`, and "keys" and "identities" uint64 [N]."""
     return {
-        "fingerprints": np.frombuffer(b"".join(one.fingerprint for one in facts), np.uint8).reshape(len(facts), -1),
+        **BitTable.of([one.bits for one in facts], BITS).tensors,
         "keys": np.array([one.key for one in facts], np.uint64),
         "identities": np.array([one.identity for one in facts], np.uint64),
     }
@@ -66,7 +69,7 @@ class MoleculeSearch:
 
     def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
         self._keys, self._identities = tensors["keys"], tensors["identities"]
-        self._fingerprints = [DataStructs.CreateFromBinaryText(row.tobytes()) for row in tensors["fingerprints"]]
+        self._known = BitTable(tensors)
 
     def search(self, molecules: Sequence[str], k: int, exclude_same: bool) -> list[list[Hit]]:
         """Return up to k hits for each SMILES or InChI.
@@ -76,19 +79,29 @@ class MoleculeSearch:
         Raises:
             ValueError: RDKit cannot read a molecule.
         """
-        return [self._search(place, molecule, k, exclude_same) for place, molecule in enumerate(molecules)]
+        asked = [_require(place, molecule) for place, molecule in enumerate(molecules)]
+        hits: list[list[Hit]] = []
+        for start, shared in self._known.count([one.bits for one in asked]):
+            for one, counts in zip(asked[start:], shared, strict=False):
+                scores = Molecules.score(counts, np.array(len(one.bits)), self._known.sizes)
+                same = self._keys == np.uint64(one.key)
+                scores[same] = 0 if exclude_same else SAME
+                if not exclude_same:
+                    scores[same & (self._identities == np.uint64(one.identity))] = IDENTICAL
+                hits.append(to_hits(best(scores, k), scores))
+        return hits
 
-    def _search(self, place: int, molecule: str, k: int, exclude_same: bool) -> list[Hit]:
-        facts = _describe(molecule)
-        if facts is None:
-            raise ValueError(
-                f"RDKit cannot read molecule {place}, {molecule!r}, whose nearest known molecules are wanted. "
-                "Correct the SMILES or InChI."
-            )
-        fingerprint = DataStructs.CreateFromBinaryText(facts.fingerprint)
-        scores = np.array(DataStructs.BulkTanimotoSimilarity(fingerprint, self._fingerprints))
-        same = self._keys == np.uint64(facts.key)
-        scores[same] = 0 if exclude_same else SAME
-        if not exclude_same:
-            scores[same & (self._identities == np.uint64(facts.identity))] = IDENTICAL
-        return to_hits(best(scores, k), scores)
+
+def _require(place: int, molecule: str) -> MoleculeFacts:
+    """Return what a molecule is compared by.
+
+    Raises:
+        ValueError: RDKit cannot read it.
+    """
+    facts = _describe(molecule)
+    if facts is None:
+        raise ValueError(
+            f"RDKit cannot read molecule {place}, {molecule!r}, whose nearest known molecules are wanted. "
+            "Correct the SMILES or InChI."
+        )
+    return facts

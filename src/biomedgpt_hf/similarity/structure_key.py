@@ -1,11 +1,17 @@
-"""When two molecules count as the same for splits and leakage: stereo and salts ignored."""
+"""When two molecules are the same: they have one structure key, which ignores stereo, salts and charges."""
 
 from __future__ import annotations
 
 from typing import cast
 
+import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem import inchi, rdMolDescriptors
+
+from biomedgpt_hf.similarity.hashing import FACTOR, scatter
+
+# What InChI never takes a bond from: it cuts metals off, and its key is blind to hydrogens' places.
+BONDED = np.isin(np.arange(128), [0, 6, 7, 8, 9, 14, 15, 16, 17, 34, 35, 53])
 
 
 def structure_key(molecule: str) -> str:
@@ -25,8 +31,12 @@ def structure_key(molecule: str) -> str:
     parsed = read_molecule(molecule)
     if parsed is None:
         raise ValueError(f"RDKit cannot read the molecule {molecule!r}.")
+    return fragment_key(largest_organic_fragment(parsed))
+
+
+def fragment_key(fragment: Chem.Mol) -> str:
+    """Return the key of a molecule whose largest organic fragment this is; see `structure_key`."""
     with rdBase.BlockLogs():
-        fragment = largest_organic_fragment(parsed)
         key = inchi.MolToInchiKey(fragment)
         if key:
             return cast(str, key.split("-")[0])
@@ -53,3 +63,32 @@ def largest_organic_fragment(molecule: Chem.Mol) -> Chem.Mol:
         return organic, fragment.GetNumHeavyAtoms(), weight, Chem.MolToSmiles(fragment)
 
     return max(fragments, key=rank)
+
+
+def main_fragment(molecule: Chem.Mol) -> Chem.Mol:
+    """Return the largest organic fragment, ready to be compared: with its rings, which are not copied along."""
+    if len(Chem.GetMolFrags(molecule)) == 1:
+        return molecule
+    fragment = largest_organic_fragment(molecule)
+    Chem.FastFindRings(fragment)
+    return fragment
+
+
+def skeleton(fragment: Chem.Mol) -> int:
+    """Return a number for what structure keys compare first: which atoms there are, and which are bonded.
+
+    Molecules with one structure key have one skeleton, so a key, ten times as slow, is only needed
+    where two skeletons agree. Bond orders, charges, isotopes, stereo, hydrogens and bonds to metals
+    are ignored. Found by refining each atom's number with its neighbours' (Weisfeiler and Leman).
+
+    Args:
+        fragment: see `main_fragment`.
+    """
+    elements = np.array([atom.GetAtomicNum() for atom in fragment.GetAtoms()])
+    bonded = BONDED[elements]
+    bonds = (Chem.GetAdjacencyMatrix(fragment) * bonded).astype(np.uint64)
+    labels = scatter(elements.astype(np.uint64) + FACTOR)
+    metals = labels[~bonded & (elements != 1)].sum(keepdims=True)
+    for _ in range(4):
+        labels = scatter(labels * FACTOR + bonds @ labels)
+    return int(scatter(labels[bonded].sum(keepdims=True) + scatter(metals))[0])

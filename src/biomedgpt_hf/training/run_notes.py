@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 
+from biomedgpt_hf.disk.replacing import write_json
 from biomedgpt_hf.training.recipe.recipe import Recipe
 from biomedgpt_hf.training.recipe.settings import Settings
 
@@ -100,9 +101,7 @@ class RunNotes:
     def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         notes = {"asked": self.asked, "seconds": self.seconds, "resumed": self.resumed}
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
-        partial.replace(self.path)
+        write_json(self.path, notes)
 
 
 def _defaults() -> dict[str, Any]:

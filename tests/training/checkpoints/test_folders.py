@@ -101,7 +101,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path, monkey
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2**40, 2**40 - 2**30, 2**30))
     checkpoints.check_free_space(tmp_path, 2**30 // 2)
-    with pytest.raises(CheckpointNotSavedError, match="takes about 3.00 GiB and the disk of .* has 1.00 GiB left"):
+    with pytest.raises(CheckpointNotSavedError, match=r"no room: about 3\.4 GB are needed, and .* has 1\.1 GB free"):
         checkpoints.check_free_space(tmp_path, 3 * 2**30)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from biomedgpt_hf.batches.lengths import count_atoms
+from biomedgpt_hf.disk.space import free_space, in_words, missing_space
 from biomedgpt_hf.files.items import Columns, count_items, read_items
 from biomedgpt_hf.files.items.cells import item_text
 from biomedgpt_hf.inference.embedding.embedder import Embedder
@@ -59,18 +59,18 @@ def take_survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Emb
             f"The ids and items would take {survey.header:,} bytes of the header of {output}, and readers of "
             f"safetensors accept {LARGEST_HEADER:,}: write a .parquet file, or split the input."
         )
-    needed, parent = survey.bytes_needed(embedder.width), next(one for one in output.absolute().parents if one.exists())
+    needed = survey.bytes_needed(embedder.width)
     there = sum(file.stat().st_size for file in running_folder(output).glob("*"))  # of an unfinished run
-    free = shutil.disk_usage(parent).free
-    size = _size(BYTES * embedder.width * survey.vectors)
+    size = in_words(BYTES * embedder.width * survey.vectors)
     told = f"{survey.vectors:,} vectors of {embedder.width:,} numbers take {size}"
-    if needed - there > free:
+    if missing := missing_space(output, needed - there):
         raise OSError(
-            f"{told}, and {_size(needed - there)} are needed while they are made, but {parent} has {_size(free)} free. "
-            "Make space, choose an --output on another disk, or split the input."
+            f"{told}, and while they are made {missing}. Make space, choose an --output on another disk, or split the "
+            "input."
         )
     if embedder.level == "tokens":
-        logger.warning("%s; %s are needed while they are made, and %s are free.", told, _size(needed), _size(free))
+        free = in_words(free_space(output)[0])
+        logger.warning("%s; %s are needed while they are made, and %s are free.", told, in_words(needed), free)
     return survey
 
 
@@ -112,11 +112,3 @@ COUNT: Mapping[str, Callable[[Any, Embedder], int]] = {
     MOLECULE.name: lambda molecule, _: count_atoms(molecule),
     PROTEIN.name: _residues,
 }
-
-
-def _size(number: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if number < 1_000:
-            return f"{number:.3g} {unit}"
-        number /= 1_000
-    return f"{number:,.1f} GB"

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import heapq
 import json
-import os
 import shutil
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
@@ -24,11 +22,16 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from biomedgpt_hf.disk.databases import Database
+from biomedgpt_hf.disk.replacing import write_json
+
 PAGE = 1_000  # results that are read at once
-WAIT = 60  # seconds that a process waits for another one's transaction
+TABLES = """
+CREATE TABLE IF NOT EXISTS results
+    (row INTEGER, number INTEGER, payload BLOB, PRIMARY KEY (row, number)) WITHOUT ROWID;
+"""
 
 Result = tuple[int, int, bytes]  # row, number, payload
-Base = tuple[Path, sqlite3.Connection]  # the results of one process
 
 
 class Journal:
@@ -54,13 +57,7 @@ class Journal:
             raise BlockingIOError(f"{self.folder}: the same command is running already.") from error
         try:
             self._check(json.loads(json.dumps(facts)))
-            self.path = self.folder / f"rank-{rank}.sqlite"
-            self._base = sqlite3.connect(self.path, isolation_level=None, timeout=WAIT)
-            with _errors(self.path):
-                self._base.execute(
-                    "CREATE TABLE IF NOT EXISTS results "
-                    "(row INTEGER, number INTEGER, payload BLOB, PRIMARY KEY (row, number)) WITHOUT ROWID"
-                )
+            self._base = Database(self.folder / f"rank-{rank}.sqlite", TABLES)
         except BaseException:
             self._lock.release()
             raise
@@ -70,9 +67,7 @@ class Journal:
         path = self.folder / "run.json"
         kept = any(self.folder.glob("rank-*.sqlite"))  # asked first: they are made after run.json
         if not (path.exists() or kept):
-            partial = path.with_name(f"run.json.{os.getpid()}")
-            partial.write_text(json.dumps(facts, indent=1), "utf-8")
-            partial.replace(path)
+            write_json(path, facts)
             return
         try:
             found = json.loads(path.read_text("utf-8"))
@@ -94,7 +89,7 @@ class Journal:
         """Return (row, number) of the results that any process has for these rows."""
         query = "SELECT row, number FROM results WHERE row BETWEEN ? AND ?"
         with self._all() as bases:
-            return {found for base in bases for found in _read(base, query, (first_row, last_row))}
+            return {found for base in bases for found in base.rows(query, (first_row, last_row))}
 
     def add(self, results: Iterable[Result]) -> None:
         """Keep results: all of them, or none if that fails.
@@ -102,20 +97,13 @@ class Journal:
         Raises:
             OSError: the disk is full, or cannot be written.
         """
-        with _errors(self.path):
-            self._base.execute("BEGIN IMMEDIATE")
-            try:
-                self._base.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", results)
-                self._base.execute("COMMIT")
-            except BaseException:
-                if self._base.in_transaction:
-                    self._base.execute("ROLLBACK")
-                raise
+        with self._base.transaction():
+            self._base.execute_many("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", results)
 
     def rows(self) -> int:
         """Return the number of rows of which there is a result."""
         with self._all() as bases:
-            return sum(next(_read(base, "SELECT COUNT(DISTINCT row) FROM results"))[0] for base in bases)
+            return sum(base.row("SELECT COUNT(DISTINCT row) FROM results")[0] for base in bases)
 
     def results(self) -> Iterator[Result]:
         """Yield the results of all processes in the order of rows and numbers; memory holds one of each."""
@@ -125,18 +113,15 @@ class Journal:
                 yield next(same)
 
     @contextmanager
-    def _all(self) -> Iterator[list[Base]]:
+    def _all(self) -> Iterator[list[Database]]:
         """Open the files of all processes; this one's own is open."""
         with ExitStack() as stack:
-            bases = [(self.path, self._base)]
+            bases = [self._base]
             for path in sorted(self.folder.glob("rank-*.sqlite")):
-                if path != self.path:
+                if path != self._base.path:
                     # For writing, too: what a killed process left half has to be rolled back.
-                    address = f"{path.absolute().as_uri()}?mode=rw"
-                    with _errors(path):
-                        other = path, sqlite3.connect(address, uri=True, timeout=WAIT)
-                    stack.callback(other[1].close)
-                    if any(_read(other, "SELECT 1 FROM sqlite_master WHERE name = 'results'")):
+                    other = stack.enter_context(Database(path, create=False))
+                    if other.row("SELECT 1 FROM sqlite_master WHERE name = 'results'"):
                         bases.append(other)
             yield bases
 
@@ -153,37 +138,14 @@ class Journal:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _read(base: Base, query: str, parameters: tuple[int, ...] = ()) -> Iterator[Any]:
-    path, connection = base
-    with _errors(path):
-        for found in connection.execute(query, parameters):  # noqa: UP028 - that would close the cursor after its base
-            yield found
-
-
-def _pages(base: Base) -> Iterator[Result]:
+def _pages(base: Database) -> Iterator[Result]:
     query = "SELECT row, number, payload FROM results WHERE (row, number) > (?, ?) ORDER BY row, number LIMIT ?"
     last, before = (-1, -1), None
     while last != before:
         before = last
-        for result in _read(base, query, (*last, PAGE)):  # one by one: a payload may be of megabytes
+        for result in base.rows(query, (*last, PAGE)):  # one by one: a payload may be of megabytes
             yield result
             last = result[:2]
-
-
-@contextmanager
-def _errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors of the disk into what they mean."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise OSError(
-            f"{path}: {error}. What was finished before is kept: with space on the disk, the same command goes on "
-            "from there."
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise OSError(
-            f"{path} is damaged: {error}. Remove it, and the same command makes the results anew that it held."
-        ) from error
 
 
 def _short(fact: Any) -> str:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
-from importlib import metadata
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -22,8 +20,9 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from biomedgpt_hf.disk.manifests import describe_source
+from biomedgpt_hf.disk.manifests import describe_source, versions
 from biomedgpt_hf.disk.paths import require_free
+from biomedgpt_hf.disk.replacing import replace_file, write_json
 from biomedgpt_hf.files.items import Columns, Item, count_items, read_items
 from biomedgpt_hf.inference.long_runs.journal import Journal, Result
 from biomedgpt_hf.inference.long_runs.processes import rank, wait_for_all, world_size
@@ -90,7 +89,7 @@ def run_over_files(
             **notes,
             "rows": rows,
             "processes": world_size(),
-            "versions": {tool: metadata.version(tool) for tool in TOOLS},
+            "versions": versions(*TOOLS),
         }
         if rank() == 0:
             manifest |= _write(journal, output, manifest_path, write, manifest, started)
@@ -178,16 +177,12 @@ def _write(
     """Write the output and its manifest, and remove the journal; return what is new in the manifest."""
     partial = journal.folder / output.name
     counts = write(partial, journal.results())
-    with partial.open("rb") as file:  # on the disk before it gets its name and the journal goes
-        os.fsync(file.fileno())
     told = {
         **counts,
         "seconds": round(time.monotonic() - started, 1),  # of this run, not of those that were killed
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    text = json.dumps({**manifest, **told}, indent=1, ensure_ascii=False) + "\n"
-    (journal.folder / manifest_path.name).write_text(text, "utf-8")
-    (journal.folder / manifest_path.name).replace(manifest_path)
-    partial.replace(output)
+    write_json(manifest_path, {**manifest, **told})
+    replace_file(partial, output)  # on the disk before the journal goes
     journal.remove()
     return told

@@ -6,10 +6,8 @@ What has been read of each source is kept in a SQLite file, so a build that is r
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
+from biomedgpt_hf.disk.databases import WRITE_AHEAD, Database
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError, open_source
 from biomedgpt_hf.sets.pubchemqa.findings import Description, Finding, Form, Structure
@@ -71,18 +70,17 @@ def read_joined(sources: Sequence[Path], scratch: Path, progress: bool = True) -
     """
     sources = [Path(source) for source in sources]
     scratch.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(scratch / FILE, isolation_level=None)) as base:
-        with _errors(scratch):
-            _prepare(base, sources)
-            _read_sources(base, sources, progress)
+    with Database(scratch / FILE, TABLES, pragmas={**WRITE_AHEAD, "cache_size": -CACHE_KIB}) as base:
+        _prepare(base, sources)
+        _read_sources(base, sources, progress)
         for _, of_compound in groupby(_read_base(base, sources), itemgetter(0)):
             yield from _number_versions(record for _, record in of_compound)
 
 
-def _read_base(base: sqlite3.Connection, sources: Sequence[Path]) -> Iterator[tuple[int, Record]]:
+def _read_base(base: Database, sources: Sequence[Path]) -> Iterator[tuple[int, Record]]:
     """Yield (CID, record)."""
     # Texts are JSON in the base, which so holds bytes that are not UTF-8 as well.
-    for cid, source, line, id, kind, content, form, text in base.execute(JOINED):
+    for cid, source, line, id, kind, content, form, text in base.rows(JOINED):
         record = Record(sources[source].name, line, json.loads(id))
         if kind == Description.__name__:
             structure = None if form is None else Structure(Form(form), json.loads(text))
@@ -105,24 +103,20 @@ def _number_versions(records: Iterable[Record]) -> Iterator[Record]:
         yield record
 
 
-def _prepare(base: sqlite3.Connection, sources: Sequence[Path]) -> None:
+def _prepare(base: Database, sources: Sequence[Path]) -> None:
     """Keep what an earlier run read of these very sources; throw away the rest."""
-    base.execute("PRAGMA journal_mode = WAL")
-    base.execute("PRAGMA synchronous = NORMAL")
-    base.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    base.executescript(TABLES)
     status = [(source.resolve(), source.stat()) for source in sources]
     asked = json.dumps([[str(path), of.st_size, of.st_mtime_ns] for path, of in status])
-    if base.execute("SELECT sources FROM asked").fetchone() != (asked,):
-        with _transaction(base):
+    if base.row("SELECT sources FROM asked") != (asked,):
+        with base.transaction():
             for table in ("asked", "finished", "descriptions", "structures"):
                 base.execute(f"DELETE FROM {table}")  # noqa: S608
             base.execute("INSERT INTO asked VALUES (?)", (asked,))
 
 
-def _read_sources(base: sqlite3.Connection, sources: Sequence[Path], progress: bool) -> None:
+def _read_sources(base: Database, sources: Sequence[Path], progress: bool) -> None:
     """Read every source that is not finished: first JSON, which says whose structures the others are searched for."""
-    finished = {number for (number,) in base.execute("SELECT source FROM finished")}
+    finished = {number for (number,) in base.rows("SELECT source FROM finished")}
     waiting = [(number, source) for number, source in enumerate(sources) if number not in finished]
     kinds = {number: _recognised(source) for number, source in waiting}
     waiting.sort(key=lambda each: kinds[each[0]] is not Format.JSON)
@@ -142,14 +136,14 @@ def _recognised(source: Path) -> Format | SourceError:
         return error
 
 
-def _read_source(base: sqlite3.Connection, number: int, source: Path, kind: Format | SourceError, bar: tqdm) -> None:
+def _read_source(base: Database, number: int, source: Path, kind: Format | SourceError, bar: tqdm) -> None:
     """Commit all that a source gives, together with the fact that it is finished."""
     wanted = np.empty(0, np.int64)
     if kind in (Format.CID_SMILES, Format.SDF):
-        cids = base.execute("SELECT DISTINCT cid FROM descriptions WHERE cid > 0 ORDER BY cid")
+        cids = base.rows("SELECT DISTINCT cid FROM descriptions WHERE cid > 0 ORDER BY cid")
         wanted = np.fromiter((cid for (cid,) in cids), np.int64)
     before = bar.n
-    with open_source(source) as file, _transaction(base):
+    with open_source(source) as file, base.transaction():
         compressed = getattr(file, "fileobj", file)
         for count, finding in enumerate(_findings(source, file, kind, wanted)):
             _keep(base, number, finding)
@@ -168,7 +162,7 @@ def _findings(source: Path, file: IO[bytes], kind: Format | SourceError, wanted:
         yield Finding(error.line, 0, "", RejectedRecord(error.reason, str(error)))
 
 
-def _keep(base: sqlite3.Connection, source: int, finding: Finding) -> None:
+def _keep(base: Database, source: int, finding: Finding) -> None:
     line, cid, id, content = finding
     if isinstance(content, Structure):
         row: tuple[Any, ...] = (cid, content.form, source, json.dumps(content.text))
@@ -177,26 +171,3 @@ def _keep(base: sqlite3.Connection, source: int, finding: Finding) -> None:
         fields = content.args if isinstance(content, RejectedRecord) else content
         row = (cid, source, line, json.dumps(id), type(content).__name__, json.dumps(fields))
         base.execute("INSERT INTO descriptions VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
-
-
-@contextmanager
-def _transaction(base: sqlite3.Connection) -> Iterator[None]:
-    base.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        if base.in_transaction:
-            base.execute("ROLLBACK")
-        raise
-    base.execute("COMMIT")
-
-
-@contextmanager
-def _errors(scratch: Path) -> Iterator[None]:
-    """Turn SQLite's errors of the disk into what they mean."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise OSError(
-            f"{scratch / FILE}: {error}. What was read before is kept: free some space and run the same command again."
-        ) from error

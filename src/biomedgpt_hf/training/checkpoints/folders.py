@@ -6,7 +6,6 @@ A process can die while it saves, and a disk can fill up; what it leaves has no 
 file that differs from its checksum is another matter: that checkpoint was whole once, so it is refused by name.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -15,9 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.disk.checksums import sha256_of
+from biomedgpt_hf.disk.replacing import write_json
+from biomedgpt_hf.disk.space import missing_space
+
 MARKER = "complete.json"
 FOLDER = re.compile(r"checkpoint-(\d+)")  # transformers' name for them
-CHUNK = 2**22  # bytes
 SPARE = 1.05  # for the small files, and the file system's own needs
 
 
@@ -63,17 +65,9 @@ def mark_complete(folder: str | os.PathLike, **facts: Any) -> None:
     files = {}
     for path in _files(folder):
         with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(CHUNK):
-                digest.update(block)
             os.fsync(file.fileno())
-        files[path.relative_to(folder).as_posix()] = {"size": path.stat().st_size, "sha256": digest.hexdigest()}
-    partial = folder / f"{MARKER}.partial"
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump({**facts, "files": files}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / MARKER)
+        files[path.relative_to(folder).as_posix()] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
+    write_json(folder / MARKER, {**facts, "files": files})
 
 
 def verify(folder: str | os.PathLike) -> None:
@@ -90,9 +84,8 @@ def verify(folder: str | os.PathLike) -> None:
             raise _damaged(folder, f"{name} is missing")
         if path.stat().st_size != noted["size"]:
             raise _damaged(folder, f"{name} has {path.stat().st_size:,} bytes instead of {noted['size']:,}")
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != noted["sha256"]:
-                raise _damaged(folder, f"{name} is not what was saved (its sha256 differs)")
+        if sha256_of(path) != noted["sha256"]:
+            raise _damaged(folder, f"{name} is not what was saved (its sha256 differs)")
 
 
 def check_free_space(output_dir: str | os.PathLike, needed: int) -> None:
@@ -102,12 +95,8 @@ def check_free_space(output_dir: str | os.PathLike, needed: int) -> None:
         output_dir: the run's folder, which exists.
         needed: bytes of the checkpoint.
     """
-    free = shutil.disk_usage(output_dir).free
-    if free < needed * SPARE:
-        raise CheckpointNotSavedError(
-            f"a checkpoint takes about {needed / 2**30:,.2f} GiB and the disk of {output_dir} has {free / 2**30:,.2f} "
-            "GiB left"
-        )
+    if missing := missing_space(output_dir, needed * SPARE):
+        raise CheckpointNotSavedError(f"a checkpoint has no room: about {missing}")
 
 
 def remove_old(output_dir: str | os.PathLike, keep: int | None, best: str | None = None) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from biomedgpt_hf.disk.manifests import versions
 from biomedgpt_hf.publishing.uploading import PICTURE, REPORT
 from biomedgpt_hf.training.reporting.curves import Curve, draw, loss_curves, values_of
-from biomedgpt_hf.training.reporting.run_facts import RunFacts, duration, hardware, publishable, versions
+from biomedgpt_hf.training.reporting.run_facts import TOOLS, RunFacts, duration, hardware, publishable
 
 CAVEAT = (
     "A loss says how well the model predicts the wording of answers, and nothing about whether what it says is "
@@ -60,7 +61,7 @@ def write_report(output_dir: str | Path, log_history: Iterable[Mapping[str, Any]
         "## Settings",
         _table({"key": "value"} | {**facts.settings, **facts.arguments}),
         "## Versions",
-        _table({"package": "version"} | versions()),
+        _table({"package": "version"} | versions(*TOOLS)),
         "## Load it",
         "The model is in this report's folder; `checkpoint-…` folders beside it are for going on with the training.",
         _fenced("python", _loading(facts.plain_language_model)),
@@ -84,7 +85,7 @@ def card_facts(log_history: Iterable[Mapping[str, Any]], facts: RunFacts) -> dic
         "rows": _rows_told(facts),
         "hyper-parameters": ", ".join(f"{name} {told[name]}" for name in TOLD if told.get(name) is not None),
         "loss": "; ".join(losses),
-        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions(*TOOLS).items()),
     }
     return {name: publishable(value) for name, value in card.items() if value}
 

@@ -7,7 +7,6 @@ import platform
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from typing import Any
 
 import torch
@@ -61,17 +60,6 @@ class RunFacts:
     processes: int = 1
     device: str | torch.device = "cpu"
     plain_language_model: bool = False
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a training depends on, as far as they are installed."""
-    found = {"python": platform.python_version()}
-    for tool in TOOLS:
-        try:
-            found[tool] = metadata.version(tool)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def hardware(device: str | torch.device, processes: int) -> str:

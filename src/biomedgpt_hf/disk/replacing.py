@@ -1,0 +1,37 @@
+"""Putting a finished file in its place, at once and so that it lasts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def replace_file(new: Path, path: Path) -> None:
+    """Put a finished file in its place at once, so that it lasts a power cut."""
+    with new.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(new, path)
+    if os.name == "posix":  # a folder cannot be opened elsewhere
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def write_json(path: Path, content: Any, default: Callable[[Any], Any] | None = None) -> None:
+    """Write a JSON file for programs and people: it is there whole, or as it was before.
+
+    Args:
+        path: the file, in a folder that exists.
+        content: what JSON can hold.
+        default: makes that of anything else.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=default) + "\n"
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    # A file's name may hold bytes that are not UTF-8: backslashreplace writes what JSON reads as the same again.
+    new.write_text(text, encoding="utf-8", errors="backslashreplace")
+    replace_file(new, path)

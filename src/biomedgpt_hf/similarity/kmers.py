@@ -1,0 +1,24 @@
+"""Proteins by their sequences: when two are the same, and the 5-mers that two have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from biomedgpt_hf.similarity.hashing import distinct
+
+KMER = 5
+SIMILAR_PROTEINS = 0.3  # of the shorter one's 5-mers: one cluster, where a data set is split by similarity
+
+
+def sequence_key(sequence: str) -> str:
+    """Return what a protein is known by: its sequence, whatever its case."""
+    return sequence.upper()
+
+
+def kmers(sequence: str) -> np.ndarray:
+    """Return the distinct 5-mers of a sequence as numbers, uint64 [F], in order; a shorter sequence is one itself."""
+    letters = np.frombuffer(sequence_key(sequence).encode("utf-8", "surrogateescape"), dtype=np.uint8)
+    words = np.zeros(max(1, len(letters) - KMER + 1), dtype=np.uint64)
+    for offset in range(min(KMER, len(letters))):
+        words = words << np.uint64(8) | letters[offset : offset + len(words)]
+    return distinct(words)
