@@ -15,6 +15,8 @@ from biomedgpt_hf.disk.paths import existing_file
 from biomedgpt_hf.files.records import RejectedRecord
 
 GZIP_MAGIC = b"\x1f\x8b"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+GZIP_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)  # of a gzip file that is truncated or corrupt
 LONGEST_LINE = 2**26  # bytes; more is no line, but a file without line breaks
 LARGEST_GZIP = 2**30  # bytes that any gzip may unpack to; beyond, it may not be packed more tightly than
 TIGHTEST_GZIP = 200  # times, which tables of equal lines just reach
@@ -99,6 +101,38 @@ class _Unpacked(io.RawIOBase):
         super().close()
 
 
+def read_blocks(path: Path, file: io.BufferedReader, size: int) -> Iterator[bytes]:
+    """Yield the bytes of an open source in blocks of `size`; the last one may be shorter.
+
+    Args:
+        path: for errors.
+        file: from `open_source`.
+        size: bytes in a block.
+
+    Raises:
+        SourceError: the file cannot be read on; after everything that could be read.
+    """
+    lines = 0
+    failure: SourceError | None = None
+    while failure is None:
+        block = bytearray()
+        try:
+            # read1 hands over what it has before an error; read would lose it.
+            while len(block) < size and (data := file.read1(size - len(block))):
+                block += data
+        except SourceError as error:
+            failure = error
+        except GZIP_ERRORS as error:
+            failure = truncated(path, lines + block.count(b"\n"), error)
+            failure.__cause__ = error
+        if block:
+            lines += block.count(b"\n")
+            yield bytes(block)
+        elif failure is None:
+            return
+    raise failure
+
+
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line without its line break) of a text file, plain or .gz.
 
@@ -113,7 +147,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with open_source(path) as file:
-            _refuse_foreign(path, file.peek(1))
+            refuse_foreign(path, file.peek(1))
             lines = iter(partial(file.readline, LONGEST_LINE + 1), b"")
             for number, line in enumerate(lines, start=1):
                 if len(line) > LONGEST_LINE:
@@ -121,13 +155,13 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                     raise SourceError(path, number, "endless line", detail)
                 encoding = "utf-8-sig" if number == 1 else "utf-8"
                 yield number, line.decode(encoding, "surrogateescape").rstrip("\r\n")
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except GZIP_ERRORS as error:
         raise truncated(path, number, error) from error
     if number == 0:
         raise SourceError(path, 0, "empty file", "is empty.")
 
 
-def _refuse_foreign(path: Path, start: bytes) -> None:
+def refuse_foreign(path: Path, start: bytes) -> None:
     """Raise a SourceError if a file that begins so is known to be no lines of text."""
     for pattern, (kind, remedy) in FOREIGN.items():
         if re.match(pattern, start):

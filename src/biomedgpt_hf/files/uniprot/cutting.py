@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from biomedgpt_hf.files.records import Record, RejectedRecord
-from biomedgpt_hf.files.sources import SourceError, open_source, require_utf8, truncated
+from biomedgpt_hf.files.sources import SourceError, require_utf8
 
-BLOCK = 1 << 20
 # No entry comes near it (titin, the longest protein, has some megabytes); a file that is not what
 # its beginning says must not fill the memory.
 LONGEST_ENTRY = 1 << 28
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Piece(NamedTuple):
@@ -33,33 +28,6 @@ class Piece(NamedTuple):
     line: int
     data: bytes
     complete: bool
-
-
-def read_blocks(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of a plain or gzip file, without a byte order mark, block by block.
-
-    Raises:
-        OSError: see `sources.open_source`.
-        SourceError: a truncated or corrupt gzip, after everything that could be read.
-    """
-    try:
-        with open_source(path) as file:
-            first = True
-            # read1 hands over what it has before an error; read would lose it.
-            while block := file.read1(BLOCK):  # type: ignore[attr-defined]
-                yield block.removeprefix(BYTE_ORDER_MARK) if first else block
-                first = False
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise truncated(path, _count_lines(path), error) from error
-
-
-def _count_lines(path: Path) -> int:
-    """Return the number of whole lines before the place where a gzip file breaks."""
-    lines = 0
-    with suppress(EOFError, zlib.error, gzip.BadGzipFile), open_source(path) as file:
-        while block := file.read1(BLOCK):  # type: ignore[attr-defined]
-            lines += block.count(b"\n")
-    return lines
 
 
 def cut(path: Path, blocks: Iterable[bytes], end: bytes) -> Iterator[Piece]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.files.json_text import describe
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.uniprot.cutting import cut_entry
@@ -23,7 +24,7 @@ from biomedgpt_hf.files.uniprot.entry import (
     location_comment,
     sentences,
 )
-from biomedgpt_hf.files.uniprot.json_stream import JsonStream, describe
+from biomedgpt_hf.files.uniprot.json_stream import EntryStream
 
 ACCESSION = re.compile(r'"primaryAccession"\s*:\s*"([^"]*)"')
 REVIEWED = {"UniProtKB reviewed (Swiss-Prot)": True, "UniProtKB unreviewed (TrEMBL)": False}
@@ -37,7 +38,7 @@ def read_json_entries(path: Path, blocks: Iterable[bytes]) -> Iterator[Record]:
     Raises:
         SourceError: the first object is no entry, the end of the list is missing, or the gzip is cut.
     """
-    stream = JsonStream(blocks)
+    stream = EntryStream(blocks)
     number = 0
     for number, found in enumerate(stream, start=1):
         match = ACCESSION.search(found.text)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from biomedgpt_hf.files.records import RejectedRecord
-from biomedgpt_hf.files.sources import SourceError, open_source, truncated
+from biomedgpt_hf.files.sources import BYTE_ORDER_MARK, GZIP_ERRORS, SourceError, open_source, read_blocks, truncated
 from biomedgpt_hf.sets.pubchemqa.findings import Finding
-from biomedgpt_hf.sets.pubchemqa.json_values import GZIP_ERRORS, read_values
+from biomedgpt_hf.sets.pubchemqa.json_values import read_values
 from biomedgpt_hf.sets.pubchemqa.pug_view import read_annotation, read_record
 from biomedgpt_hf.sets.pubchemqa.structures import read_cid_smiles, read_compound, read_sdf
 
+JSON_BLOCK = 1 << 20  # bytes read at once
 HEAD = 1 << 14  # bytes by which a format is told
 CID_SMILES = re.compile(rb"(?:\xef\xbb\xbf)?(?:CID\tSMILES[ \t]*\r?\n|[ ]*\d+\t\S+)", re.IGNORECASE)
 SDF = re.compile(rb"(?:.*\n){3}.{0,60}V[23]000", re.IGNORECASE)
@@ -47,7 +49,7 @@ def recognise(path: Path) -> Format:
             head = file.read1(HEAD)  # type: ignore[attr-defined]
     except GZIP_ERRORS as error:
         raise truncated(path, 0, error) from error
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = head.removeprefix(BYTE_ORDER_MARK).lstrip()
     if not text:
         raise SourceError(path, 0, "empty file", "is empty.")
     if CID_SMILES.match(head):
@@ -60,7 +62,7 @@ def recognise(path: Path) -> Format:
     raise SourceError(path, 1, "unknown format", f"{shown!r} begins no file of PubChem's: {EXPECTED}.")
 
 
-def read_findings(path: Path, file: IO[bytes], kind: Format, wanted: np.ndarray) -> Iterator[Finding]:
+def read_findings(path: Path, file: io.BufferedReader, kind: Format, wanted: np.ndarray) -> Iterator[Finding]:
     """Yield what a file gives.
 
     Args:
@@ -81,8 +83,10 @@ def read_findings(path: Path, file: IO[bytes], kind: Format, wanted: np.ndarray)
         yield from _read_json(path, file)
 
 
-def _read_json(path: Path, file: IO[bytes]) -> Iterator[Finding]:
-    values = read_values(path, file, lists=("Annotation", "PC_Compounds"), objects=("Annotations",))
+def _read_json(path: Path, file: io.BufferedReader) -> Iterator[Finding]:
+    values = read_values(
+        path, read_blocks(path, file, JSON_BLOCK), lists=("Annotation", "PC_Compounds"), objects=("Annotations",)
+    )
     known = False
     for line, value, container, problem in values:
         if problem is not None:

@@ -10,10 +10,11 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from io import BufferedReader
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -158,7 +159,7 @@ def _read_source(base: sqlite3.Connection, number: int, source: Path, kind: Form
         base.execute("INSERT INTO finished VALUES (?)", (number,))
 
 
-def _findings(source: Path, file: IO[bytes], kind: Format | SourceError, wanted: np.ndarray) -> Iterator[Finding]:
+def _findings(source: Path, file: BufferedReader, kind: Format | SourceError, wanted: np.ndarray) -> Iterator[Finding]:
     """Yield what a source gives; where it cannot be read (on), that is the last finding."""
     try:
         if isinstance(kind, SourceError):
