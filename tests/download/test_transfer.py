@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biomedgpt_hf.disk.provenance import recorded_download
-from biomedgpt_hf.download import part as part_module
 from biomedgpt_hf.download import transfer as download_module
+from biomedgpt_hf.download import unfinished_file
 from biomedgpt_hf.download.patient_client import (
     DownloadError,
     Patience,
@@ -160,11 +160,11 @@ def test_a_change_noticed_just_before_the_machine_stops_mixes_nothing_either(ser
     server.faults["/data.gz"] = [faults.cut(200_000), faults.changed(new, '"2"')]
 
     def stop(part):
-        if part.facts["etag"] == '"2"':
+        if part.facts.etag == '"2"':
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(part_module.Part, "require_space", stop)
+        patched.setattr(unfinished_file.UnfinishedFile, "require_space", stop)
         with pytest.raises(KeyboardInterrupt):
             fetch(checksum=None)
     assert fetch(checksum=None).read_bytes() == new
@@ -184,7 +184,7 @@ def test_a_file_that_was_whole_but_not_yet_named_is_not_fetched_again(server, fe
                 raise KeyboardInterrupt
             os.replace(new, path)
 
-        patched.setattr(download_module.provenance, "replace", killed)
+        patched.setattr(download_module.provenance, "put_in_place", killed)
         with pytest.raises(KeyboardInterrupt):
             fetch()
     path = fetch()
@@ -548,7 +548,7 @@ def test_a_record_of_another_program_is_neither_read_nor_overwritten(server, fet
 
 def test_a_disk_without_room_is_told_before_the_transfer(server, fetch, monkeypatch, tmp_path):
     usage = type("Usage", (), {"free": 20_000})
-    monkeypatch.setattr(part_module.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(unfinished_file.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(OSError, match="300000 bytes more are needed, and 20000 are free") as caught:
         fetch()
     assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(tmp_path / "sources" / "data.gz.part")
@@ -561,11 +561,11 @@ def test_a_disk_that_fills_up_keeps_what_was_fetched(server, fetch, monkeypatch,
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(part_module.os, "fsync", full)
+    monkeypatch.setattr(unfinished_file.os, "fsync", full)
     with pytest.raises(OSError, match="the disk is full; 300000 bytes more were needed") as caught:
         fetch()
     assert caught.value.filename == str(tmp_path / "sources" / "data.gz.part") and len(server.requests) == 1
-    monkeypatch.setattr(part_module.os, "fsync", real)
+    monkeypatch.setattr(unfinished_file.os, "fsync", real)
     assert fetch().read_bytes() == CONTENT
     assert server.asked("Range") == [None, "bytes=300000-"]
 

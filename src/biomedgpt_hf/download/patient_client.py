@@ -108,13 +108,13 @@ class PatientClient:
                 problem = error
             except httpx2.TransportError as error:
                 if (unreachable := _is_unreachable(error)) is None:
-                    raise DownloadError(f"{url}: {describe(error)}") from error
-                problem = TemporaryError(describe(error))
+                    raise DownloadError(f"{url}: {describe_network_error(error)}") from error
+                problem = TemporaryError(describe_network_error(error))
                 limit = self.patience.tries_unreachable if unreachable and not self._answered else limit
             except httpx2.DecodingError as error:
-                problem = TemporaryError(describe(error))
+                problem = TemporaryError(describe_network_error(error))
             except (httpx2.TooManyRedirects, httpx2.InvalidURL) as error:
-                raise DownloadError(f"{url}: {describe(error)}") from error
+                raise DownloadError(f"{url}: {describe_network_error(error)}") from error
             failed = 1 if problem.progress else failed + 1
             if failed >= limit:
                 raise DownloadError(
@@ -133,7 +133,7 @@ class PatientClient:
         def attempt() -> bytes:
             with self.get(url) as response:
                 require_success(response)
-                return b"".join(limited(response.iter_bytes(), url))
+                return b"".join(limit_size(response.iter_bytes(), url))
 
         return self.keep_trying(url, attempt)
 
@@ -182,8 +182,13 @@ def require_success(response: httpx2.Response, by_hand: str = "") -> None:
     told = {401: "access is refused", 403: "access is refused", 404: "it is not there", 410: "it is gone"}
     raise DownloadError(
         f"Cannot fetch {response.url}: {reason}, {told.get(status, 'which is not understood')}. "
-        f"Fetch it by hand{f' from {by_hand}' if by_hand else ''} and pass the file as SOURCE."
+        f"{fetch_by_hand(by_hand)}"
     )
+
+
+def fetch_by_hand(by_hand: str = "") -> str:
+    """Return the remedy where a file cannot be had, with the place where a browser finds it, if that is known."""
+    return f"Fetch it by hand{f' from {by_hand}' if by_hand else ''} and pass the file as SOURCE."
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -195,7 +200,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (until - now).total_seconds()) if until else None
 
 
-def limited(chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
+def limit_size(chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
     """Yield `chunks`.
 
     Raises:
@@ -209,7 +214,7 @@ def limited(chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
         yield chunk
 
 
-def describe(error: BaseException) -> str:
+def describe_network_error(error: BaseException) -> str:
     """Return an error of the network in one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

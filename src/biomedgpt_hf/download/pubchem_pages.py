@@ -37,7 +37,7 @@ from biomedgpt_hf.download.patient_client import (
     Patience,
     PatientClient,
     TemporaryError,
-    limited,
+    limit_size,
     require_success,
     retry_after,
 )
@@ -74,7 +74,7 @@ def read_throttling(header: str | None) -> Throttling | None:
     return max(said, key=lambda one: (order.index(one.colour), one.percent), default=None)
 
 
-class Pace:
+class RequestPace:
     """When the next request may start."""
 
     def __init__(self, patience: Patience) -> None:
@@ -129,7 +129,7 @@ class AnnotationPages:
         folder = folder / self.directory
         folder.mkdir(exist_ok=True)
         kept = self._kept(folder)
-        total, changes, pace = next(iter(kept.values()), 0), 0, Pace(client.patience)
+        total, changes, pace = next(iter(kept.values()), 0), 0, RequestPace(client.patience)
         with tqdm(desc=self.directory, unit="page", disable=None if progress else True) as bar:
             while (number := first_missing(kept, total)) is not None:
                 get = partial(self._get, number, folder, client, pace)
@@ -151,16 +151,16 @@ class AnnotationPages:
     def _remove_beyond(self, total: int, folder: Path) -> None:
         """Remove pages of an earlier and longer listing."""
         for path in folder.glob("page-*.json.gz"):
-            if (provenance.read_entry(path) or {}).get("page", 0) > total:
+            if (provenance.read_download_entry(path) or {}).get("page", 0) > total:
                 path.unlink()
-                provenance.write_entry(path, None)
+                provenance.write_download_entry(path, None)
 
     def _kept(self, folder: Path) -> dict[int, int]:
         """Return the pages that are there, by number, with the number of pages that each states."""
         kept = {}
         for path in sorted(folder.glob("page-*.json.gz")):
-            entry = provenance.read_entry(path) or {}
-            if is_there(path) and entry.get("heading") == self.heading:
+            entry = provenance.read_download_entry(path)
+            if entry and is_there(path) and entry.get("heading") == self.heading:
                 kept[entry["page"]] = entry["pages"]
         return kept
 
@@ -168,17 +168,17 @@ class AnnotationPages:
         parameters = {"heading": self.heading, "heading_type": self.heading_type, "page": str(number)}
         return f"{self.url}?{httpx2.QueryParams(parameters)}"
 
-    def _get(self, number: int, folder: Path, client: PatientClient, pace: Pace) -> int:
+    def _get(self, number: int, folder: Path, client: PatientClient, pace: RequestPace) -> int:
         """Fetch and save a page; return how many pages it says there are."""
         pace.wait()
         with client.get(self._page(number)) as response:
             pace.heed(response)
-            content = b"".join(limited(response.iter_bytes(), self._page(number)))
+            content = b"".join(limit_size(response.iter_bytes(), self._page(number)))
         pages = read_page(response, content, number)
         path = _path(folder, number)
         new = path.with_name(f"{path.name}.part")
         new.write_bytes(gzip.compress(content, mtime=0))
-        entry = {
+        entry: provenance.DownloadEntry = {
             "url": self._page(number),
             "final_url": str(response.url) if str(response.url) != self._page(number) else None,
             "heading": self.heading,
@@ -189,8 +189,8 @@ class AnnotationPages:
             "verified": "whole JSON page",
             "license": self.license,
         }
-        provenance.write_entry(path, entry)
-        provenance.replace(new, path)
+        provenance.write_download_entry(path, entry)
+        provenance.put_in_place(new, path)
         return pages
 
 

@@ -127,9 +127,9 @@ class JsonText:
                 if unsure and len(self.window) - self.at < LONGEST_VALUE and self.more():
                     continue
                 at_end = unterminated or CUT_TOKEN.fullmatch(self.window, error.pos) is not None
-                raise MalformedJsonError(self.line, describe(error), at_end) from error
+                raise MalformedJsonError(self.line, describe_json_error(error), at_end) from error
             except (ValueError, RecursionError) as error:  # a number with too many digits, too many brackets
-                raise MalformedJsonError(self.line, describe(error), False) from error
+                raise MalformedJsonError(self.line, describe_json_error(error), False) from error
             if end < len(self.window) - UNSURE or not self.more():
                 return value, end
 
@@ -167,10 +167,10 @@ class JsonText:
 
     def _malformed(self, reason: str) -> MalformedJsonError:
         error = json.JSONDecodeError(reason, self.window, self.at)
-        return MalformedJsonError(self.line, describe(error), self.at >= len(self.window))
+        return MalformedJsonError(self.line, describe_json_error(error), self.at >= len(self.window))
 
 
-def describe(error: ValueError | RecursionError) -> str:
+def describe_json_error(error: ValueError | RecursionError) -> str:
     """Return what is wrong with JSON, and the text around it."""
     if isinstance(error, RecursionError):
         return "nested too deeply"

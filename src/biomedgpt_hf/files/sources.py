@@ -24,7 +24,11 @@ UNPACK = "Unpack it, and pass the files in it."
 SAVE_AS_TEXT = "Save what it holds as text in UTF-8."
 # First bytes of what is no lines of text, what that is, and what to do.
 FOREIGN = {
-    rb"PK\x03\x04": ("a zip archive, such as an Excel workbook", UNPACK),
+    rb"PK\x03\x04": (
+        "a zip archive, such as an Excel workbook",
+        "Save a workbook as CSV in UTF-8; unpack any other archive.",
+    ),
+    rb"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save it as CSV in UTF-8."),
     rb"BZh\d": ("packed with bzip2", UNPACK),
     rb"\xfd7zXZ\x00": ("packed with xz", UNPACK),
     rb"\x28\xb5\x2f\xfd": ("packed with zstd", UNPACK),

@@ -23,7 +23,7 @@ from .four_formats import WRITERS, Comment, Facts
         (b"<html><entry>", "unknown format", "is a web page (HTML)"),
         (b"<?xml version='1.0'?><UniRef50 xmlns='a'><entry>", "unknown format", "is XML with the root <UniRef50>"),
         (b"<?xml version='1.0'?>\n<!-- <uniprot> --><rdf:RDF>", "unknown format", "is XML with the root <rdf:RDF>"),
-        (b"PK\x03\x04rest", "unknown format", "is a zip archive, such as an Excel workbook. Unpack it"),
+        (b"PK\x03\x04rest", "unknown format", "is a zip archive, such as an Excel workbook. Save a workbook as CSV"),
         (b"PAR1rest", "unknown format", "a Parquet file"),
         ("ID   A".encode("utf-16"), "unknown format", "is text in UTF-16. Save it as UTF-8"),
         (b"what is this\n", "unknown format", "'what is this' begins none of UniProtKB's formats"),

@@ -16,7 +16,7 @@ from biomedgpt_hf.files.sources import SourceError, require_utf8
 LONGEST_ENTRY = 1 << 28
 
 
-class Piece(NamedTuple):
+class FilePiece(NamedTuple):
     """What stands between two ends of entries.
 
     Attributes:
@@ -30,7 +30,7 @@ class Piece(NamedTuple):
     complete: bool
 
 
-def cut(path: Path, blocks: Iterable[bytes], end: bytes) -> Iterator[Piece]:
+def cut_pieces(path: Path, blocks: Iterable[bytes], end: bytes) -> Iterator[FilePiece]:
     """Yield the pieces of a file up to each `end`, and what is left after the last one.
 
     Raises:
@@ -44,7 +44,7 @@ def cut(path: Path, blocks: Iterable[bytes], end: bytes) -> Iterator[Piece]:
             start = 0
             while (found := rest.find(end, max(start, searched))) >= 0:
                 stop = found + len(end)
-                yield _piece(line, rest[start:stop], complete=True)
+                yield _file_piece(line, rest[start:stop], complete=True)
                 line += rest.count(b"\n", start, stop)
                 start = stop
             rest = rest[start:]
@@ -54,19 +54,19 @@ def cut(path: Path, blocks: Iterable[bytes], end: bytes) -> Iterator[Piece]:
     except SourceError as error:
         failure = error
     if rest.strip():
-        yield _piece(line, rest, complete=False)
+        yield _file_piece(line, rest, complete=False)
     if failure:
         raise failure
 
 
-def _piece(line: int, data: bytes, complete: bool) -> Piece:
+def _file_piece(line: int, data: bytes, complete: bool) -> FilePiece:
     text = data.lstrip()
-    return Piece(line + data.count(b"\n", 0, len(data) - len(text)), text, complete)
+    return FilePiece(line + data.count(b"\n", 0, len(data) - len(text)), text, complete)
 
 
-def entries(
+def cut_entries(
     path: Path,
-    pieces: Iterable[Piece],
+    pieces: Iterable[FilePiece],
     begins: Callable[[bytes], list[int]],
     accession: re.Pattern[bytes],
     end: str,
@@ -75,7 +75,7 @@ def entries(
 
     Args:
         path: the file, for the records.
-        pieces: from `cut`.
+        pieces: from `cut_pieces`.
         begins: tells where in a piece entries begin.
         accession: finds an entry's accession as its group 1.
         end: how an entry ends, for messages.
@@ -89,16 +89,16 @@ def entries(
             if starts and complete and stop == len(data):
                 yield Record(path.name, number, id, data[start:])
             else:
-                yield cut_entry(path, number, id, end)
+                yield reject_cut_entry(path, number, id, end)
 
 
-def cut_entry(path: Path, line: int, accession: str, end: str) -> Record:
+def reject_cut_entry(path: Path, line: int, accession: str, end: str) -> Record:
     """Return the rejected record of an entry that lacks its beginning or its end."""
     problem = RejectedRecord("entry cut in the middle", f"not whole: there is no {end} before the next one or the end")
     return Record(Path(path).name, line, accession, problem=problem)
 
 
-def decode(data: bytes) -> str:
+def decode_entry(data: bytes) -> str:
     """Return an entry's text.
 
     Raises:

@@ -35,7 +35,7 @@ FOREIGN = (
 )
 
 
-class Content(NamedTuple):
+class EntryContent(NamedTuple):
     """What a record holds.
 
     Attributes:
@@ -64,10 +64,10 @@ def read_entries(path: Path) -> Iterator[Record]:
     """
     path = Path(path)
     head, blocks = _beginning(path)
-    format = recognise(path, head.lstrip())
+    format = recognise_format(path, head.lstrip())
     record = None
     for record in _read(path, format, head, blocks):
-        yield record if record.problem else record._replace(content=Content(format, record.content))
+        yield record if record.problem else record._replace(content=EntryContent(format, record.content))
     if record is None:
         raise SourceError(path, 0, "no entry", "holds no entry.")
 
@@ -115,7 +115,7 @@ def _read(path: Path, format: str, head: bytes, blocks: Iterable[bytes]) -> Iter
     return tsv_export.read_tsv_entries(path, read_lines(path))
 
 
-def recognise(path: Path, head: bytes) -> str:
+def recognise_format(path: Path, head: bytes) -> str:
     """Return the format of a file: "flat", "xml", "json" or "tsv".
 
     Args:
@@ -156,7 +156,7 @@ def _recognise_xml(path: Path, head: bytes) -> str:
     raise SourceError(path, 1, "unknown format", f"is {kind}. {EXPECTED}")
 
 
-def parse_entry(content: Content) -> ProteinEntry:
+def parse_entry(content: EntryContent) -> ProteinEntry:
     """Return the entry of a record of `read_entries`.
 
     Raises:

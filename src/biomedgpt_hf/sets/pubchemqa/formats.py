@@ -29,7 +29,7 @@ EXPECTED = (
 )
 
 
-class Format(Enum):
+class PubChemFormat(Enum):
     """What a source file is."""
 
     JSON = "JSON"
@@ -37,7 +37,7 @@ class Format(Enum):
     SDF = "SDF"
 
 
-def recognise(path: Path) -> Format:
+def recognise_pubchem_file(path: Path) -> PubChemFormat:
     """Tell what a file is, by its beginning.
 
     Raises:
@@ -53,16 +53,16 @@ def recognise(path: Path) -> Format:
     if not text:
         raise SourceError(path, 0, "empty file", "is empty.")
     if CID_SMILES.match(head):
-        return Format.CID_SMILES
+        return PubChemFormat.CID_SMILES
     if SDF.match(head):
-        return Format.SDF
+        return PubChemFormat.SDF
     if text[:1] in b"{[":
-        return Format.JSON
+        return PubChemFormat.JSON
     shown = text[:60].decode("utf-8", "replace")
     raise SourceError(path, 1, "unknown format", f"{shown!r} begins no file of PubChem's: {EXPECTED}.")
 
 
-def read_findings(path: Path, file: io.BufferedReader, kind: Format, wanted: np.ndarray) -> Iterator[Finding]:
+def read_findings(path: Path, file: io.BufferedReader, kind: PubChemFormat, wanted: np.ndarray) -> Iterator[Finding]:
     """Yield what a file gives.
 
     Args:
@@ -75,9 +75,9 @@ def read_findings(path: Path, file: io.BufferedReader, kind: Format, wanted: np.
     Raises:
         SourceError: the file cannot be read on, or is JSON of something else.
     """
-    if kind is Format.CID_SMILES:
+    if kind is PubChemFormat.CID_SMILES:
         yield from read_cid_smiles(path, file, wanted)
-    elif kind is Format.SDF:
+    elif kind is PubChemFormat.SDF:
         yield from read_sdf(path, file, wanted)
     else:
         yield from _read_json(path, file)

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError, open_source
 from biomedgpt_hf.sets.pubchemqa.findings import Description, Finding, Form, Structure
-from biomedgpt_hf.sets.pubchemqa.formats import Format, read_findings, recognise
+from biomedgpt_hf.sets.pubchemqa.formats import PubChemFormat, read_findings, recognise_pubchem_file
 
 FILE = "pubchem.sqlite"
 TABLES = """
@@ -126,7 +126,7 @@ def _read_sources(base: sqlite3.Connection, sources: Sequence[Path], progress: b
     finished = {number for (number,) in base.execute("SELECT source FROM finished")}
     waiting = [(number, source) for number, source in enumerate(sources) if number not in finished]
     kinds = {number: _recognised(source) for number, source in waiting}
-    waiting.sort(key=lambda each: kinds[each[0]] is not Format.JSON)
+    waiting.sort(key=lambda each: kinds[each[0]] is not PubChemFormat.JSON)
     total = sum(source.stat().st_size for _, source in waiting)
     silent = None if progress and waiting else True
     with tqdm(desc="joining", total=total, unit="B", unit_scale=True, disable=silent) as bar:
@@ -136,17 +136,19 @@ def _read_sources(base: sqlite3.Connection, sources: Sequence[Path], progress: b
             bar.update(end - bar.n)
 
 
-def _recognised(source: Path) -> Format | SourceError:
+def _recognised(source: Path) -> PubChemFormat | SourceError:
     try:
-        return recognise(source)
+        return recognise_pubchem_file(source)
     except SourceError as error:
         return error
 
 
-def _read_source(base: sqlite3.Connection, number: int, source: Path, kind: Format | SourceError, bar: tqdm) -> None:
+def _read_source(
+    base: sqlite3.Connection, number: int, source: Path, kind: PubChemFormat | SourceError, bar: tqdm
+) -> None:
     """Commit all that a source gives, together with the fact that it is finished."""
     wanted = np.empty(0, np.int64)
-    if kind in (Format.CID_SMILES, Format.SDF):
+    if kind in (PubChemFormat.CID_SMILES, PubChemFormat.SDF):
         cids = base.execute("SELECT DISTINCT cid FROM descriptions WHERE cid > 0 ORDER BY cid")
         wanted = np.fromiter((cid for (cid,) in cids), np.int64)
     before = bar.n
@@ -159,7 +161,9 @@ def _read_source(base: sqlite3.Connection, number: int, source: Path, kind: Form
         base.execute("INSERT INTO finished VALUES (?)", (number,))
 
 
-def _findings(source: Path, file: BufferedReader, kind: Format | SourceError, wanted: np.ndarray) -> Iterator[Finding]:
+def _findings(
+    source: Path, file: BufferedReader, kind: PubChemFormat | SourceError, wanted: np.ndarray
+) -> Iterator[Finding]:
     """Yield what a source gives; where it cannot be read (on), that is the last finding."""
     try:
         if isinstance(kind, SourceError):

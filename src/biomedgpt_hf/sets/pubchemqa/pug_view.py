@@ -111,7 +111,7 @@ def _entry_id(depositor: Mapping[str, Any], text: str = "") -> str:
 
 
 def _strings(entry: Mapping[str, Any]) -> list[str]:
-    """Return the strings of an entry; before 2019 they stood beside the others fields, with HTML in them."""
+    """Return the strings of an entry; before 2019 they stood beside the other fields, with HTML in them."""
     value = entry.get("Value", entry)
     if not isinstance(value, Mapping):
         return []
