@@ -29,7 +29,7 @@ def test_text_that_is_cut_off_is_told_from_text_that_is_wrong(text, at_end, reas
 
 
 def test_a_value_without_an_end_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(json_text, "LONGEST_VALUE", 1_000)
+    monkeypatch.setattr(json_text, "LARGEST_RECORD", 1_000)
 
     def blocks():
         yield b'"'

@@ -85,7 +85,7 @@ def recorded_download(path: Path, sha256: str) -> dict[str, object]:
     """
     try:
         entry = read_download_entry(Path(path))
-    except (OSError, ValueError):  # somebody else's file of that name: not ours to read
+    except (OSError, ValueError):  # another program wrote a file of that name
         return {}
     if entry is None or entry.get("sha256") != sha256:
         return {}

@@ -78,7 +78,7 @@ def read_published(content: bytes, name: str, origin: str) -> ExpectedContent | 
     lines = [line for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
     naming = [line for line in lines if name in re.split(r"[\s*()/]+", line)]
     if not naming and len(lines) == 1 and len(lines[0].split()) == 1:
-        naming = lines  # the digest alone
+        naming = lines  # the file holds nothing but the digest
     for word in (word for line in naming for word in line.split()):
         for kind in ("sha256", "md5"):
             if re.fullmatch(rf"[0-9a-fA-F]{{{LENGTHS[kind]}}}", word):

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeVar
 import httpx2
 
 DISTRIBUTION = "biomedgpt-hf"
-TEMPORARY_STATUSES = {408, 425, 429}  # and all from 500 on
+TEMPORARY_STATUSES = {408, 425, 429}  # besides these, all from 500 on are temporary
 UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
 SMALL_FILE = 64 * 2**20  # bytes; the largest checksum file or page of annotations that is read at once
 T = TypeVar("T")
@@ -148,7 +148,7 @@ class PatientClient:
                 f"Cannot fetch {url} now: {problem.reason}, and it asks to wait {asked:.0f} s. "
                 "Run the same command again then; what has been fetched is kept."
             )
-        # Jitter, so that clients that were cut off together do not come back together.
+        # The wait is random, so that clients that were cut off together do not come back together.
         self.patience.sleep(max(asked, longest * random.uniform(0.5, 1.0)))
 
 
@@ -156,7 +156,7 @@ def user_agent() -> str:
     """Return the name under which requests are made: this package, its version and its URL if it has one."""
     try:
         about = metadata.metadata(DISTRIBUTION)
-    except metadata.PackageNotFoundError:  # run from the source, without an installation
+    except metadata.PackageNotFoundError:  # the program runs from its source and is not installed
         return DISTRIBUTION
     urls = [line.split(",", 1)[-1].strip() for line in about.get_all("Project-URL") or []]
     return f"{DISTRIBUTION}/{about['Version']}" + (f" (+{urls[0]})" if urls else "")

@@ -44,12 +44,12 @@ from biomedgpt_hf.download.patient_client import (
 from biomedgpt_hf.download.transfer import mirrored
 
 INTERVAL = 0.25  # seconds between requests: within five a second and 400 a minute, whatever the network's jitter
-# Seconds until the next request at each colour, from good to bad; ours, for PubChem names none.
+# Seconds until the next request at each colour, from good to bad. PubChem names none, so these are a choice.
 WAITS = {"green": INTERVAL, "yellow": 1.0, "red": 10.0, "black": 60.0}
 STATUS = re.compile(r"([\w ]+?) status:\s*(\w+)\s*\((\d+)%\)", re.IGNORECASE)
 BLOCKED = re.compile(r"blacklist|blocking|too many requests", re.IGNORECASE)
 TRANSIENT = {"ServerBusy", "ServerError", "Timeout"}  # what follows the dot in a fault's code
-CHANGES = 3  # so often may PubChem renew the listing while it is fetched
+CHANGES = 3  # how often PubChem may renew the listing while it is fetched
 
 
 class NoSuchPageError(DownloadError):
@@ -136,7 +136,7 @@ class AnnotationPages:
                 try:
                     kept[number] = stated = client.keep_trying(self._page(number), get)
                 except NoSuchPageError:
-                    kept, stated = {}, 0  # there are fewer than there were: from the first one again
+                    kept, stated = {}, 0  # there are fewer pages than there were, so all are fetched again
                 changes += total not in (0, stated)
                 if changes > CHANGES:
                     raise DownloadError(
@@ -210,7 +210,7 @@ def read_page(response: httpx2.Response, content: bytes, number: int) -> int:
     try:
         data: Any = json.loads(content)
     except ValueError:
-        data = None  # an HTML document, or half a page
+        data = None  # the answer is an HTML document, or half a page
     fault = data.get("Fault") if isinstance(data, dict) else None
     if isinstance(fault, dict):
         reason = f"HTTP {response.status_code}, {fault.get('Code')}: {fault.get('Message')}"

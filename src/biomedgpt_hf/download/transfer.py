@@ -94,9 +94,9 @@ class RemoteFile:
             self._adopt(path, self._expected(client))
             return [path]
         wrong = ""
-        hidden = None if progress else True  # None: shown on a terminal
+        hidden = None if progress else True  # None shows the bar on a terminal only
         with tqdm(desc=self.name, unit="B", unit_scale=True, unit_divisor=1024, disable=hidden) as bar:
-            for _ in range(2):  # a wrong checksum may have been a fault of the transfer: once more
+            for _ in range(2):  # a wrong checksum may come from the transfer, so a second try is worth it
                 expected = self._expected(client)
                 wrong = self._transfer(path, expected, client, bar) or self._finish(path, expected)
                 if not wrong:
@@ -145,7 +145,7 @@ class RemoteFile:
             except (httpx2.NetworkError, httpx2.TimeoutException, httpx2.RemoteProtocolError) as error:
                 before, farthest = farthest, max(farthest, part.size)
                 if farthest == before:
-                    raise  # nothing came: `keep_trying` knows what to make of it
+                    raise  # nothing came, and `keep_trying` knows what that means
                 progress = farthest - before >= MEANINGFUL
                 raise TemporaryError(
                     f"cut off after {part.size} bytes ({describe_network_error(error)})", progress=progress
@@ -154,7 +154,7 @@ class RemoteFile:
         return client.keep_trying(self.url, attempt)
 
     def _attempt(self, part: UnfinishedFile, expected: ExpectedContent, client: PatientClient, bar: tqdm) -> str:
-        # Packed on the way, neither the length nor a position in the file would mean anything.
+        # If the server packed the file for the transfer, its length and positions in it would mean nothing.
         headers = {"Accept-Encoding": "identity", **part.range_headers(self.url)}
         with client.get(self.url, headers) as response:
             if response.status_code == 416 and "Range" in headers:
@@ -185,7 +185,7 @@ class RemoteFile:
         if wrong:
             part.remove()
             return wrong
-        # On record first: killed between the two, the next run finds the part whole and repeats both.
+        # The record is written first: a run that is killed after it leaves a whole part, and the next one repeats both.
         self._record(path, part.size, found, expected, part.facts)
         provenance.put_in_place(part.path, path)
         part.close()

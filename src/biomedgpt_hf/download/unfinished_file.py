@@ -95,7 +95,7 @@ class UnfinishedFile:
                 raise TemporaryError("the server sent something else than the rest of the file")
             return first
         length = response.headers.get("Content-Length", "")
-        self.remove()  # before the new facts are written: never these facts beside those bytes
+        self.remove()  # before the new facts are written, so that they never stand beside the old bytes
         self.facts = ServerFacts(
             url=url,
             final_url=str(response.url) if str(response.url) != url else None,

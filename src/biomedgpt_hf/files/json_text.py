@@ -13,11 +13,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.files.sources import LARGEST_RECORD, SourceError
 
-# Characters. No record comes near it (titin, the longest protein, has some megabytes); a file that is
-# not what its beginning says must not fill the memory.
-LONGEST_VALUE = 1 << 28
 # So near to the end of what was read, the scanner may be wrong because the rest is missing, as in `1.5` or
 # `\ud83d\ude00`.
 UNSURE = 16
@@ -124,7 +121,7 @@ class JsonText:
             except json.JSONDecodeError as error:
                 unterminated = error.msg.startswith("Unterminated string")
                 unsure = unterminated or error.pos >= len(self.window.rstrip()) - UNSURE
-                if unsure and len(self.window) - self.at < LONGEST_VALUE and self.more():
+                if unsure and len(self.window) - self.at < LARGEST_RECORD and self.more():
                     continue
                 at_end = unterminated or CUT_TOKEN.fullmatch(self.window, error.pos) is not None
                 raise MalformedJsonError(self.line, describe_json_error(error), at_end) from error

@@ -17,9 +17,12 @@ from biomedgpt_hf.files.records import RejectedRecord
 GZIP_MAGIC = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 GZIP_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)  # of a gzip file that is truncated or corrupt
-LONGEST_LINE = 2**26  # bytes; more is no line, but a file without line breaks
-LARGEST_GZIP = 2**30  # bytes that any gzip may unpack to; beyond, it may not be packed more tightly than
-TIGHTEST_GZIP = 200  # times, which tables of equal lines just reach
+LONGEST_LINE = 2**26  # bytes; a longer line means that the file has no line breaks
+# Bytes or characters. No record comes near it (the entry of titin, the longest protein, has some megabytes); a file
+# that is not what its beginning says must not fill the memory.
+LARGEST_RECORD = 2**28
+LARGEST_GZIP = 2**30  # bytes that any gzip may unpack to; a larger one is limited by the next figure
+TIGHTEST_GZIP = 200  # how many times larger it may become, which tables of equal lines just reach
 UNPACK = "Unpack it, and pass the files in it."
 SAVE_AS_TEXT = "Save what it holds as text in UTF-8."
 # First bytes of what is no lines of text, what that is, and what to do.

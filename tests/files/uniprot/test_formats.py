@@ -81,7 +81,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch, format):
 
 @pytest.mark.parametrize(("format", "end"), [("flat", b"//\n"), ("xml", b"</entry>")])
 def test_a_file_without_ends_is_given_up_before_it_fills_the_memory(tmp_path, monkeypatch, format, end):
-    monkeypatch.setattr(cutting, "LONGEST_ENTRY", 100_000)
+    monkeypatch.setattr(cutting, "LARGEST_RECORD", 100_000)
     monkeypatch.setattr(formats, "BLOCK", 10_000)
     (tmp_path / "raw").write_bytes(many(format, 300).replace(end, b""))
     with pytest.raises(SourceError, match="no end of the entry .* in 100,000 bytes"):

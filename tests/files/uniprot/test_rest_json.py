@@ -114,7 +114,7 @@ def test_nesting_without_end_is_no_entry(tmp_path):
 
 
 def test_an_entry_longer_than_any_is_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(json_text, "LONGEST_VALUE", 5_000)
+    monkeypatch.setattr(json_text, "LARGEST_RECORD", 5_000)
     monkeypatch.setattr(formats, "BLOCK", 1_000)
     text = '{"results": [{"entryType": "' + "x" * 50_000 + '"}, ' + json.dumps(OBJECTS[0]) + "]}"
     (tmp_path / "a").write_text(text)

@@ -137,7 +137,7 @@ def _cut_row(lines: NumberedLines, delimiter: str, width: int | None) -> _CutRow
             return _CutRow(cells, taken)
     except csv.Error as error:
         problem = RejectedRecord("malformed quotes", f"{error}: {line[:80]!r}")
-    lines.put_back(taken[1:])  # one stray quote costs one line
+    lines.put_back(taken[1:])  # so that a stray quote costs its own line only
     return _CutRow(line.split(delimiter), [first], None if delimiter == "\t" else problem)
 
 

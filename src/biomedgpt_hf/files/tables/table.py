@@ -143,7 +143,7 @@ def _parquet_rows(path: Path, file: pq.ParquetFile, wanted: Sequence[str]) -> It
 
 def _values(column: pa.Array) -> list[Any]:
     """Return a column's values; text that is not UTF-8 with lone surrogates, as `sources.read_lines` has it."""
-    if pa.types.is_float32(column.type):  # 0.1, and not 0.10000000149011612
+    if pa.types.is_float32(column.type):  # so that 0.1 does not become 0.10000000149011612
         return [None if value is None else float(str(np.float32(value))) for value in column.to_pylist()]
     try:
         return list(column.to_pylist())

@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from biomedgpt_hf.files.records import Record, RejectedRecord
-from biomedgpt_hf.files.sources import SourceError, require_utf8
-
-# No entry comes near it (titin, the longest protein, has some megabytes); a file that is not what
-# its beginning says must not fill the memory.
-LONGEST_ENTRY = 1 << 28
+from biomedgpt_hf.files.sources import LARGEST_RECORD, SourceError, require_utf8
 
 
 class FilePiece(NamedTuple):
@@ -48,8 +44,8 @@ def cut_pieces(path: Path, blocks: Iterable[bytes], end: bytes) -> Iterator[File
                 line += rest.count(b"\n", start, stop)
                 start = stop
             rest = rest[start:]
-            if len(rest) > LONGEST_ENTRY:
-                detail = f"no end of the entry ({end.decode().strip()}) in {LONGEST_ENTRY:,} bytes."
+            if len(rest) > LARGEST_RECORD:
+                detail = f"no end of the entry ({end.decode().strip()}) in {LARGEST_RECORD:,} bytes."
                 raise SourceError(path, line, "entry without end", detail)
     except SourceError as error:
         failure = error

@@ -27,7 +27,7 @@ BLOCK = 1 << 20  # bytes read at once
 HEAD = 1 << 14  # bytes; what a format is recognised by
 FIRST_ELEMENT = re.compile(rb"<([A-Za-z_][^\s/>]*)")
 XML_REMARKS = re.compile(rb"<\?.*?\?>|<!--.*?-->", re.DOTALL)
-# What else lies about where UniProtKB's files are.
+# Other files that are found beside UniProtKB's.
 FOREIGN = (
     (b">", "a FASTA file, which has sequences but no answers"),
     (b"##gff", "a GFF file"),
@@ -44,7 +44,7 @@ class EntryContent(NamedTuple):
     """
 
     format: str
-    data: Any
+    data: bytes | str | dict[str, str] | xml.EntryText
 
 
 PARSERS: dict[str, Callable[[Any], ProteinEntry]] = {

@@ -24,7 +24,7 @@ AFTER_LIST = re.compile(r"[\s,}]*")
 FIRST_KEY = r'\{\s*"entryType"\s*:'
 USUAL_ENTRY = re.compile(FIRST_KEY)
 END_BEFORE_NEXT = re.compile(rf"\}}(?=\s*,?\s*{FIRST_KEY})")
-# To go on behind a broken entry: the next one as the site writes it, or in JSON Lines.
+# Where reading goes on behind a broken entry: at the next one as the site writes it, or in JSON Lines.
 NEXT_ENTRY = re.compile(rf"{FIRST_KEY}|(?<=\n)\{{")
 # So much of a broken entry is kept, to find its accession.
 BEGINNING = 1_000
@@ -78,7 +78,7 @@ class EntryStream:
                 text.go_to(text.at + 1)
                 self.complete = True
                 if text.peek(AFTER_LIST) not in ("", "{", "[") and (results := text.search(RESULTS)):
-                    text.go_to(results.end())  # over what else an answer holds
+                    text.go_to(results.end())  # passes over what else an answer holds
                     self.complete = False
             else:
                 yield self._take_entry()

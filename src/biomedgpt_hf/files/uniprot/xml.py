@@ -18,8 +18,8 @@ from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from biomedgpt_hf.files.records import Record, RejectedRecord
-from biomedgpt_hf.files.sources import SourceError
-from biomedgpt_hf.files.uniprot.cutting import LONGEST_ENTRY, FilePiece, cut_entries, cut_pieces, decode_entry
+from biomedgpt_hf.files.sources import LARGEST_RECORD, SourceError
+from biomedgpt_hf.files.uniprot.cutting import FilePiece, cut_entries, cut_pieces, decode_entry
 from biomedgpt_hf.files.uniprot.entry import (
     ProteinEntry,
     ProteinNames,
@@ -116,7 +116,7 @@ def _without_remarks(path: Path, pieces: Iterable[FilePiece]) -> Iterator[FilePi
         if b"<!--" in data:
             if piece.complete and data.rfind(b"<!--") > data.rfind(b"-->"):
                 held = data
-                if len(held) > LONGEST_ENTRY:
+                if len(held) > LARGEST_RECORD:
                     raise SourceError(path, piece.line, "entry without end", "the remark <!-- … has no end -->.")
                 continue
             data = REMARK.sub(b"", data)

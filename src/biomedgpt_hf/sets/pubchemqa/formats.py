@@ -46,7 +46,7 @@ def recognise_pubchem_file(path: Path) -> PubChemFormat:
     """
     try:
         with open_source(path) as file:
-            head = file.read1(HEAD)  # type: ignore[attr-defined]
+            head = file.read1(HEAD)
     except GZIP_ERRORS as error:
         raise truncated(path, 0, error) from error
     text = head.removeprefix(BYTE_ORDER_MARK).lstrip()
@@ -91,7 +91,7 @@ def _read_json(path: Path, file: io.BufferedReader) -> Iterator[Finding]:
     for line, value, container, problem in values:
         if problem is not None:
             yield Finding(line, 0, "", problem)
-        elif container != "Annotations":  # the pages' numbers
+        elif container != "Annotations":  # these hold the pages' numbers only
             for finding in read_value(value, container, line):
                 if not known and isinstance(unknown := finding.content, RejectedRecord) and unknown.reason == UNKNOWN:
                     detail = f"JSON with {unknown.detail} is none of PubChem's: {EXPECTED}."

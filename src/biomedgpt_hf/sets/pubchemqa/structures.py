@@ -22,9 +22,9 @@ TAB, NEWLINE, ZERO = b"\t\n0"
 MAX_DIGITS = 18  # of a CID that fits into 64 bits; PubChem's have nine
 SDF_END = b"\n$$$$"
 SDF_CID = b"PUBCHEM_COMPOUND_CID"
-SDF_SMILES = (b"PUBCHEM_SMILES", b"PUBCHEM_OPENEYE_ISO_SMILES")  # with stereo; the second until 2025
+SDF_SMILES = (b"PUBCHEM_SMILES", b"PUBCHEM_OPENEYE_ISO_SMILES")  # both with stereo; files had the second until 2025
 SDF_UNDEFINED = (b"PUBCHEM_ATOM_UDEF_STEREO_COUNT", b"PUBCHEM_BOND_UDEF_STEREO_COUNT")
-# Label and name of the properties of PC_Compounds that hold a structure, with stereo first.
+# Label and name of the properties of PC_Compounds that hold a structure; those with stereo come first.
 PROPERTIES = (("SMILES", "Absolute"), ("SMILES", "Isomeric"), ("InChI", "Standard"), ("SMILES", "Canonical"))
 
 
