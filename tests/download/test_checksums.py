@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biomedgpt_hf.download.checksums import Expected, digests, parse_checksum, read_published
+from biomedgpt_hf.download.checksums import ExpectedContent, digests, parse_checksum, read_published
 
 METALINK_4 = b"""<?xml version="1.0" encoding="UTF-8"?>
 <metalink xmlns="urn:ietf:params:xml:ns:metalink">
@@ -17,8 +17,8 @@ METALINK_4 = b"""<?xml version="1.0" encoding="UTF-8"?>
 
 
 def test_the_strongest_checksum_of_a_metalink_counts():
-    assert read_published(METALINK_4, "data.gz", "o") == Expected("sha256", "a" * 64, "o", 12)
-    assert read_published(METALINK_4, "no-hash.gz", "o") == Expected("", "", "o", 3)
+    assert read_published(METALINK_4, "data.gz", "o") == ExpectedContent("sha256", "a" * 64, "o", 12)
+    assert read_published(METALINK_4, "no-hash.gz", "o") == ExpectedContent("", "", "o", 3)
     assert read_published(METALINK_4, "ata.gz", "o") is None
 
 

@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biomedgpt_hf.disk.provenance import recorded_download
-from biomedgpt_hf.download import part as part_module
 from biomedgpt_hf.download import transfer as download_module
+from biomedgpt_hf.download import unfinished_file
 from biomedgpt_hf.download.patient_client import (
     DownloadError,
     Patience,
@@ -161,11 +161,11 @@ def test_a_change_noticed_just_before_the_machine_stops_mixes_nothing_either(ser
     server.faults["/data.gz"] = [faults.cut(200_000), faults.changed(new, '"2"')]
 
     def stop(part):
-        if part.facts["etag"] == '"2"':
+        if part.facts.etag == '"2"':
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(part_module.Part, "require_space", stop)
+        patched.setattr(unfinished_file.UnfinishedFile, "require_space", stop)
         with pytest.raises(KeyboardInterrupt):
             fetch(checksum=None)
     assert fetch(checksum=None).read_bytes() == new
@@ -185,7 +185,7 @@ def test_a_file_that_was_whole_but_not_yet_named_is_not_fetched_again(server, fe
                 raise KeyboardInterrupt
             os.replace(new, path)
 
-        patched.setattr(download_module.provenance, "replace", killed)
+        patched.setattr(download_module.provenance, "put_in_place", killed)
         with pytest.raises(KeyboardInterrupt):
             fetch()
     path = fetch()
@@ -562,11 +562,11 @@ def test_a_disk_that_fills_up_keeps_what_was_fetched(server, fetch, monkeypatch,
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(part_module.os, "fsync", full)
+    monkeypatch.setattr(unfinished_file.os, "fsync", full)
     with pytest.raises(OSError, match="the disk is full; 300000 bytes more were needed") as caught:
         fetch()
     assert caught.value.filename == str(tmp_path / "sources" / "data.gz.part") and len(server.requests) == 1
-    monkeypatch.setattr(part_module.os, "fsync", real)
+    monkeypatch.setattr(unfinished_file.os, "fsync", real)
     assert fetch().read_bytes() == CONTENT
     assert server.asked("Range") == [None, "bytes=300000-"]
 

@@ -10,7 +10,7 @@ from datasets import load_dataset
 from biomedgpt_hf.building.pipeline import BuildSettings
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.uniprot.entry import ProteinEntry
-from biomedgpt_hf.files.uniprot.formats import PARSERS, Content, parse_entry, read_entries
+from biomedgpt_hf.files.uniprot.formats import PARSERS, EntryContent, parse_entry, read_entries
 from biomedgpt_hf.sets.uniprotqa import builder as uniprotqa
 from biomedgpt_hf.sets.uniprotqa.builder import QUESTIONS, parse_protein
 
@@ -278,7 +278,9 @@ def test_a_set_without_any_row_is_refused(tmp_path):
 
 def record_of(**told):
     """A record of an entry that says what is given, as a table would."""
-    return Record("raw", 1, "P1", Content("entry", ProteinEntry(**({"accession": "P1", "sequence": "MKT"} | told))))
+    return Record(
+        "raw", 1, "P1", EntryContent("entry", ProteinEntry(**({"accession": "P1", "sequence": "MKT"} | told)))
+    )
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from biomedgpt_hf.disk.replacing import write_json
 
@@ -19,7 +19,41 @@ RECORD = "downloads.json"
 PROVENANCE = ("url", "final_url", "downloaded", "release", "etag", "last_modified", "verified", "license")
 
 
-def read_entry(path: Path) -> dict[str, Any] | None:
+class DownloadEntry(TypedDict, total=False):
+    """What `downloads.json` says of a file; facts that are unknown are left out.
+
+    Attributes:
+        url: where it was asked for.
+        final_url: where redirects led.
+        downloaded: when, in UTC.
+        release: the publisher's name for this edition.
+        etag: as the server sent it.
+        last_modified: as the server sent it.
+        bytes: its size.
+        sha256: its checksum.
+        verified: what it was checked by, such as "md5 by https://…".
+        license: SPDX id, or where the terms are.
+        heading: of a page of PubChem's annotations, the heading.
+        page: the page's number, from 1.
+        pages: how many pages there were.
+    """
+
+    url: str
+    final_url: str | None
+    downloaded: str
+    release: str
+    etag: str | None
+    last_modified: str | None
+    bytes: int
+    sha256: str
+    verified: str
+    license: str
+    heading: str
+    page: int
+    pages: int
+
+
+def read_download_entry(path: Path) -> DownloadEntry | None:
     """Return what `downloads.json` beside a file says about it, or None.
 
     Raises:
@@ -28,7 +62,7 @@ def read_entry(path: Path) -> dict[str, Any] | None:
     return _read(path.parent / RECORD).get(path.name)
 
 
-def write_entry(path: Path, entry: dict[str, Any] | None) -> None:
+def write_download_entry(path: Path, entry: DownloadEntry | None) -> None:
     """Put a file's entry into `downloads.json` beside it, or take it out; facts that are unknown are left out."""
     record = path.parent / RECORD
     files = _read(record)
@@ -36,11 +70,11 @@ def write_entry(path: Path, entry: dict[str, Any] | None) -> None:
     if entry is not None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         known = {key: value for key, value in entry.items() if value not in (None, "")}
-        files[path.name] = {"downloaded": now, **known}
+        files[path.name] = cast(DownloadEntry, {"downloaded": now, **known})
     write_json(record, {"files": dict(sorted(files.items()))})
 
 
-def recorded_download(path: Path, sha256: str) -> dict[str, Any]:
+def recorded_download(path: Path, sha256: str) -> dict[str, object]:
     """Return where a file was downloaded from, when and in which edition; empty if that is not known.
 
     Args:
@@ -48,15 +82,15 @@ def recorded_download(path: Path, sha256: str) -> dict[str, Any]:
         sha256: its checksum, as it is now: an entry about other content is not this file's.
     """
     try:
-        entry = read_entry(Path(path))
-    except (OSError, ValueError):  # somebody else's file of that name: not ours to read
+        entry = read_download_entry(Path(path))
+    except (OSError, ValueError):  # another program wrote a file of that name
         return {}
     if entry is None or entry.get("sha256") != sha256:
         return {}
-    return {key: entry[key] for key in PROVENANCE if key in entry}
+    return {key: value for key, value in entry.items() if key in PROVENANCE}
 
 
-def _read(record: Path) -> dict[str, Any]:
+def _read(record: Path) -> dict[str, DownloadEntry]:
     try:
         files = json.loads(record.read_text("utf-8"))["files"]
     except FileNotFoundError:

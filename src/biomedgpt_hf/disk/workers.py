@@ -41,11 +41,11 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], proc
         return
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(function,)) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker, initargs=(function,)) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in chain(first, items):
-                waiting.append(_submit(pool, item))
+                waiting.append(_submit_item(pool, item))
                 if len(waiting) >= IN_FLIGHT * processes:
                     yield waiting.popleft().result()
             while waiting:
@@ -63,7 +63,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], proc
                 future.cancel()
 
 
-def _submit(pool: ProcessPoolExecutor, item: Any) -> Future[Any]:
+def _submit_item(pool: ProcessPoolExecutor, item: Any) -> Future[Any]:
     """Send an item to a pool, which may start a worker for it; that fails in several ways where another has just died.
 
     Raises:
@@ -71,7 +71,7 @@ def _submit(pool: ProcessPoolExecutor, item: Any) -> Future[Any]:
     """
     try:
         with _interrupts_held():
-            return pool.submit(_call, item)
+            return pool.submit(_call_function, item)
     except (OSError, ValueError) as error:
         raise BrokenProcessPool(str(error)) from error
 
@@ -98,7 +98,7 @@ def _interrupts_held() -> Iterator[None]:
         handler(*held[0])
 
 
-def _start(function: Callable[[Any], Any]) -> None:
+def _start_worker(function: Callable[[Any], Any]) -> None:
     """Keep the function, and end when the main process has gone; see `_interrupts_held` for Ctrl-C."""
     _worker["function"] = function
     parent = multiprocessing.parent_process()
@@ -106,7 +106,7 @@ def _start(function: Callable[[Any], Any]) -> None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
 
 
-def _call(item: Any) -> Any:
+def _call_function(item: Any) -> Any:
     return _worker["function"](item)
 
 

@@ -11,10 +11,9 @@ from xml.etree import ElementTree
 
 # "git" is the id that git gives a file's content (sha1 over a header and the content).
 LENGTHS = {"sha256": 64, "git": 40, "md5": 32}
-BLOCK = 2**20
 
 
-class Expected(NamedTuple):
+class ExpectedContent(NamedTuple):
     """What is known of a file before it is fetched.
 
     Attributes:
@@ -39,8 +38,12 @@ class Expected(NamedTuple):
             return f"its {self.kind} is {found[self.kind]} instead of {self.digest} (by {self.origin})"
         return ""
 
+    def how_verified(self, otherwise: str) -> str:
+        """Return what a file that agrees was checked by; `otherwise` where no checksum is known."""
+        return f"{self.kind} by {self.origin}" if self.kind else otherwise
 
-def parse_checksum(text: str, origin: str) -> Expected:
+
+def parse_checksum(text: str, origin: str) -> ExpectedContent:
     """Read "sha256:…", "git:…" or "md5:…".
 
     Raises:
@@ -49,10 +52,10 @@ def parse_checksum(text: str, origin: str) -> Expected:
     kind, _, digest = text.partition(":")
     if not re.fullmatch(rf"[0-9a-fA-F]{{{LENGTHS.get(kind, 0)}}}", digest) or not digest:
         raise ValueError(f"Checksum {text!r} is none of sha256:…, git:… and md5:… in hexadecimal.")
-    return Expected(kind, digest.lower(), origin)
+    return ExpectedContent(kind, digest.lower(), origin)
 
 
-def read_published(content: bytes, name: str, origin: str) -> Expected | None:
+def read_published(content: bytes, name: str, origin: str) -> ExpectedContent | None:
     """Find a file in a publisher's checksum file: a metalink, or lines as md5sum and sha256sum write them.
 
     UniProt's RELEASE.metalink (https://www.uniprot.org/help/metalink) names size and MD5 of every file
@@ -75,15 +78,15 @@ def read_published(content: bytes, name: str, origin: str) -> Expected | None:
     lines = [line for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
     naming = [line for line in lines if name in re.split(r"[\s*()/]+", line)]
     if not naming and len(lines) == 1 and len(lines[0].split()) == 1:
-        naming = lines  # the digest alone
+        naming = lines  # the file holds nothing but the digest
     for word in (word for line in naming for word in line.split()):
         for kind in ("sha256", "md5"):
             if re.fullmatch(rf"[0-9a-fA-F]{{{LENGTHS[kind]}}}", word):
-                return Expected(kind, word.lower(), origin)
+                return ExpectedContent(kind, word.lower(), origin)
     return None
 
 
-def _read_metalink(root: ElementTree.Element, name: str, origin: str) -> Expected | None:
+def _read_metalink(root: ElementTree.Element, name: str, origin: str) -> ExpectedContent | None:
     for file in root.iterfind(".//{*}file"):
         if file.get("name", "").split("/")[-1] != name:
             continue
@@ -91,7 +94,9 @@ def _read_metalink(root: ElementTree.Element, name: str, origin: str) -> Expecte
         kind = next((kind for kind in ("sha256", "md5") if len(hashes.get(kind, "")) == LENGTHS[kind]), "")
         size = file.findtext("{*}size", "").strip()
         release = file.findtext("{*}version") or root.findtext("{*}version") or ""
-        return Expected(kind, hashes.get(kind, ""), origin, int(size) if size.isdecimal() else None, release.strip())
+        return ExpectedContent(
+            kind, hashes.get(kind, ""), origin, int(size) if size.isdecimal() else None, release.strip()
+        )
     return None
 
 
@@ -100,14 +105,11 @@ def _kind(hash: ElementTree.Element) -> str:
 
 
 def digests(path: Path, kinds: Iterable[str]) -> dict[str, str]:
-    """Return the digests of a file by kind, in one pass. Memory is one block."""
-    running = {}
-    for kind in set(kinds) - {""}:
-        running[kind] = hashlib.sha1() if kind == "git" else hashlib.new(kind)
-        if kind == "git":
-            running[kind].update(b"blob %d\0" % path.stat().st_size)
+    """Return the digests of a file by kind."""
+    return {kind: _digest(path, kind) for kind in set(kinds) - {""}}
+
+
+def _digest(path: Path, kind: str) -> str:
+    start = hashlib.sha1(b"blob %d\0" % path.stat().st_size) if kind == "git" else hashlib.new(kind)
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            for digest in running.values():
-                digest.update(block)
-    return {kind: digest.hexdigest() for kind, digest in running.items()}
+        return hashlib.file_digest(file, lambda: start).hexdigest()

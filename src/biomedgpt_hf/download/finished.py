@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from biomedgpt_hf.disk.provenance import read_entry
-from biomedgpt_hf.download.checksums import Expected, digests, parse_checksum
+from biomedgpt_hf.disk.provenance import read_download_entry
+from biomedgpt_hf.download.checksums import ExpectedContent, digests, parse_checksum
 from biomedgpt_hf.download.patient_client import DownloadError
 
 
@@ -19,10 +19,10 @@ def is_there(path: Path, checksum: str | None = None) -> bool:
     Raises:
         DownloadError: it is on record, but was changed since.
     """
-    entry = read_entry(path)
+    entry = read_download_entry(path)
     if entry is None or not path.is_file():
         return False
-    required = parse_checksum(checksum, "") if checksum else Expected()
+    required = parse_checksum(checksum, "") if checksum else ExpectedContent()
     found = digests(path, ["sha256", required.kind])
     if found["sha256"] != entry.get("sha256"):
         raise DownloadError(

@@ -19,9 +19,16 @@ from huggingface_hub.utils import tqdm
 
 from biomedgpt_hf.disk import provenance
 from biomedgpt_hf.disk.manifests import versions
-from biomedgpt_hf.download.checksums import LENGTHS, Expected, digests, parse_checksum
+from biomedgpt_hf.download.checksums import LENGTHS, ExpectedContent, digests, parse_checksum
 from biomedgpt_hf.download.finished import is_there
-from biomedgpt_hf.download.patient_client import DISTRIBUTION, DownloadError, PatientClient, describe, require_success
+from biomedgpt_hf.download.patient_client import (
+    DISTRIBUTION,
+    DownloadError,
+    PatientClient,
+    describe_network_error,
+    fetch_by_hand,
+    require_success,
+)
 from biomedgpt_hf.download.transfer import mirrored
 
 HUB = "https://huggingface.co"
@@ -97,22 +104,19 @@ class HubFile:
                 return [path]
             path.unlink()
         raise DownloadError(
-            f"{self._url(commit)} was fetched twice and is not what it should be: {wrong}. {self._remedy}"
+            f"{self._url(commit)} was fetched twice and is not what it should be: {wrong}. "
+            f"{fetch_by_hand(self.by_hand)}"
         )
-
-    @property
-    def _remedy(self) -> str:
-        return f"Fetch it by hand{f' from {self.by_hand}' if self.by_hand else ''} and pass the file as SOURCE."
 
     def _url(self, revision: str) -> str:
         return hf_hub_url(self.repository, self.path, repo_type="dataset", revision=revision, endpoint=self.endpoint)
 
-    def _expected(self, etag: str) -> Expected:
+    def _expected(self, etag: str) -> ExpectedContent:
         """Return the checksum to hold to: the catalogue's, else the Hub's, whose etag is one of two."""
         if self.checksum:
             return parse_checksum(self.checksum, "this program's catalogue")
         kind = next((kind for kind in ("sha256", "git") if len(etag) == LENGTHS[kind]), "")
-        return parse_checksum(f"{kind}:{etag}", "the Hub") if kind else Expected()
+        return parse_checksum(f"{kind}:{etag}", "the Hub") if kind else ExpectedContent()
 
     def _asked(self, ask: Callable[[], T]) -> T:
         """Return what the Hub answers, with its errors in the terms of `PatientClient.keep_trying`."""
@@ -120,7 +124,8 @@ class HubFile:
             return ask()
         except OfflineModeIsEnabled as error:
             raise DownloadError(
-                f"Cannot fetch {self.repository}/{self.path}: HF_HUB_OFFLINE is set. Unset it. Or: {self._remedy}"
+                f"Cannot fetch {self.repository}/{self.path}: HF_HUB_OFFLINE is set. Unset it. "
+                f"Or: {fetch_by_hand(self.by_hand)}"
             ) from error
         except (HfHubHTTPError, LocalEntryNotFoundError, FileMetadataError) as error:
             # "Not in the cache either" hides why the Hub was no help; the reason is its cause.
@@ -129,17 +134,21 @@ class HubFile:
                 raise reason from error
             if isinstance(reason, HfHubHTTPError):
                 require_success(reason.response, self.by_hand)
-            told = describe(error)
-            raise DownloadError(f"Cannot fetch {self._url(self.revision)}: {told} {self._remedy}") from error
+            told = describe_network_error(error)
+            raise DownloadError(
+                f"Cannot fetch {self._url(self.revision)}: {told} {fetch_by_hand(self.by_hand)}"
+            ) from error
 
-    def _record(self, path: Path, commit: str, etag: str | None, expected: Expected, found: Mapping[str, str]) -> None:
-        entry = {
+    def _record(
+        self, path: Path, commit: str, etag: str | None, expected: ExpectedContent, found: Mapping[str, str]
+    ) -> None:
+        entry: provenance.DownloadEntry = {
             "url": self._url(commit),
             "release": commit,
             "etag": etag,
             "bytes": path.stat().st_size,
             "sha256": found["sha256"],
-            "verified": f"{expected.kind} by {expected.origin}" if expected.kind else "length",
+            "verified": expected.how_verified("length"),
             "license": self.license,
         }
-        provenance.write_entry(path, entry)
+        provenance.write_download_entry(path, entry)

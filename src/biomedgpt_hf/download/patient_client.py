@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeVar
 import httpx2
 
 DISTRIBUTION = "biomedgpt-hf"
-TEMPORARY_STATUSES = {408, 425, 429}  # and all from 500 on
+TEMPORARY_STATUSES = {408, 425, 429}  # besides these, all from 500 on are temporary
 UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
 SMALL_FILE = 64 * 2**20  # bytes; the largest checksum file or page of annotations that is read at once
 T = TypeVar("T")
@@ -108,13 +108,13 @@ class PatientClient:
                 problem = error
             except httpx2.TransportError as error:
                 if (unreachable := _is_unreachable(error)) is None:
-                    raise DownloadError(f"{url}: {describe(error)}") from error
-                problem = TemporaryError(describe(error))
+                    raise DownloadError(f"{url}: {describe_network_error(error)}") from error
+                problem = TemporaryError(describe_network_error(error))
                 limit = self.patience.tries_unreachable if unreachable and not self._answered else limit
             except httpx2.DecodingError as error:
-                problem = TemporaryError(describe(error))
+                problem = TemporaryError(describe_network_error(error))
             except (httpx2.TooManyRedirects, httpx2.InvalidURL) as error:
-                raise DownloadError(f"{url}: {describe(error)}") from error
+                raise DownloadError(f"{url}: {describe_network_error(error)}") from error
             failed = 1 if problem.progress else failed + 1
             if failed >= limit:
                 raise DownloadError(
@@ -133,7 +133,7 @@ class PatientClient:
         def attempt() -> bytes:
             with self.get(url) as response:
                 require_success(response)
-                return b"".join(limited(response.iter_bytes(), url))
+                return b"".join(limit_size(response.iter_bytes(), url))
 
         return self.keep_trying(url, attempt)
 
@@ -148,7 +148,7 @@ class PatientClient:
                 f"Cannot fetch {url} now: {problem.reason}, and it asks to wait {asked:.0f} s. "
                 "Run the same command again then; what has been fetched is kept."
             )
-        # Jitter, so that clients that were cut off together do not come back together.
+        # The wait is random, so that clients that were cut off together do not come back together.
         self.patience.sleep(max(asked, longest * random.uniform(0.5, 1.0)))
 
 
@@ -156,7 +156,7 @@ def user_agent() -> str:
     """Return the name under which requests are made: this package, its version and its URL if it has one."""
     try:
         about = metadata.metadata(DISTRIBUTION)
-    except metadata.PackageNotFoundError:  # run from the source, without an installation
+    except metadata.PackageNotFoundError:  # the program runs from its source and is not installed
         return DISTRIBUTION
     urls = [line.split(",", 1)[-1].strip() for line in about.get_all("Project-URL") or []]
     return f"{DISTRIBUTION}/{about['Version']}" + (f" (+{urls[0]})" if urls else "")
@@ -182,8 +182,13 @@ def require_success(response: httpx2.Response, by_hand: str = "") -> None:
     told = {401: "access is refused", 403: "access is refused", 404: "it is not there", 410: "it is gone"}
     raise DownloadError(
         f"Cannot fetch {response.url}: {reason}, {told.get(status, 'which is not understood')}. "
-        f"Fetch it by hand{f' from {by_hand}' if by_hand else ''} and pass the file as SOURCE."
+        f"{fetch_by_hand(by_hand)}"
     )
+
+
+def fetch_by_hand(by_hand: str = "") -> str:
+    """Return the remedy where a file cannot be had, with the place where a browser finds it, if that is known."""
+    return f"Fetch it by hand{f' from {by_hand}' if by_hand else ''} and pass the file as SOURCE."
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -195,7 +200,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (until - now).total_seconds()) if until else None
 
 
-def limited(chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
+def limit_size(chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
     """Yield `chunks`.
 
     Raises:
@@ -209,7 +214,7 @@ def limited(chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
         yield chunk
 
 
-def describe(error: BaseException) -> str:
+def describe_network_error(error: BaseException) -> str:
     """Return an error of the network in one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

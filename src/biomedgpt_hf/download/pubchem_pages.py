@@ -38,19 +38,19 @@ from biomedgpt_hf.download.patient_client import (
     Patience,
     PatientClient,
     TemporaryError,
-    limited,
+    limit_size,
     require_success,
     retry_after,
 )
 from biomedgpt_hf.download.transfer import mirrored
 
 INTERVAL = 0.25  # seconds between requests: within five a second and 400 a minute, whatever the network's jitter
-# Seconds until the next request at each colour, from good to bad; ours, for PubChem names none.
+# Seconds until the next request at each colour, from good to bad. PubChem names none, so these are a choice.
 WAITS = {"green": INTERVAL, "yellow": 1.0, "red": 10.0, "black": 60.0}
 STATUS = re.compile(r"([\w ]+?) status:\s*(\w+)\s*\((\d+)%\)", re.IGNORECASE)
 BLOCKED = re.compile(r"blacklist|blocking|too many requests", re.IGNORECASE)
 TRANSIENT = {"ServerBusy", "ServerError", "Timeout"}  # what follows the dot in a fault's code
-CHANGES = 3  # so often may PubChem renew the listing while it is fetched
+CHANGES = 3  # how often PubChem may renew the listing while it is fetched
 
 
 class NoSuchPageError(DownloadError):
@@ -75,7 +75,7 @@ def read_throttling(header: str | None) -> Throttling | None:
     return max(said, key=lambda one: (order.index(one.colour), one.percent), default=None)
 
 
-class Pace:
+class RequestPace:
     """When the next request may start."""
 
     def __init__(self, patience: Patience) -> None:
@@ -130,14 +130,14 @@ class AnnotationPages:
         folder = folder / self.directory
         folder.mkdir(exist_ok=True)
         kept = self._kept(folder)
-        total, changes, pace = next(iter(kept.values()), 0), 0, Pace(client.patience)
+        total, changes, pace = next(iter(kept.values()), 0), 0, RequestPace(client.patience)
         with tqdm(desc=self.directory, unit="page", disable=None if progress else True) as bar:
             while (number := first_missing(kept, total)) is not None:
                 get = partial(self._get, number, folder, client, pace)
                 try:
                     kept[number] = stated = client.keep_trying(self._page(number), get)
                 except NoSuchPageError:
-                    kept, stated = {}, 0  # there are fewer than there were: from the first one again
+                    kept, stated = {}, 0  # there are fewer pages than there were, so all are fetched again
                 changes += total not in (0, stated)
                 if changes > CHANGES:
                     raise DownloadError(
@@ -152,16 +152,16 @@ class AnnotationPages:
     def _remove_beyond(self, total: int, folder: Path) -> None:
         """Remove pages of an earlier and longer listing."""
         for path in folder.glob("page-*.json.gz"):
-            if (provenance.read_entry(path) or {}).get("page", 0) > total:
+            if (provenance.read_download_entry(path) or {}).get("page", 0) > total:
                 path.unlink()
-                provenance.write_entry(path, None)
+                provenance.write_download_entry(path, None)
 
     def _kept(self, folder: Path) -> dict[int, int]:
         """Return the pages that are there, by number, with the number of pages that each states."""
         kept = {}
         for path in sorted(folder.glob("page-*.json.gz")):
-            entry = provenance.read_entry(path) or {}
-            if is_there(path) and entry.get("heading") == self.heading:
+            entry = provenance.read_download_entry(path)
+            if entry and is_there(path) and entry.get("heading") == self.heading:
                 kept[entry["page"]] = entry["pages"]
         return kept
 
@@ -169,17 +169,17 @@ class AnnotationPages:
         parameters = {"heading": self.heading, "heading_type": self.heading_type, "page": str(number)}
         return f"{self.url}?{httpx2.QueryParams(parameters)}"
 
-    def _get(self, number: int, folder: Path, client: PatientClient, pace: Pace) -> int:
+    def _get(self, number: int, folder: Path, client: PatientClient, pace: RequestPace) -> int:
         """Fetch and save a page; return how many pages it says there are."""
         pace.wait()
         with client.get(self._page(number)) as response:
             pace.heed(response)
-            content = b"".join(limited(response.iter_bytes(), self._page(number)))
+            content = b"".join(limit_size(response.iter_bytes(), self._page(number)))
         pages = read_page(response, content, number)
         path = _path(folder, number)
         new = path.with_name(f"{path.name}.part")
         new.write_bytes(gzip.compress(content, mtime=0))
-        entry = {
+        entry: provenance.DownloadEntry = {
             "url": self._page(number),
             "final_url": str(response.url) if str(response.url) != self._page(number) else None,
             "heading": self.heading,
@@ -190,7 +190,7 @@ class AnnotationPages:
             "verified": "whole JSON page",
             "license": self.license,
         }
-        provenance.write_entry(path, entry)
+        provenance.write_download_entry(path, entry)
         replace_file(new, path)
         return pages
 
@@ -211,7 +211,7 @@ def read_page(response: httpx2.Response, content: bytes, number: int) -> int:
     try:
         data: Any = json.loads(content)
     except ValueError:
-        data = None  # an HTML document, or half a page
+        data = None  # the answer is an HTML document, or half a page
     fault = data.get("Fault") if isinstance(data, dict) else None
     if isinstance(fault, dict):
         reason = f"HTTP {response.status_code}, {fault.get('Code')}: {fault.get('Message')}"

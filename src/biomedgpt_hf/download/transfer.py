@@ -3,7 +3,7 @@
     biomedgpt data uniprotqa --download --download-folder DIR --output uniprotqa
 
 A transfer that was cut off, by the server, by Ctrl-C or with the machine, goes on where it was (see
-`part`). A file gets its name only when it is whole and its checksum is right, and is not fetched
+`unfinished_file`). A file gets its name only when it is whole and its checksum is right, and is not fetched
 again then. Where it came from stands in `downloads.json` beside it (see `provenance`).
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx2
 from filelock import FileLock, Timeout
@@ -22,30 +22,31 @@ from tqdm.auto import tqdm
 
 from biomedgpt_hf.disk import provenance
 from biomedgpt_hf.disk.replacing import replace_file
-from biomedgpt_hf.download.checksums import Expected, digests, parse_checksum, read_published
+from biomedgpt_hf.download.checksums import ExpectedContent, digests, parse_checksum, read_published
 from biomedgpt_hf.download.finished import is_there
-from biomedgpt_hf.download.part import Part
 from biomedgpt_hf.download.patient_client import (
     DownloadError,
     Patience,
     PatientClient,
     TemporaryError,
-    describe,
+    describe_network_error,
+    fetch_by_hand,
     require_success,
 )
+from biomedgpt_hf.download.unfinished_file import ServerFacts, UnfinishedFile
 from biomedgpt_hf.files.sources import GZIP_MAGIC
 
 MEANINGFUL = 2**20  # bytes; an attempt that brings as many is no failure, however it ends
 logger = logging.getLogger(__name__)
 
 
-class Remote(Protocol):
+class RemoteSource(Protocol):
     """Something that can be downloaded: one file, a file on the Hugging Face Hub, a listing in pages."""
 
     def fetch(self, folder: Path, client: PatientClient, progress: bool) -> list[Path]:
         """Return the finished files."""
 
-    def moved(self, mirrors: Mapping[str, str]) -> Remote:
+    def moved(self, mirrors: Mapping[str, str]) -> RemoteSource:
         """Return the same at other addresses, by their beginnings."""
 
 
@@ -94,19 +95,18 @@ class RemoteFile:
             self._adopt(path, self._expected(client))
             return [path]
         wrong = ""
-        hidden = None if progress else True  # None: shown on a terminal
+        hidden = None if progress else True  # None shows the bar on a terminal only
         with tqdm(desc=self.name, unit="B", unit_scale=True, unit_divisor=1024, disable=hidden) as bar:
-            for _ in range(2):  # a wrong checksum may have been a fault of the transfer: once more
+            for _ in range(2):  # a wrong checksum may come from the transfer, so a second try is worth it
                 expected = self._expected(client)
                 wrong = self._transfer(path, expected, client, bar) or self._finish(path, expected)
                 if not wrong:
                     return [path]
         raise DownloadError(
-            f"{self.url} was fetched twice and is not what it should be: {wrong}. Fetch {self.name} by hand"
-            f"{f' from {self.by_hand}' if self.by_hand else ''}, check it, and pass it as SOURCE."
+            f"{self.url} was fetched twice and is not what it should be: {wrong}. {fetch_by_hand(self.by_hand)}"
         )
 
-    def _adopt(self, path: Path, expected: Expected) -> None:
+    def _adopt(self, path: Path, expected: ExpectedContent) -> None:
         """Put a file on record that was there before; it is never overwritten."""
         found = digests(path, ["sha256", expected.kind])
         wrong = expected.unlike(path.stat().st_size, found)
@@ -115,28 +115,28 @@ class RemoteFile:
                 f"{path} was not downloaded by this program, and {wrong or 'no checksum is known to check it by'}: "
                 "move it away and run the same command again, or pass it as SOURCE."
             )
-        self._record(path, path.stat().st_size, found, expected, {"url": self.url})
+        self._record(path, path.stat().st_size, found, expected, ServerFacts(self.url))
 
-    def _expected(self, client: PatientClient) -> Expected:
+    def _expected(self, client: PatientClient) -> ExpectedContent:
         if self.checksum:
             return parse_checksum(self.checksum, "this program's catalogue")
         if not self.checksum_url:
-            return Expected()
+            return ExpectedContent()
         try:
             content = client.read(self.checksum_url)
         except DownloadError as error:
             if isinstance(error.__cause__, TemporaryError):
                 raise DownloadError(f"{self.url}: its checksum is out of reach for now. {error}") from error
             logger.warning("%s: only its length is checked, for its checksum is not to be had. %s", self.name, error)
-            return Expected()
+            return ExpectedContent()
         expected = read_published(content, self.name, self.checksum_url)
         if expected is None or not expected.kind:
             logger.warning("%s: only its length is checked, for %s has none of it.", self.name, self.checksum_url)
-        return expected or Expected()
+        return expected or ExpectedContent()
 
-    def _transfer(self, path: Path, expected: Expected, client: PatientClient, bar: tqdm) -> str:
+    def _transfer(self, path: Path, expected: ExpectedContent, client: PatientClient, bar: tqdm) -> str:
         """Bring the unfinished file to its end; return why that is in vain, or ""."""
-        part = Part(path)
+        part = UnfinishedFile(path)
         farthest = part.size
 
         def attempt() -> str:
@@ -146,16 +146,16 @@ class RemoteFile:
             except (httpx2.NetworkError, httpx2.TimeoutException, httpx2.RemoteProtocolError) as error:
                 before, farthest = farthest, max(farthest, part.size)
                 if farthest == before:
-                    raise  # nothing came: `keep_trying` knows what to make of it
+                    raise  # nothing came, and `keep_trying` knows what that means
                 progress = farthest - before >= MEANINGFUL
                 raise TemporaryError(
-                    f"cut off after {part.size} bytes ({describe(error)})", progress=progress
+                    f"cut off after {part.size} bytes ({describe_network_error(error)})", progress=progress
                 ) from error
 
         return client.keep_trying(self.url, attempt)
 
-    def _attempt(self, part: Part, expected: Expected, client: PatientClient, bar: tqdm) -> str:
-        # Packed on the way, neither the length nor a position in the file would mean anything.
+    def _attempt(self, part: UnfinishedFile, expected: ExpectedContent, client: PatientClient, bar: tqdm) -> str:
+        # If the server packed the file for the transfer, its length and positions in it would mean nothing.
         headers = {"Accept-Encoding": "identity", **part.range_headers(self.url)}
         with client.get(self.url, headers) as response:
             if response.status_code == 416 and "Range" in headers:
@@ -165,7 +165,7 @@ class RemoteFile:
                 raise TemporaryError("the server has no rest of this file")
             require_success(response, self.by_hand)
             start = part.start(self.url, response)
-            total = part.facts["total"]
+            total = part.facts.total
             if total is not None and expected.size not in (None, total):
                 part.remove()
                 return f"it has {total} bytes instead of {expected.size} (by {expected.origin})"
@@ -176,9 +176,9 @@ class RemoteFile:
             raise TemporaryError(f"it ended after {part.size} of {total} bytes")
         return ""
 
-    def _finish(self, path: Path, expected: Expected) -> str:
+    def _finish(self, path: Path, expected: ExpectedContent) -> str:
         """Check the whole file and give it its name; return what is wrong with it, or ""."""
-        part = Part(path)
+        part = UnfinishedFile(path)
         found = digests(part.path, ["sha256", expected.kind])
         wrong = expected.unlike(part.size, found)
         if not wrong and not expected.kind:
@@ -186,15 +186,15 @@ class RemoteFile:
         if wrong:
             part.remove()
             return wrong
-        # On record first: killed between the two, the next run finds the part whole and repeats both.
+        # The record is written first: a run that is killed after it leaves a whole part, and the next one repeats both.
         self._record(path, part.size, found, expected, part.facts)
         replace_file(part.path, path)
         part.close()
         return ""
 
-    def _implausible(self, part: Part) -> str:
+    def _implausible(self, part: UnfinishedFile) -> str:
         """Return why a file without a checksum cannot be the right one, or ""."""
-        if part.facts.get("total") is None:
+        if part.facts.total is None:
             logger.warning("%s: nothing is known of it, its length neither, to check it by.", self.url)
         with part.path.open("rb") as file:
             start = file.read(20)
@@ -203,22 +203,24 @@ class RemoteFile:
         return "" if packed else f"it begins with {start!r}, as no gzip file does"
 
     def _record(
-        self, path: Path, size: int, found: Mapping[str, str], expected: Expected, facts: Mapping[str, Any]
+        self, path: Path, size: int, found: Mapping[str, str], expected: ExpectedContent, facts: ServerFacts
     ) -> None:
-        length = "length" if facts.get("total") is not None else "nothing"
-        entry = {
-            **{key: facts.get(key) for key in ("url", "final_url", "etag", "last_modified")},
+        entry: provenance.DownloadEntry = {
+            "url": facts.url,
+            "final_url": facts.final_url,
+            "etag": facts.etag,
+            "last_modified": facts.last_modified,
             "release": self.release or expected.release,
             "bytes": size,
             "sha256": found["sha256"],
-            "verified": f"{expected.kind} by {expected.origin}" if expected.kind else length,
+            "verified": expected.how_verified("nothing" if facts.total is None else "length"),
             "license": self.license,
         }
-        provenance.write_entry(path, entry)
+        provenance.write_download_entry(path, entry)
 
 
 def download(
-    files: Sequence[Remote], folder: Path, *, progress: bool = True, patience: Patience | None = None
+    files: Sequence[RemoteSource], folder: Path, *, progress: bool = True, patience: Patience | None = None
 ) -> list[Path]:
     """Fetch files into a folder, one after the other; what is there and right is not fetched again.
 

@@ -15,14 +15,23 @@ from biomedgpt_hf.disk.paths import existing_file
 from biomedgpt_hf.files.records import RejectedRecord
 
 GZIP_MAGIC = b"\x1f\x8b"
-LONGEST_LINE = 2**26  # bytes; more is no line, but a file without line breaks
-LARGEST_GZIP = 2**30  # bytes that any gzip may unpack to; beyond, it may not be packed more tightly than
-TIGHTEST_GZIP = 200  # times, which tables of equal lines just reach
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+GZIP_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)  # of a gzip file that is truncated or corrupt
+LONGEST_LINE = 2**26  # bytes; a longer line means that the file has no line breaks
+# Bytes or characters. No record comes near it (the entry of titin, the longest protein, has some megabytes); a file
+# that is not what its beginning says must not fill the memory.
+LARGEST_RECORD = 2**28
+LARGEST_GZIP = 2**30  # bytes that any gzip may unpack to; a larger one is limited by the next figure
+TIGHTEST_GZIP = 200  # how many times larger it may become, which tables of equal lines just reach
 UNPACK = "Unpack it, and pass the files in it."
 SAVE_AS_TEXT = "Save what it holds as text in UTF-8."
 # First bytes of what is no lines of text, what that is, and what to do.
 FOREIGN = {
-    rb"PK\x03\x04": ("a zip archive, such as an Excel workbook", UNPACK),
+    rb"PK\x03\x04": (
+        "a zip archive, such as an Excel workbook",
+        "Save a workbook as CSV in UTF-8; unpack any other archive.",
+    ),
+    rb"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save it as CSV in UTF-8."),
     rb"BZh\d": ("packed with bzip2", UNPACK),
     rb"\xfd7zXZ\x00": ("packed with xz", UNPACK),
     rb"\x28\xb5\x2f\xfd": ("packed with zstd", UNPACK),
@@ -99,6 +108,38 @@ class _Unpacked(io.RawIOBase):
         super().close()
 
 
+def read_blocks(path: Path, file: io.BufferedReader, size: int) -> Iterator[bytes]:
+    """Yield the bytes of an open source in blocks of `size`; the last one may be shorter.
+
+    Args:
+        path: for errors.
+        file: from `open_source`.
+        size: bytes in a block.
+
+    Raises:
+        SourceError: the file cannot be read on; after everything that could be read.
+    """
+    lines = 0
+    failure: SourceError | None = None
+    while failure is None:
+        block = bytearray()
+        try:
+            # read1 hands over what it has before an error; read would lose it.
+            while len(block) < size and (data := file.read1(size - len(block))):
+                block += data
+        except SourceError as error:
+            failure = error
+        except GZIP_ERRORS as error:
+            failure = truncated(path, lines + block.count(b"\n"), error)
+            failure.__cause__ = error
+        if block:
+            lines += block.count(b"\n")
+            yield bytes(block)
+        elif failure is None:
+            return
+    raise failure
+
+
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line without its line break) of a text file, plain or .gz.
 
@@ -113,7 +154,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with open_source(path) as file:
-            _refuse_foreign(path, file.peek(1))
+            refuse_foreign(path, file.peek(1))
             lines = iter(partial(file.readline, LONGEST_LINE + 1), b"")
             for number, line in enumerate(lines, start=1):
                 if len(line) > LONGEST_LINE:
@@ -121,13 +162,13 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                     raise SourceError(path, number, "endless line", detail)
                 encoding = "utf-8-sig" if number == 1 else "utf-8"
                 yield number, line.decode(encoding, "surrogateescape").rstrip("\r\n")
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except GZIP_ERRORS as error:
         raise truncated(path, number, error) from error
     if number == 0:
         raise SourceError(path, 0, "empty file", "is empty.")
 
 
-def _refuse_foreign(path: Path, start: bytes) -> None:
+def refuse_foreign(path: Path, start: bytes) -> None:
     """Raise a SourceError if a file that begins so is known to be no lines of text."""
     for pattern, (kind, remedy) in FOREIGN.items():
         if re.match(pattern, start):

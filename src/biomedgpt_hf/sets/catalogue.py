@@ -16,7 +16,7 @@ from pathlib import Path
 from biomedgpt_hf.download.hub_files import HubFile
 from biomedgpt_hf.download.patient_client import Patience
 from biomedgpt_hf.download.pubchem_pages import AnnotationPages
-from biomedgpt_hf.download.transfer import Remote, RemoteFile, download
+from biomedgpt_hf.download.transfer import RemoteFile, RemoteSource, download
 from biomedgpt_hf.sets.biomedical_qa.builder import MEDICAL_SUBJECTS
 
 # UniProt also serves its files, under the same paths, from https://ftp.ebi.ac.uk/pub/databases/uniprot
@@ -90,7 +90,7 @@ def _mmlu(subject: str, split: str) -> HubFile:
     )
 
 
-CATALOGUE: dict[str, tuple[Remote, ...]] = {
+CATALOGUE: dict[str, tuple[RemoteSource, ...]] = {
     # Some 650 MB, a new edition every eight weeks; RELEASE.metalink has its MD5, its size and its name.
     "uniprotqa": (
         RemoteFile(

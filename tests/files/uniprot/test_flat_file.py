@@ -37,7 +37,7 @@ def test_every_real_entry_is_read_as_biopython_reads_it(shared):
             if entry.strip():
                 assert_as_biopython_reads(entry.lstrip("\n") + "\n//\n")
                 count += 1
-    assert count == 678
+    assert count >= 678
 
 
 LONG = "A long text (By similarity) that goes on and on over non-covalent line breaks, " * 4

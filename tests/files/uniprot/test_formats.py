@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from biomedgpt_hf.files.sources import SourceError
-from biomedgpt_hf.files.uniprot import cutting
+from biomedgpt_hf.files.uniprot import cutting, formats
 from biomedgpt_hf.files.uniprot.formats import parse_entry, read_entries
 
 from .four_formats import WRITERS, Comment, Facts
@@ -23,9 +23,9 @@ from .four_formats import WRITERS, Comment, Facts
         (b"<html><entry>", "unknown format", "is a web page (HTML)"),
         (b"<?xml version='1.0'?><UniRef50 xmlns='a'><entry>", "unknown format", "is XML with the root <UniRef50>"),
         (b"<?xml version='1.0'?>\n<!-- <uniprot> --><rdf:RDF>", "unknown format", "is XML with the root <rdf:RDF>"),
-        (b"PK\x03\x04rest", "unknown format", "a zip archive (or an Excel table)"),
+        (b"PK\x03\x04rest", "unknown format", "is a zip archive, such as an Excel workbook. Save a workbook as CSV"),
         (b"PAR1rest", "unknown format", "a Parquet file"),
-        ("ID   A".encode("utf-16"), "unknown format", "text in UTF-16; save it in UTF-8"),
+        ("ID   A".encode("utf-16"), "unknown format", "is text in UTF-16. Save it as UTF-8"),
         (b"what is this\n", "unknown format", "'what is this' begins none of UniProtKB's formats"),
         (b"A,B\n1,2\n", "unknown format", "'A,B' begins none of UniProtKB's formats. Give entries of UniProtKB in"),
         (b"<uniprot xmlns='http://uniprot.org/uniprot'></uniprot>", "no entry", "holds no entry"),
@@ -68,7 +68,7 @@ def test_a_truncated_gzip_keeps_what_could_be_read(tmp_path, format):
 
 @pytest.mark.parametrize("format", WRITERS)
 def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch, format):
-    monkeypatch.setattr(cutting, "BLOCK", 1 << 16)
+    monkeypatch.setattr(formats, "BLOCK", 1 << 16)
     (tmp_path / "raw").write_bytes(many(format, 4000))
     assert (tmp_path / "raw").stat().st_size > 4_000_000
     tracemalloc.start()
@@ -81,8 +81,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch, format):
 
 @pytest.mark.parametrize(("format", "end"), [("flat", b"//\n"), ("xml", b"</entry>")])
 def test_a_file_without_ends_is_given_up_before_it_fills_the_memory(tmp_path, monkeypatch, format, end):
-    monkeypatch.setattr(cutting, "LONGEST_ENTRY", 100_000)
-    monkeypatch.setattr(cutting, "BLOCK", 10_000)
+    monkeypatch.setattr(cutting, "LARGEST_RECORD", 100_000)
+    monkeypatch.setattr(formats, "BLOCK", 10_000)
     (tmp_path / "raw").write_bytes(many(format, 300).replace(end, b""))
     with pytest.raises(SourceError, match="no end of the entry .* in 100,000 bytes"):
         list(read_entries(tmp_path / "raw"))

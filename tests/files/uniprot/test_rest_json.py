@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from biomedgpt_hf.files import json_text
 from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError
-from biomedgpt_hf.files.uniprot import cutting, formats, json_stream
+from biomedgpt_hf.files.uniprot import formats
 from biomedgpt_hf.files.uniprot.formats import parse_entry, read_entries
 
 from .four_formats import Comment, Facts, json_file, json_object
@@ -42,7 +43,7 @@ def accessions(path):
 @pytest.mark.parametrize("block", [7, 64, 1_000, 1 << 20])
 @pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES)
 def test_every_shape_is_read_however_it_comes_in_blocks(tmp_path, monkeypatch, text, block):
-    monkeypatch.setattr(cutting, "BLOCK", block)
+    monkeypatch.setattr(formats, "BLOCK", block)
     monkeypatch.setattr(formats, "HEAD", 1)
     (tmp_path / "a").write_text(text, "utf-8")
     records = list(read_entries(tmp_path / "a"))
@@ -113,8 +114,8 @@ def test_nesting_without_end_is_no_entry(tmp_path):
 
 
 def test_an_entry_longer_than_any_is_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(json_stream, "LONGEST_ENTRY", 5_000)
-    monkeypatch.setattr(cutting, "BLOCK", 1_000)
+    monkeypatch.setattr(json_text, "LARGEST_RECORD", 5_000)
+    monkeypatch.setattr(formats, "BLOCK", 1_000)
     text = '{"results": [{"entryType": "' + "x" * 50_000 + '"}, ' + json.dumps(OBJECTS[0]) + "]}"
     (tmp_path / "a").write_text(text)
     bad, good = read_entries(tmp_path / "a")

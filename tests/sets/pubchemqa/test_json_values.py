@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.files.sources import SourceError, read_blocks
 from biomedgpt_hf.sets.pubchemqa.json_values import read_values
 
 PATH = Path("file.json")
@@ -19,7 +19,11 @@ ELEMENTS = st.recursive(
 
 
 def read(data: bytes, chunk: int = 1 << 20, **arguments):
-    return list(read_values(PATH, io.BufferedReader(io.BytesIO(data)), chunk=chunk, **arguments))
+    return list(read_values(PATH, blocks_of(data, chunk), **arguments))
+
+
+def blocks_of(data: bytes, size: int):
+    return read_blocks(PATH, io.BufferedReader(io.BytesIO(data)), size)
 
 
 @settings(max_examples=150, deadline=None)
@@ -85,7 +89,7 @@ def test_a_bad_line_of_json_lines_costs_only_itself():
 def test_what_precedes_a_break_is_read_and_the_break_is_told(text, before, line, reason):
     values = []
     with pytest.raises(SourceError) as error:
-        for value in read_values(PATH, io.BufferedReader(io.BytesIO(text.encode())), chunk=6):
+        for value in read_values(PATH, blocks_of(text.encode(), 6)):
             values.append(value.value)  # noqa: PERF402
 
     assert (len(values), error.value.line, error.value.reason) == (before, line, reason)
@@ -98,7 +102,7 @@ def test_a_truncated_gzip_gives_what_can_be_decompressed(tmp_path):
 
     values = []
     with gzip.open(path) as file, pytest.raises(SourceError, match="truncated or corrupt") as error:
-        values.extend(read_values(path, file, chunk=1_000))
+        values.extend(read_values(path, read_blocks(path, file, 1_000)))
 
     assert error.value.reason == "truncated or corrupt gzip"
 

@@ -9,7 +9,7 @@ from rdkit import Chem
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.sets.pubchemqa import structures
 from biomedgpt_hf.sets.pubchemqa.findings import Form
-from biomedgpt_hf.sets.pubchemqa.formats import Format, recognise
+from biomedgpt_hf.sets.pubchemqa.formats import PubChemFormat, recognise_pubchem_file
 from biomedgpt_hf.sets.pubchemqa.structures import read_cid_smiles, read_compound, read_sdf
 
 PATH = Path("structures")
@@ -164,19 +164,19 @@ def test_an_entry_of_pc_compounds_gives_its_smiles_with_stereo():
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (b"1\tCC\n", Format.CID_SMILES),
-        (b"cid\tsmiles\n1\tCC\n", Format.CID_SMILES),
-        (entry(1).encode(), Format.SDF),
-        (entry(1).replace("\n", "\r\n").encode(), Format.SDF),
-        (b"\xef\xbb\xbf\n {", Format.JSON),
-        (b"[", Format.JSON),
+        (b"1\tCC\n", PubChemFormat.CID_SMILES),
+        (b"cid\tsmiles\n1\tCC\n", PubChemFormat.CID_SMILES),
+        (entry(1).encode(), PubChemFormat.SDF),
+        (entry(1).replace("\n", "\r\n").encode(), PubChemFormat.SDF),
+        (b"\xef\xbb\xbf\n {", PubChemFormat.JSON),
+        (b"[", PubChemFormat.JSON),
     ],
 )
 def test_formats_are_told_by_their_content(tmp_path, data, kind):
     path = tmp_path / "anything.txt"
     for content in (data, gzip.compress(data)):
         path.write_bytes(content)
-        assert recognise(path) is kind
+        assert recognise_pubchem_file(path) is kind
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_other_files_are_named_with_what_was_expected(tmp_path, data, reason):
     path.write_bytes(data)
 
     with pytest.raises(SourceError) as error:
-        recognise(path)
+        recognise_pubchem_file(path)
 
     assert error.value.reason == reason
     assert str(path) in str(error.value)

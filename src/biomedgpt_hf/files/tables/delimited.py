@@ -56,7 +56,7 @@ def open_delimited(path: Path, wanted: Sequence[str]) -> Table:
         SourceError: as `files.open_table`.
     """
     csv.field_size_limit(LONGEST_CELL)
-    lines = Lines(read_lines(path))
+    lines = NumberedLines(read_lines(path))
     first = skip_blank(lines)
     if first is None:
         raise SourceError(path, 1, "empty file", "holds blank lines only.")
@@ -68,18 +68,18 @@ def open_delimited(path: Path, wanted: Sequence[str]) -> Table:
     return Table(columns, _delimited_rows(lines, delimiter, columns, wanted))
 
 
-def skip_blank(lines: Lines) -> tuple[int, str] | None:
+def skip_blank(lines: NumberedLines) -> tuple[int, str] | None:
     """Take the next line that holds anything."""
     while (line := lines.take()) is not None and not line[1].strip(" \x1a"):
         pass
     return line
 
 
-def _read_header(path: Path, lines: Lines, delimiters: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
+def _read_header(path: Path, lines: NumberedLines, delimiters: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
     """Return the delimiter whose reading of the header has most of the wanted columns, or most columns."""
     readings = []
     for delimiter in delimiters:
-        record = _cut_record(lines, delimiter, None)
+        record = _cut_row(lines, delimiter, None)
         if record is None:
             raise SourceError(path, 1, "empty file", "has no header.")
         lines.put_back(record.lines)
@@ -91,10 +91,12 @@ def _read_header(path: Path, lines: Lines, delimiters: str, wanted: Sequence[str
     return delimiter, columns
 
 
-def _delimited_rows(lines: Lines, delimiter: str, columns: list[str], wanted: Sequence[str]) -> Iterator[TableRow]:
+def _delimited_rows(
+    lines: NumberedLines, delimiter: str, columns: list[str], wanted: Sequence[str]
+) -> Iterator[TableRow]:
     places = {column: columns.index(column) for column in wanted}
     number = 0
-    while (record := _cut_record(lines, delimiter, len(columns))) is not None:
+    while (record := _cut_row(lines, delimiter, len(columns))) is not None:
         number += 1
         cells, problem = record.cells, record.problem
         if not problem and not any(map(str.strip, cells)):
@@ -105,7 +107,7 @@ def _delimited_rows(lines: Lines, delimiter: str, columns: list[str], wanted: Se
         yield TableRow(number, record.lines[0][0], values, problem)
 
 
-class _Cut(NamedTuple):
+class _CutRow(NamedTuple):
     """A row's cells, the lines that it takes, and why it has no cells, or None."""
 
     cells: list[str]
@@ -113,14 +115,14 @@ class _Cut(NamedTuple):
     problem: RejectedRecord | None = None
 
 
-def _cut_record(lines: Lines, delimiter: str, width: int | None) -> _Cut | None:
+def _cut_row(lines: NumberedLines, delimiter: str, width: int | None) -> _CutRow | None:
     """Take the next row, of `width` cells if that is known, or return None at the end."""
     first = skip_blank(lines)
     if first is None:
         return None
     line, taken = first[1], [first]
     if '"' not in line:
-        return _Cut(line.split(delimiter), taken)
+        return _CutRow(line.split(delimiter), taken)
 
     def text() -> Iterator[str]:
         yield line + "\n"
@@ -132,11 +134,11 @@ def _cut_record(lines: Lines, delimiter: str, width: int | None) -> _Cut | None:
     try:
         cells = next(csv.reader(text(), delimiter=delimiter, strict=True))
         if delimiter != "\t" or (width in (None, len(cells)) and not _are_rows(taken, width)):
-            return _Cut(cells, taken)
+            return _CutRow(cells, taken)
     except csv.Error as error:
         problem = RejectedRecord("malformed quotes", f"{error}: {line[:80]!r}")
-    lines.put_back(taken[1:])  # one stray quote costs one line
-    return _Cut(line.split(delimiter), [first], None if delimiter == "\t" else problem)
+    lines.put_back(taken[1:])  # so that a stray quote costs its own line only
+    return _CutRow(line.split(delimiter), [first], None if delimiter == "\t" else problem)
 
 
 def _are_rows(lines: Sequence[tuple[int, str]], width: int | None) -> bool:
@@ -144,7 +146,7 @@ def _are_rows(lines: Sequence[tuple[int, str]], width: int | None) -> bool:
     return len(lines) > 1 and all(line.count("\t") + 1 == width for _, line in lines)
 
 
-class Lines:
+class NumberedLines:
     """Numbered lines, which can be put back."""
 
     def __init__(self, lines: Iterator[tuple[int, str]]) -> None:

@@ -10,10 +10,8 @@ Parquet   columns of text, numbers, dates, lists of text
 from __future__ import annotations
 
 import difflib
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -24,19 +22,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from biomedgpt_hf.files.records import RejectedRecord
-from biomedgpt_hf.files.sources import SourceError, open_source, read_lines, truncated
-from biomedgpt_hf.files.tables.delimited import REMEDY, Lines, Table, TableRow, open_delimited, skip_blank
+from biomedgpt_hf.files.sources import BYTE_ORDER_MARK, GZIP_ERRORS, SourceError, open_source, read_lines, truncated
+from biomedgpt_hf.files.tables.delimited import REMEDY, NumberedLines, Table, TableRow, open_delimited, skip_blank
 
 ROWS_AT_ONCE = 500
 OBJECTS_ASKED = 1_000  # JSON objects whose keys are the table's columns
 PARQUET = b"PAR1"
+# What is text, but no table.
 FOREIGN = {
-    rb"PK\x03\x04": "a zip archive, such as an Excel workbook,",
-    rb"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    rb"\xff\xfe|\xfe\xff": "text in UTF-16",
-    rb"%PDF": "a PDF document",
     rb"\s*<": "a web page, or XML,",
-    rb"[^\n]*\x00": "binary data",
     rb"\s*\[\s*(\{|$)": "a JSON array",
 }
 
@@ -61,10 +55,10 @@ def open_table(path: Path, wanted: Sequence[str]) -> Table:
     start = _first_bytes(path)
     if start.startswith(PARQUET):
         table = _open_parquet(path, wanted)
-    elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+    elif start.lstrip(BYTE_ORDER_MARK + b" \t\r\n").startswith(b"{"):
         table = _open_json_lines(path, wanted)
     else:
-        _refuse_what_is_no_text(path, start)
+        _refuse_other_text(path, start)
         table = open_delimited(path, wanted)
     for column in wanted:
         if table.columns.count(column) != 1:
@@ -76,11 +70,11 @@ def _first_bytes(path: Path) -> bytes:
     try:
         with open_source(path) as file:
             return file.read(64)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except GZIP_ERRORS as error:
         raise truncated(path, 0, error) from error
 
 
-def _refuse_what_is_no_text(path: Path, start: bytes) -> None:
+def _refuse_other_text(path: Path, start: bytes) -> None:
     found = next((kind for pattern, kind in FOREIGN.items() if re.match(pattern, start, re.DOTALL)), None)
     if found:
         raise SourceError(path, 1, "unknown format", f"{found} is no table that can be read row by row. {REMEDY}")
@@ -97,7 +91,7 @@ def _column_complaint(path: Path, column: str, columns: Sequence[str]) -> str:
 
 
 def _open_json_lines(path: Path, wanted: Sequence[str]) -> Table:
-    lines = Lines(read_lines(path))
+    lines = NumberedLines(read_lines(path))
     asked = list(islice(lines.look_ahead(), OBJECTS_ASKED))
     lines.put_back(asked)
     objects = (_read_object(line) for _, line in asked if line.strip())
@@ -105,7 +99,7 @@ def _open_json_lines(path: Path, wanted: Sequence[str]) -> Table:
     return Table(columns, _json_rows(lines, wanted))
 
 
-def _json_rows(lines: Lines, wanted: Sequence[str]) -> Iterator[TableRow]:
+def _json_rows(lines: NumberedLines, wanted: Sequence[str]) -> Iterator[TableRow]:
     number = 0
     while (line := skip_blank(lines)) is not None:
         number += 1
@@ -149,7 +143,7 @@ def _parquet_rows(path: Path, file: pq.ParquetFile, wanted: Sequence[str]) -> It
 
 def _values(column: pa.Array) -> list[Any]:
     """Return a column's values; text that is not UTF-8 with lone surrogates, as `sources.read_lines` has it."""
-    if pa.types.is_float32(column.type):  # 0.1, and not 0.10000000149011612
+    if pa.types.is_float32(column.type):  # so that 0.1 does not become 0.10000000149011612
         return [None if value is None else float(str(np.float32(value))) for value in column.to_pylist()]
     try:
         return list(column.to_pylist())

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from biomedgpt_hf.files.records import Record, RejectedRecord
-from biomedgpt_hf.files.sources import SourceError, open_source, require_utf8, truncated
-
-BLOCK = 1 << 20
-# No entry comes near it (titin, the longest protein, has some megabytes); a file that is not what
-# its beginning says must not fill the memory.
-LONGEST_ENTRY = 1 << 28
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+from biomedgpt_hf.files.sources import LARGEST_RECORD, SourceError, require_utf8
 
 
-class Piece(NamedTuple):
+class FilePiece(NamedTuple):
     """What stands between two ends of entries.
 
     Attributes:
@@ -35,34 +26,7 @@ class Piece(NamedTuple):
     complete: bool
 
 
-def read_blocks(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of a plain or gzip file, without a byte order mark, block by block.
-
-    Raises:
-        OSError: see `sources.open_source`.
-        SourceError: a truncated or corrupt gzip, after everything that could be read.
-    """
-    try:
-        with open_source(path) as file:
-            first = True
-            # read1 hands over what it has before an error; read would lose it.
-            while block := file.read1(BLOCK):  # type: ignore[attr-defined]
-                yield block.removeprefix(BYTE_ORDER_MARK) if first else block
-                first = False
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise truncated(path, _count_lines(path), error) from error
-
-
-def _count_lines(path: Path) -> int:
-    """Return the number of whole lines before the place where a gzip file breaks."""
-    lines = 0
-    with suppress(EOFError, zlib.error, gzip.BadGzipFile), open_source(path) as file:
-        while block := file.read1(BLOCK):  # type: ignore[attr-defined]
-            lines += block.count(b"\n")
-    return lines
-
-
-def cut(path: Path, blocks: Iterable[bytes], end: bytes) -> Iterator[Piece]:
+def cut_pieces(path: Path, blocks: Iterable[bytes], end: bytes) -> Iterator[FilePiece]:
     """Yield the pieces of a file up to each `end`, and what is left after the last one.
 
     Raises:
@@ -76,29 +40,29 @@ def cut(path: Path, blocks: Iterable[bytes], end: bytes) -> Iterator[Piece]:
             start = 0
             while (found := rest.find(end, max(start, searched))) >= 0:
                 stop = found + len(end)
-                yield _piece(line, rest[start:stop], complete=True)
+                yield _file_piece(line, rest[start:stop], complete=True)
                 line += rest.count(b"\n", start, stop)
                 start = stop
             rest = rest[start:]
-            if len(rest) > LONGEST_ENTRY:
-                detail = f"no end of the entry ({end.decode().strip()}) in {LONGEST_ENTRY:,} bytes."
+            if len(rest) > LARGEST_RECORD:
+                detail = f"no end of the entry ({end.decode().strip()}) in {LARGEST_RECORD:,} bytes."
                 raise SourceError(path, line, "entry without end", detail)
     except SourceError as error:
         failure = error
     if rest.strip():
-        yield _piece(line, rest, complete=False)
+        yield _file_piece(line, rest, complete=False)
     if failure:
         raise failure
 
 
-def _piece(line: int, data: bytes, complete: bool) -> Piece:
+def _file_piece(line: int, data: bytes, complete: bool) -> FilePiece:
     text = data.lstrip()
-    return Piece(line + data.count(b"\n", 0, len(data) - len(text)), text, complete)
+    return FilePiece(line + data.count(b"\n", 0, len(data) - len(text)), text, complete)
 
 
-def entries(
+def cut_entries(
     path: Path,
-    pieces: Iterable[Piece],
+    pieces: Iterable[FilePiece],
     begins: Callable[[bytes], list[int]],
     accession: re.Pattern[bytes],
     end: str,
@@ -107,7 +71,7 @@ def entries(
 
     Args:
         path: the file, for the records.
-        pieces: from `cut`.
+        pieces: from `cut_pieces`.
         begins: tells where in a piece entries begin.
         accession: finds an entry's accession as its group 1.
         end: how an entry ends, for messages.
@@ -121,16 +85,16 @@ def entries(
             if starts and complete and stop == len(data):
                 yield Record(path.name, number, id, data[start:])
             else:
-                yield cut_entry(path, number, id, end)
+                yield reject_cut_entry(path, number, id, end)
 
 
-def cut_entry(path: Path, line: int, accession: str, end: str) -> Record:
+def reject_cut_entry(path: Path, line: int, accession: str, end: str) -> Record:
     """Return the rejected record of an entry that lacks its beginning or its end."""
     problem = RejectedRecord("entry cut in the middle", f"not whole: there is no {end} before the next one or the end")
     return Record(Path(path).name, line, accession, problem=problem)
 
 
-def decode(data: bytes) -> str:
+def decode_entry(data: bytes) -> str:
     """Return an entry's text.
 
     Raises:

@@ -58,12 +58,12 @@ def cd_antigen(number: str) -> str:
     return f"CD antigen {number}"
 
 
-def comment(molecule: str, text: str) -> str:
+def comment_text(molecule: str, text: str) -> str:
     """Return a comment in the flat file's wording, under the isoform or chain that it is about."""
     return f"[{molecule}]: {text}" if molecule and text else text
 
 
-def sentences(texts: list[str]) -> str:
+def join_sentences(texts: list[str]) -> str:
     """Return texts as the flat file writes them, each with a full stop and one space apart."""
     return " ".join(text if text.endswith(".") else f"{text}." for text in texts if text)
 
@@ -78,5 +78,5 @@ def location_comment(molecule: str, places: list[list[str]], notes: list[str]) -
     """
     parts = ["; ".join(place) + "." for place in places if place]
     if notes := [note for note in notes if note]:
-        parts.append(f"Note={sentences(notes)}")
-    return comment(molecule, " ".join(parts))
+        parts.append(f"Note={join_sentences(notes)}")
+    return comment_text(molecule, " ".join(parts))

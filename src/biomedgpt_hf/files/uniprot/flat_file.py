@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.uniprot import wording
-from biomedgpt_hf.files.uniprot.cutting import cut, decode, entries
+from biomedgpt_hf.files.uniprot.cutting import cut_entries, cut_pieces, decode_entry
 from biomedgpt_hf.files.uniprot.entry import ProteinEntry, ProteinNames, cd_antigen
 
 BEGIN, END = b"ID   ", b"\n//"
@@ -65,9 +65,9 @@ def read_flat_entries(path: Path, blocks: Iterable[bytes]) -> Iterator[Record]:
     """Yield the entries of a flat file as records of bytes.
 
     Raises:
-        SourceError: see `cutting.cut`.
+        SourceError: see `cutting.cut_pieces`.
     """
-    return entries(path, cut(path, blocks, END), _begins, ACCESSION, "//")
+    return cut_entries(path, cut_pieces(path, blocks, END), _begins, ACCESSION, "//")
 
 
 def _begins(data: bytes) -> list[int]:
@@ -81,12 +81,12 @@ def _begins(data: bytes) -> list[int]:
 
 
 def parse_flat_entry(data: bytes) -> ProteinEntry:
-    """Return the entry that a record of `read` holds.
+    """Return the entry of a record of `read_flat_entries`.
 
     Raises:
         RejectedRecord: it is not UTF-8, or see `read_fields`.
     """
-    fields = read_fields(decode(data))
+    fields = read_fields(decode_entry(data))
     names, enzyme_numbers = read_names(unwrap(fields.description))
     by_topic = {topic: tuple(unwrap(text) for kind, text in fields.comments if kind == topic) for topic in TOPICS}
     return ProteinEntry(

@@ -8,30 +8,34 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from biomedgpt_hf.files.records import Record
-from biomedgpt_hf.files.sources import SourceError, read_lines
+from biomedgpt_hf.files.sources import (
+    BYTE_ORDER_MARK,
+    SourceError,
+    open_source,
+    read_blocks,
+    read_lines,
+    refuse_foreign,
+)
 from biomedgpt_hf.files.uniprot import flat_file, rest_json, tsv_export, xml
-from biomedgpt_hf.files.uniprot.cutting import read_blocks
 from biomedgpt_hf.files.uniprot.entry import ProteinEntry
 
 EXPECTED = (
     "Give entries of UniProtKB in the text format (ID   NAME_SPECIES …), as XML (<uniprot>), as JSON of "
     "its REST interface, or as a table (TSV) with a column Entry; plain or .gz."
 )
+BLOCK = 1 << 20  # bytes read at once
 HEAD = 1 << 14  # bytes; what a format is recognised by
 FIRST_ELEMENT = re.compile(rb"<([A-Za-z_][^\s/>]*)")
 XML_REMARKS = re.compile(rb"<\?.*?\?>|<!--.*?-->", re.DOTALL)
-# What else lies about where UniProtKB's files are.
+# Other files that are found beside UniProtKB's.
 FOREIGN = (
     (b">", "a FASTA file, which has sequences but no answers"),
     (b"##gff", "a GFF file"),
-    (b"PK\x03\x04", "a zip archive (or an Excel table)"),
     (b"PAR1", "a Parquet file"),
-    (b"\xff\xfe", "text in UTF-16; save it in UTF-8"),
-    (b"\xfe\xff", "text in UTF-16; save it in UTF-8"),
 )
 
 
-class Content(NamedTuple):
+class EntryContent(NamedTuple):
     """What a record holds.
 
     Attributes:
@@ -40,7 +44,7 @@ class Content(NamedTuple):
     """
 
     format: str
-    data: Any
+    data: bytes | str | dict[str, str] | xml.EntryText
 
 
 PARSERS: dict[str, Callable[[Any], ProteinEntry]] = {
@@ -60,21 +64,26 @@ def read_entries(path: Path) -> Iterator[Record]:
     """
     path = Path(path)
     head, blocks = _beginning(path)
-    format = recognise(path, head.lstrip())
+    format = recognise_format(path, head.lstrip())
     record = None
     for record in _read(path, format, head, blocks):
-        yield record if record.problem else record._replace(content=Content(format, record.content))
+        yield record if record.problem else record._replace(content=EntryContent(format, record.content))
     if record is None:
         raise SourceError(path, 0, "no entry", "holds no entry.")
 
 
+def _blocks(path: Path) -> Iterator[bytes]:
+    with open_source(path) as file:
+        yield from read_blocks(path, file, BLOCK)
+
+
 def _beginning(path: Path) -> tuple[bytes, Iterator[bytes]]:
-    """Return the beginning of a file, and all of its bytes in blocks.
+    """Return the beginning of a file without a byte order mark, and all of its bytes in blocks.
 
     Raises:
         SourceError: it is empty, or cannot be read at all.
     """
-    blocks = read_blocks(path)
+    blocks = _blocks(path)
     head, failure = b"", None
     try:
         while len(head) < HEAD:
@@ -83,6 +92,9 @@ def _beginning(path: Path) -> tuple[bytes, Iterator[bytes]]:
         pass
     except SourceError as error:
         failure = error
+    head = head.removeprefix(BYTE_ORDER_MARK)
+    if not head.strip():
+        raise failure or SourceError(path, 0, "empty file", "is empty.")
 
     def whole() -> Iterator[bytes]:
         yield head
@@ -90,8 +102,6 @@ def _beginning(path: Path) -> tuple[bytes, Iterator[bytes]]:
             raise failure
         yield from blocks
 
-    if not head.strip():
-        raise failure or SourceError(path, 0, "empty file", "is empty.")
     return head, whole()
 
 
@@ -105,7 +115,7 @@ def _read(path: Path, format: str, head: bytes, blocks: Iterable[bytes]) -> Iter
     return tsv_export.read_tsv_entries(path, read_lines(path))
 
 
-def recognise(path: Path, head: bytes) -> str:
+def recognise_format(path: Path, head: bytes) -> str:
     """Return the format of a file: "flat", "xml", "json" or "tsv".
 
     Args:
@@ -124,6 +134,7 @@ def recognise(path: Path, head: bytes) -> str:
         return _recognise_xml(path, head)
     if tsv_export.columns_of(line):
         return "tsv"
+    refuse_foreign(path, head)
     kind = next((kind for magic, kind in FOREIGN if head.startswith(magic)), "none of UniProtKB's formats")
     if "\t" in line:
         kind = f"a table without the column Entry; its columns are {', '.join(line.split(chr(9)))[:200]}"
@@ -145,7 +156,7 @@ def _recognise_xml(path: Path, head: bytes) -> str:
     raise SourceError(path, 1, "unknown format", f"is {kind}. {EXPECTED}")
 
 
-def parse_entry(content: Content) -> ProteinEntry:
+def parse_entry(content: EntryContent) -> ProteinEntry:
     """Return the entry of a record of `read_entries`.
 
     Raises:

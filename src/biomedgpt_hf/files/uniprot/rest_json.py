@@ -12,18 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.files.json_text import describe_json_error
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError
-from biomedgpt_hf.files.uniprot.cutting import cut_entry
+from biomedgpt_hf.files.uniprot.cutting import reject_cut_entry
 from biomedgpt_hf.files.uniprot.entry import (
     ProteinEntry,
     ProteinNames,
     cd_antigen,
-    comment,
+    comment_text,
+    join_sentences,
     location_comment,
-    sentences,
 )
-from biomedgpt_hf.files.uniprot.json_stream import JsonStream, describe
+from biomedgpt_hf.files.uniprot.json_stream import EntryStream
 
 ACCESSION = re.compile(r'"primaryAccession"\s*:\s*"([^"]*)"')
 REVIEWED = {"UniProtKB reviewed (Swiss-Prot)": True, "UniProtKB unreviewed (TrEMBL)": False}
@@ -37,13 +38,13 @@ def read_json_entries(path: Path, blocks: Iterable[bytes]) -> Iterator[Record]:
     Raises:
         SourceError: the first object is no entry, the end of the list is missing, or the gzip is cut.
     """
-    stream = JsonStream(blocks)
+    stream = EntryStream(blocks)
     number = 0
     for number, found in enumerate(stream, start=1):
         match = ACCESSION.search(found.text)
         accession = match[1] if match else ""
         if found.cut:
-            yield cut_entry(path, number, accession, "closing }")
+            yield reject_cut_entry(path, number, accession, "closing }")
         elif found.problem:
             yield Record(path.name, number, accession, problem=found.problem)
         elif number == 1 and not accession:
@@ -57,7 +58,7 @@ def read_json_entries(path: Path, blocks: Iterable[bytes]) -> Iterator[Record]:
 
 
 def parse_json_entry(text: str) -> ProteinEntry:
-    """Return the entry that a record of `read` holds.
+    """Return the entry of a record of `read_json_entries`.
 
     Raises:
         UnwantedRecord: UniProtKB has deleted it, or merged it with another.
@@ -66,7 +67,7 @@ def parse_json_entry(text: str) -> ProteinEntry:
     try:
         value = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise RejectedRecord("unreadable entry", f"not JSON: {describe(error)}") from error
+        raise RejectedRecord("unreadable entry", f"not JSON: {describe_json_error(error)}") from error
     if not isinstance(value, Mapping):
         raise RejectedRecord("unreadable entry", f"{value!r:.60} is no object")
     if isinstance(value.get("to"), Mapping):  # an answer of the identifier mapping: {"from": …, "to": entry}
@@ -118,7 +119,7 @@ def _full_and_short(name: Mapping[str, Any]) -> list[str]:
 def _comment(item: Mapping[str, Any]) -> str:
     molecule = _string(item.get("molecule"))
     if item["commentType"] != "SUBCELLULAR LOCATION":
-        return comment(molecule, sentences(_values(_objects(item, "texts"))))
+        return comment_text(molecule, join_sentences(_values(_objects(item, "texts"))))
     places = [
         _values([_object(place, part) for part in ("location", "topology", "orientation")])
         for place in _objects(item, "subcellularLocations")

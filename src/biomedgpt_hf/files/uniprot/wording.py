@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-# Evidence: {ECO:0000269|PubMed:123, ECO:0000305}; after a full stop it brings one of its own.
+# Evidence, as in {ECO:0000269|PubMed:123, ECO:0000305}. Behind a full stop it has a full stop of its own.
 EVIDENCE = re.compile(r"\{ECO:[^{}]*\}")
 # Citations and certainty inside the text: (PubMed:1, PubMed:2), (Ref.3), (By similarity).
 _REFERENCE = r"(?:PubMed:\s*\d+|Ref\.\s*\d+|By similarity|Probable|Potential)"

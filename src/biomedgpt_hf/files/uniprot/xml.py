@@ -18,15 +18,15 @@ from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from biomedgpt_hf.files.records import Record, RejectedRecord
-from biomedgpt_hf.files.sources import SourceError
-from biomedgpt_hf.files.uniprot.cutting import LONGEST_ENTRY, Piece, cut, decode, entries
+from biomedgpt_hf.files.sources import LARGEST_RECORD, SourceError
+from biomedgpt_hf.files.uniprot.cutting import FilePiece, cut_entries, cut_pieces, decode_entry
 from biomedgpt_hf.files.uniprot.entry import (
     ProteinEntry,
     ProteinNames,
     cd_antigen,
-    comment,
+    comment_text,
+    join_sentences,
     location_comment,
-    sentences,
 )
 
 # Start tag of the root, with the prefix of its namespace if it has one.
@@ -76,7 +76,7 @@ def read_xml_entries(path: Path, head: bytes, blocks: Iterable[bytes]) -> Iterat
         blocks: all of its bytes.
 
     Raises:
-        SourceError: the end of the root is missing, or see `cutting.cut`.
+        SourceError: the end of the root is missing, or see `cutting.cut_pieces`.
     """
     head = REMARK.sub(b"", head)
     root = ROOT.search(head)
@@ -91,9 +91,9 @@ def read_xml_entries(path: Path, head: bytes, blocks: Iterable[bytes]) -> Iterat
     accession = re.compile(b"<" + prefix + rb"accession>\s*([^<\s]+)")
     last, cut_off = b"", False
 
-    def with_entries() -> Iterator[Piece]:
+    def with_entries() -> Iterator[FilePiece]:
         nonlocal last
-        for piece in _without_remarks(path, cut(path, blocks, b"</" + prefix + b"entry>")):
+        for piece in _without_remarks(path, cut_pieces(path, blocks, b"</" + prefix + b"entry>")):
             last = piece.data
             if piece.complete or begin.search(last):
                 yield piece
@@ -101,14 +101,14 @@ def read_xml_entries(path: Path, head: bytes, blocks: Iterable[bytes]) -> Iterat
     def begins(data: bytes) -> list[int]:
         return [match.start() for match in begin.finditer(data)]
 
-    for record in entries(path, with_entries(), begins, accession, "<entry> or </entry>"):
+    for record in cut_entries(path, with_entries(), begins, accession, "<entry> or </entry>"):
         cut_off = record.problem is not None
         yield record if cut_off else record._replace(content=EntryText(before, record.content, after))
     if not cut_off and after not in last:
         raise SourceError(path, 0, "cut file", f"ends without {after.decode()}. Download it again.")
 
 
-def _without_remarks(path: Path, pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _without_remarks(path: Path, pieces: Iterable[FilePiece]) -> Iterator[FilePiece]:
     """Join pieces that were cut inside of `<!-- … -->`, and take all of these out."""
     held = b""
     for piece in pieces:
@@ -116,7 +116,7 @@ def _without_remarks(path: Path, pieces: Iterable[Piece]) -> Iterator[Piece]:
         if b"<!--" in data:
             if piece.complete and data.rfind(b"<!--") > data.rfind(b"-->"):
                 held = data
-                if len(held) > LONGEST_ENTRY:
+                if len(held) > LARGEST_RECORD:
                     raise SourceError(path, piece.line, "entry without end", "the remark <!-- … has no end -->.")
                 continue
             data = REMARK.sub(b"", data)
@@ -127,13 +127,13 @@ def _without_remarks(path: Path, pieces: Iterable[Piece]) -> Iterator[Piece]:
 
 
 def parse_xml_entry(text: EntryText) -> ProteinEntry:
-    """Return the entry that a record of `read` holds.
+    """Return the entry of a record of `read_xml_entries`.
 
     Raises:
         RejectedRecord: it is not UTF-8 or not XML, or states no number as its length.
     """
     if not text.before.startswith(b"<?xml"):
-        decode(text.data)
+        decode_entry(text.data)
     entry = _element(text)
     space = entry.tag.removesuffix("entry")
     comments: dict[str, list[str]] = {"function": [], "subcellular location": [], "similarity": []}
@@ -216,7 +216,7 @@ def _comment(element: ET.Element, space: str) -> str:
     molecule = ", ".join(_texts(element, f"{space}molecule"))
     texts = _texts(element, f"{space}text")
     if element.get("type") != "subcellular location":
-        return comment(molecule, sentences(texts))
+        return comment_text(molecule, join_sentences(texts))
     places = [
         [
             part

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from biomedgpt_hf.files.records import RejectedRecord
-from biomedgpt_hf.files.sources import SourceError, open_source, truncated
+from biomedgpt_hf.files.sources import BYTE_ORDER_MARK, GZIP_ERRORS, SourceError, open_source, read_blocks, truncated
 from biomedgpt_hf.sets.pubchemqa.findings import Finding
-from biomedgpt_hf.sets.pubchemqa.json_values import GZIP_ERRORS, read_values
+from biomedgpt_hf.sets.pubchemqa.json_values import read_values
 from biomedgpt_hf.sets.pubchemqa.pug_view import read_annotation, read_record
 from biomedgpt_hf.sets.pubchemqa.structures import read_cid_smiles, read_compound, read_sdf
 
+JSON_BLOCK = 1 << 20  # bytes read at once
 HEAD = 1 << 14  # bytes by which a format is told
 CID_SMILES = re.compile(rb"(?:\xef\xbb\xbf)?(?:CID\tSMILES[ \t]*\r?\n|[ ]*\d+\t\S+)", re.IGNORECASE)
 SDF = re.compile(rb"(?:.*\n){3}.{0,60}V[23]000", re.IGNORECASE)
@@ -27,7 +29,7 @@ EXPECTED = (
 )
 
 
-class Format(Enum):
+class PubChemFormat(Enum):
     """What a source file is."""
 
     JSON = "JSON"
@@ -35,7 +37,7 @@ class Format(Enum):
     SDF = "SDF"
 
 
-def recognise(path: Path) -> Format:
+def recognise_pubchem_file(path: Path) -> PubChemFormat:
     """Tell what a file is, by its beginning.
 
     Raises:
@@ -44,23 +46,23 @@ def recognise(path: Path) -> Format:
     """
     try:
         with open_source(path) as file:
-            head = file.read1(HEAD)  # type: ignore[attr-defined]
+            head = file.read1(HEAD)
     except GZIP_ERRORS as error:
         raise truncated(path, 0, error) from error
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = head.removeprefix(BYTE_ORDER_MARK).lstrip()
     if not text:
         raise SourceError(path, 0, "empty file", "is empty.")
     if CID_SMILES.match(head):
-        return Format.CID_SMILES
+        return PubChemFormat.CID_SMILES
     if SDF.match(head):
-        return Format.SDF
+        return PubChemFormat.SDF
     if text[:1] in b"{[":
-        return Format.JSON
+        return PubChemFormat.JSON
     shown = text[:60].decode("utf-8", "replace")
     raise SourceError(path, 1, "unknown format", f"{shown!r} begins no file of PubChem's: {EXPECTED}.")
 
 
-def read_findings(path: Path, file: IO[bytes], kind: Format, wanted: np.ndarray) -> Iterator[Finding]:
+def read_findings(path: Path, file: io.BufferedReader, kind: PubChemFormat, wanted: np.ndarray) -> Iterator[Finding]:
     """Yield what a file gives.
 
     Args:
@@ -73,21 +75,23 @@ def read_findings(path: Path, file: IO[bytes], kind: Format, wanted: np.ndarray)
     Raises:
         SourceError: the file cannot be read on, or is JSON of something else.
     """
-    if kind is Format.CID_SMILES:
+    if kind is PubChemFormat.CID_SMILES:
         yield from read_cid_smiles(path, file, wanted)
-    elif kind is Format.SDF:
+    elif kind is PubChemFormat.SDF:
         yield from read_sdf(path, file, wanted)
     else:
         yield from _read_json(path, file)
 
 
-def _read_json(path: Path, file: IO[bytes]) -> Iterator[Finding]:
-    values = read_values(path, file, lists=("Annotation", "PC_Compounds"), objects=("Annotations",))
+def _read_json(path: Path, file: io.BufferedReader) -> Iterator[Finding]:
+    values = read_values(
+        path, read_blocks(path, file, JSON_BLOCK), lists=("Annotation", "PC_Compounds"), objects=("Annotations",)
+    )
     known = False
     for line, value, container, problem in values:
         if problem is not None:
             yield Finding(line, 0, "", problem)
-        elif container != "Annotations":  # the pages' numbers
+        elif container != "Annotations":  # these hold the pages' numbers only
             for finding in read_value(value, container, line):
                 if not known and isinstance(unknown := finding.content, RejectedRecord) and unknown.reason == UNKNOWN:
                     detail = f"JSON with {unknown.detail} is none of PubChem's: {EXPECTED}."

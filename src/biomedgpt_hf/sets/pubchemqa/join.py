@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from io import BufferedReader
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -20,7 +21,7 @@ from biomedgpt_hf.disk.databases import WRITE_AHEAD, Database
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError, open_source
 from biomedgpt_hf.sets.pubchemqa.findings import Description, Finding, Form, Structure
-from biomedgpt_hf.sets.pubchemqa.formats import Format, read_findings, recognise
+from biomedgpt_hf.sets.pubchemqa.formats import PubChemFormat, read_findings, recognise_pubchem_file
 
 FILE = "pubchem.sqlite"
 TABLES = """
@@ -119,7 +120,7 @@ def _read_sources(base: Database, sources: Sequence[Path], progress: bool) -> No
     finished = {number for (number,) in base.rows("SELECT source FROM finished")}
     waiting = [(number, source) for number, source in enumerate(sources) if number not in finished]
     kinds = {number: _recognised(source) for number, source in waiting}
-    waiting.sort(key=lambda each: kinds[each[0]] is not Format.JSON)
+    waiting.sort(key=lambda each: kinds[each[0]] is not PubChemFormat.JSON)
     total = sum(source.stat().st_size for _, source in waiting)
     silent = None if progress and waiting else True
     with tqdm(desc="joining", total=total, unit="B", unit_scale=True, disable=silent) as bar:
@@ -129,17 +130,17 @@ def _read_sources(base: Database, sources: Sequence[Path], progress: bool) -> No
             bar.update(end - bar.n)
 
 
-def _recognised(source: Path) -> Format | SourceError:
+def _recognised(source: Path) -> PubChemFormat | SourceError:
     try:
-        return recognise(source)
+        return recognise_pubchem_file(source)
     except SourceError as error:
         return error
 
 
-def _read_source(base: Database, number: int, source: Path, kind: Format | SourceError, bar: tqdm) -> None:
+def _read_source(base: Database, number: int, source: Path, kind: PubChemFormat | SourceError, bar: tqdm) -> None:
     """Commit all that a source gives, together with the fact that it is finished."""
     wanted = np.empty(0, np.int64)
-    if kind in (Format.CID_SMILES, Format.SDF):
+    if kind in (PubChemFormat.CID_SMILES, PubChemFormat.SDF):
         cids = base.rows("SELECT DISTINCT cid FROM descriptions WHERE cid > 0 ORDER BY cid")
         wanted = np.fromiter((cid for (cid,) in cids), np.int64)
     before = bar.n
@@ -152,7 +153,9 @@ def _read_source(base: Database, number: int, source: Path, kind: Format | Sourc
         base.execute("INSERT INTO finished VALUES (?)", (number,))
 
 
-def _findings(source: Path, file: IO[bytes], kind: Format | SourceError, wanted: np.ndarray) -> Iterator[Finding]:
+def _findings(
+    source: Path, file: BufferedReader, kind: PubChemFormat | SourceError, wanted: np.ndarray
+) -> Iterator[Finding]:
     """Yield what a source gives; where it cannot be read (on), that is the last finding."""
     try:
         if isinstance(kind, SourceError):

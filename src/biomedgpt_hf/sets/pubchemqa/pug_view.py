@@ -18,7 +18,7 @@ from biomedgpt_hf.sets.pubchemqa.findings import Description, Finding, Form, Str
 
 HEADING = "Record Description"
 DESCRIPTORS = "Computed Descriptors"
-# With stereo first. Records have had "SMILES" since 2025, and the two before.
+# Those with stereo come first. Records have "SMILES" since 2025; before, they had the next two.
 STRUCTURE_HEADINGS = ("SMILES", "Isomeric SMILES", "Canonical SMILES", "InChI")
 # PubChem's own list of related records stands among the descriptions, but describes nothing.
 CROSS_REFERENCE = "see also"
@@ -111,7 +111,7 @@ def _entry_id(depositor: Mapping[str, Any], text: str = "") -> str:
 
 
 def _strings(entry: Mapping[str, Any]) -> list[str]:
-    """Return the strings of an entry; before 2019 they stood beside the others fields, with HTML in them."""
+    """Return the strings of an entry; before 2019 they stood beside the other fields, with HTML in them."""
     value = entry.get("Value", entry)
     if not isinstance(value, Mapping):
         return []

@@ -6,29 +6,29 @@ compounds; an SDF has their CID as a tag. Of both, only what is wanted is kept.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from biomedgpt_hf.files.records import RejectedRecord
-from biomedgpt_hf.files.sources import truncated
+from biomedgpt_hf.files.sources import read_blocks
 from biomedgpt_hf.sets.pubchemqa.findings import Finding, Form, Structure, read_number
-from biomedgpt_hf.sets.pubchemqa.json_values import GZIP_ERRORS
 
 BLOCK = 1 << 22  # bytes read at once
 TAB, NEWLINE, ZERO = b"\t\n0"
 MAX_DIGITS = 18  # of a CID that fits into 64 bits; PubChem's have nine
 SDF_END = b"\n$$$$"
 SDF_CID = b"PUBCHEM_COMPOUND_CID"
-SDF_SMILES = (b"PUBCHEM_SMILES", b"PUBCHEM_OPENEYE_ISO_SMILES")  # with stereo; the second until 2025
+SDF_SMILES = (b"PUBCHEM_SMILES", b"PUBCHEM_OPENEYE_ISO_SMILES")  # both with stereo; files had the second until 2025
 SDF_UNDEFINED = (b"PUBCHEM_ATOM_UDEF_STEREO_COUNT", b"PUBCHEM_BOND_UDEF_STEREO_COUNT")
-# Label and name of the properties of PC_Compounds that hold a structure, with stereo first.
+# Label and name of the properties of PC_Compounds that hold a structure; those with stereo come first.
 PROPERTIES = (("SMILES", "Absolute"), ("SMILES", "Isomeric"), ("InChI", "Standard"), ("SMILES", "Canonical"))
 
 
-def read_cid_smiles(path: Path, file: IO[bytes], wanted: np.ndarray) -> Iterator[Finding]:
+def read_cid_smiles(path: Path, file: io.BufferedReader, wanted: np.ndarray) -> Iterator[Finding]:
     """Yield the wanted structures of CID-SMILES, and its lines that are none.
 
     Args:
@@ -39,7 +39,7 @@ def read_cid_smiles(path: Path, file: IO[bytes], wanted: np.ndarray) -> Iterator
     Raises:
         SourceError: the file is a truncated or corrupt gzip, after what could be read.
     """
-    for line, block in _read_blocks(path, file):
+    for line, block in _read_whole_lines(path, file):
         codes = np.frombuffer(block, np.uint8)
         ends = np.flatnonzero(codes == NEWLINE)
         starts = np.concatenate(([0], ends[:-1] + 1))
@@ -83,35 +83,23 @@ def _is_header(text: str, line: int) -> bool:
     return line == 1 and text.removeprefix("\ufeff").lower().split() == ["cid", "smiles"]
 
 
-def _read_blocks(path: Path, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield (number of the first line, whole lines)."""
-    line, tail = 1, b""
-    failure: Exception | None = None
-    while failure is None:
-        pieces, missing = [tail], BLOCK
-        try:
-            while missing > 0 and (data := file.read1(missing)):  # type: ignore[attr-defined]
-                pieces.append(data)
-                missing -= len(data)
-        except GZIP_ERRORS as error:  # what precedes the break is used first
-            failure = error
-        block = b"".join(pieces)
-        ended = missing > 0
-        whole = block.rfind(b"\n") + 1
-        if ended and failure is None and whole < len(block):
-            block += b"\n"
-            whole = len(block)
-        block, tail = block[:whole], block[whole:]
-        if block:
-            yield line, block
-            line += block.count(b"\n")
-        if failure is not None:
-            raise truncated(path, line - 1, failure) from failure
-        if ended:
-            return
+def _read_whole_lines(path: Path, file: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+    """Yield (number of the first line, a block of whole lines).
+
+    Raises:
+        SourceError: the file cannot be read on; after everything that could be read but a half line.
+    """
+    line, rest = 1, b""
+    for block in read_blocks(path, file, BLOCK):
+        whole, newline, rest = (rest + block).rpartition(b"\n")
+        if newline:
+            yield line, whole + newline
+            line += whole.count(b"\n") + 1
+    if rest:
+        yield line, rest + b"\n"
 
 
-def read_sdf(path: Path, file: IO[bytes], wanted: np.ndarray) -> Iterator[Finding]:
+def read_sdf(path: Path, file: io.BufferedReader, wanted: np.ndarray) -> Iterator[Finding]:
     """Yield the wanted structures of an SDF: the SMILES among its tags, else the molblock.
 
     Args:
@@ -124,7 +112,7 @@ def read_sdf(path: Path, file: IO[bytes], wanted: np.ndarray) -> Iterator[Findin
     """
     asked = set(wanted.tolist())
     start, waiting = 1, b""
-    for _, block in _read_blocks(path, file):
+    for _, block in _read_whole_lines(path, file):
         waiting += block
         at = 0
         while (end := waiting.find(SDF_END, at)) >= 0:

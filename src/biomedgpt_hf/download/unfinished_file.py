@@ -1,4 +1,4 @@
-"""A file in the making: `NAME.part`, and in `NAME.part.json` what the server said of it.
+"""A file that is not yet whole: `NAME.part`, and in `NAME.part.json` what the server said of it.
 
 An interrupted transfer goes on at the end of NAME.part, but only if the server confirms that it still
 has the same file: the validator (RFC 9110, §13.1.5) goes along as `If-Range`, and what comes back is
@@ -13,39 +13,62 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import httpx2
+from tqdm.auto import tqdm
 
 from biomedgpt_hf.disk.space import missing_space
 from biomedgpt_hf.download.patient_client import TemporaryError
 
 MARGIN = 16 * 2**20  # bytes to leave free on the disk
 CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)", re.IGNORECASE)
-VALIDATORS = (("etag", "ETag"), ("last_modified", "Last-Modified"))
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Part:
+class ServerFacts(NamedTuple):
+    """What a server said of a file.
+
+    Attributes:
+        url: where the file was asked for.
+        final_url: where redirects led, or None without one.
+        etag: as the header of that name.
+        last_modified: as the header of that name.
+        total: bytes of the whole file, or None.
+    """
+
+    url: str = ""
+    final_url: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    total: int | None = None
+
+    def agree_with(self, response: httpx2.Response) -> bool:
+        """Tell whether a later answer says nothing else of the file's edition, as far as it says anything."""
+        said = ((response.headers.get("ETag"), self.etag), (response.headers.get("Last-Modified"), self.last_modified))
+        return all(now in (None, before) for now, before in said)
+
+
+class UnfinishedFile:
     """The unfinished file of one target.
 
     Attributes:
         path: where its bytes are.
-        facts: what the server said: url, final_url, etag, last_modified, total (bytes or None).
+        facts: what the server said of it.
     """
 
     def __init__(self, target: Path) -> None:
         self.path = target.with_name(f"{target.name}.part")
         self._side = target.with_name(f"{target.name}.part.json")
         try:
-            self.facts: dict[str, Any] = dict(json.loads(self._side.read_text("utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):  # none yet, or cut while it was written
-            self.facts = {}
+            self.facts = ServerFacts(**json.loads(self._side.read_text("utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):  # there are none yet, or writing them was cut off
+            self.facts = ServerFacts()
 
     def range_headers(self, url: str) -> dict[str, str]:
         """Return the headers that ask for the rest of the file; none if it has to be fetched whole."""
         validator = strong_validator(self.facts)
-        if not self.size or not validator or self.facts.get("url") != url:
+        if not self.size or not validator or self.facts.url != url:
             return {}
         return {"Range": f"bytes={self.size}-", "If-Range": validator}
 
@@ -57,8 +80,7 @@ class Part:
     def is_whole_by(self, response: httpx2.Response) -> bool:
         """Tell whether a 416 ("range not satisfiable") means that nothing is missing."""
         _, total = content_range(response)
-        same = all(response.headers.get(name, self.facts.get(key)) == self.facts.get(key) for key, name in VALIDATORS)
-        return total == self.size and same
+        return total == self.size and self.facts.agree_with(response)
 
     def start(self, url: str, response: httpx2.Response) -> int:
         """Return the position at which the body of a response with status 200 or 206 belongs.
@@ -66,22 +88,22 @@ class Part:
         Raises:
             TemporaryError: nowhere; what was there is thrown away, and the next attempt starts anew.
         """
-        said: dict[str, Any] = {key: response.headers.get(name) for key, name in VALIDATORS}
         if response.status_code == 206:
-            first, said["total"] = content_range(response)
-            if first != self.size or any(value not in (None, self.facts.get(key)) for key, value in said.items()):
+            first, total = content_range(response)
+            if first != self.size or total not in (None, self.facts.total) or not self.facts.agree_with(response):
                 self.remove()
                 raise TemporaryError("the server sent something else than the rest of the file")
             return first
         length = response.headers.get("Content-Length", "")
-        self.remove()  # before the new facts are written: never these facts beside those bytes
-        self.facts = {
-            "url": url,
-            "final_url": str(response.url) if str(response.url) != url else None,
-            **said,
-            "total": int(length) if length.isdecimal() else None,
-        }
-        self._side.write_text(json.dumps(self.facts), encoding="utf-8")
+        self.remove()  # before the new facts are written, so that they never stand beside the old bytes
+        self.facts = ServerFacts(
+            url=url,
+            final_url=str(response.url) if str(response.url) != url else None,
+            etag=response.headers.get("ETag"),
+            last_modified=response.headers.get("Last-Modified"),
+            total=int(length) if length.isdecimal() else None,
+        )
+        self._side.write_text(json.dumps(self.facts._asdict()), encoding="utf-8")
         return 0
 
     def require_space(self) -> None:
@@ -90,11 +112,11 @@ class Part:
         Raises:
             OSError: it has not.
         """
-        if (total := self.facts.get("total")) is not None:
+        if (total := self.facts.total) is not None:
             if missing := missing_space(self.path, total - self.size + MARGIN):
                 raise self._disk_full(missing)
 
-    def write(self, chunks: Iterable[bytes], start: int, bar: Any) -> None:
+    def write(self, chunks: Iterable[bytes], start: int, bar: tqdm) -> None:
         """Write a response's body; `start` is what the method of that name returned: 0, or the end of what is there.
 
         Raises:
@@ -111,7 +133,7 @@ class Part:
         except OSError as error:
             if error.errno not in FULL:
                 raise
-            total = self.facts.get("total")
+            total = self.facts.total
             need = f"{total - start} bytes more were needed" if total else "its length is not known"
             raise self._disk_full(f"the disk is full; {need}") from error
 
@@ -129,10 +151,9 @@ class Part:
         return OSError(errno.ENOSPC, told, str(self.path))
 
 
-def strong_validator(facts: dict[str, Any]) -> str | None:
+def strong_validator(facts: ServerFacts) -> str | None:
     """Return the ETag, if it is a strong one, else the date of the last change, else None."""
-    etag = facts.get("etag") or ""
-    return etag if etag.startswith('"') else facts.get("last_modified")
+    return facts.etag if (facts.etag or "").startswith('"') else facts.last_modified
 
 
 def content_range(response: httpx2.Response) -> tuple[int | None, int | None]:
