@@ -19,7 +19,7 @@ from transformers import AutoModelForMultimodalLM, AutoProcessor
 from trl import DPOConfig
 
 from biomedgpt_hf import mini_checkpoint
-from biomedgpt_hf.training.trl_trainers import BioMedGPTDPOTrainer
+from biomedgpt_hf.training.trainers.dpo import BioMedGPTDPOTrainer
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from transformers import AutoModelForMultimodalLM, AutoProcessor
 from trl import SFTConfig
 
 from biomedgpt_hf import mini_checkpoint
-from biomedgpt_hf.training.trl_trainers import BioMedGPTSFTTrainer
+from biomedgpt_hf.training.trainers.sft import BioMedGPTSFTTrainer
 
 LORA = LoraConfig(
     r=16,

@@ -25,6 +25,7 @@ NAMES = [
     "BioMedGPTForConditionalGeneration",
     "BioMedGPTModel",
     "BioMedGPTProcessor",
+    "BioMedGPTTrainer",
     "GINConfig",
     "GINModel",
     "InvalidMoleculeError",

@@ -15,9 +15,9 @@ from transformers.utils import is_bitsandbytes_available
 from biomedgpt_hf import BioMedGPTConfig, BioMedGPTForConditionalGeneration, GINConfig, mini_checkpoint
 from biomedgpt_hf.conversion.fair_esm import esm_config
 from biomedgpt_hf.training.memory.activations import BatchSize, make_stack
-from biomedgpt_hf.training.memory.parts import count_parts, model_without_weights, nf4_bytes, quantized_weights
+from biomedgpt_hf.training.memory.part_memory import count_parts, model_without_weights, nf4_bytes, quantized_weights
 from biomedgpt_hf.training.memory.plan import GIB, plan_memory, size
-from biomedgpt_hf.training.parts import add_lora
+from biomedgpt_hf.training.model.adapters import add_lora
 from biomedgpt_hf.training.recipe.recipe import read_recipe
 from biomedgpt_hf.training.recipe.settings import Settings
 

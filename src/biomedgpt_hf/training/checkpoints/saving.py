@@ -12,8 +12,8 @@ from torch import distributed
 
 from biomedgpt_hf.training.checkpoints import folders
 from biomedgpt_hf.training.checkpoints.states import ResumableStateMixin, check_resumable
-from biomedgpt_hf.training.parts import is_peft_model
-from biomedgpt_hf.training.row_readers import WORKER_DIED
+from biomedgpt_hf.training.engine.row_readers import WORKER_DIED
+from biomedgpt_hf.training.model.adapters import is_peft_model
 
 logger = logging.getLogger(__name__)
 

@@ -28,7 +28,8 @@ from torch.distributed.checkpoint.state_dict import (
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
 from biomedgpt_hf.training.checkpoints.folders import DamagedCheckpointError
-from biomedgpt_hf.training.parts import is_peft_model, saved_names, tied_names
+from biomedgpt_hf.training.model.adapters import is_peft_model
+from biomedgpt_hf.training.model.tensor_names import saved_names, tied_names
 
 if TYPE_CHECKING:
     from transformers import Trainer as _Trainer

@@ -12,7 +12,7 @@ from torch import nn
 from biomedgpt_hf.checkpoints import find_config
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.training.memory.activations import BatchSize, logits_bytes, make_stack
-from biomedgpt_hf.training.memory.parts import ADAPTERS, PartMemory, count_parts, model_without_weights
+from biomedgpt_hf.training.memory.part_memory import ADAPTERS, PartMemory, count_parts, model_without_weights
 from biomedgpt_hf.training.recipe.recipe import Recipe
 
 GIB = 2**30
@@ -100,6 +100,7 @@ def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
     recipe.require("model")
     settings = recipe.settings
     arguments, _ = recipe.adapted(processes, on_cpu=bool(recipe.arguments.get("use_cpu")))
+    recipe.check_engine_of(arguments)
     config = find_config(str(mini_checkpoint()) if settings.model == "mini" else str(settings.model))
     if settings.language_model_only == (config.model_type == "biomedgpt"):
         wanted = (
@@ -114,6 +115,8 @@ def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
     batch = _largest_batch(recipe, config, arguments)
     logits = logits_bytes(batch.tokens, _text(config).vocab_size, bf16)
     others = {"logits and their gradients, if every token were a label": logits}
+    if recipe.trainer.keeps_reference and settings.lora is None:
+        others["frozen copy of the model, as the reference"] = sum(part.weights for part in parts.values())
     others |= _gathered(model, bf16) if sharded else _copies(parts, bf16, processes)
     if not arguments.get("use_cpu"):
         others["CUDA's context, workspaces, unusable remainders (a guess)"] = CONTEXT
@@ -142,10 +145,13 @@ def _text(config: Any) -> Any:
 
 
 def _largest_batch(recipe: Recipe, config: Any, arguments: dict[str, Any]) -> BatchSize:
-    """Rows of `max_length` tokens, or as long as the language model reads; one protein in each where there are any."""
+    """Return rows of `max_length` tokens, or as long as the language model reads, with a protein in each if any.
+
+    A row with two answers counts as two.
+    """
     context = getattr(_text(config), "max_position_embeddings", None) or 2048
     length = min(recipe.settings.max_length or context, context)
-    rows = arguments.get("per_device_train_batch_size", 8)
+    rows = arguments.get("per_device_train_batch_size", 8) * recipe.trainer.sequences_per_row
     if recipe.settings.max_tokens_per_batch:
         rows = max(1, recipe.settings.max_tokens_per_batch // length)
     protein = getattr(config, "protein_config", None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ WITH_MARKERS = 20  # a curve of up to so many points shows them: a single one is
 
 
 class Curve(NamedTuple):
-    """A loss over the steps of a run.
+    """A loss, or another figure, over the steps of a run.
 
     Attributes:
         name: as the log has it, e.g. "loss", "loss_protein", "eval_loss".
@@ -44,13 +44,7 @@ def loss_curves(log_history: Iterable[Mapping[str, Any]]) -> list[Curve]:
 
     A step that was logged twice, as when a run went on from a checkpoint, has its last value.
     """
-    found: dict[str, dict[int, float]] = {}
-    for entry in log_history:
-        for name, value in entry.items():
-            if _is_loss(name) and "step" in entry and isinstance(value, int | float):
-                found.setdefault(name, {})[int(entry["step"])] = float(value)
-    curves = [Curve(name, sorted(points.items())) for name, points in found.items()]
-    return sorted(curves, key=lambda curve: curve.is_evaluation)  # otherwise as they came
+    return _curves(log_history, _is_loss)
 
 
 def values_of(log_history: Iterable[Mapping[str, Any]], name: str) -> list[float]:
@@ -59,8 +53,19 @@ def values_of(log_history: Iterable[Mapping[str, Any]], name: str) -> list[float
     return [float(value) for value in values if isinstance(value, int | float) and math.isfinite(value)]
 
 
-def draw(curves: Iterable[Curve], path: Path) -> bool:
+def figure_curves(log_history: Iterable[Mapping[str, Any]], names: Collection[str]) -> list[Curve]:
+    """Return what was logged under these names beside losses, in training and evaluations."""
+    wanted = {f"{prefix}{name}" for name in names for prefix in ("", "eval_") if not _is_loss(name)}
+    return _curves(log_history, lambda name: name in wanted)
+
+
+def draw(curves: Iterable[Curve], path: Path, unit: str = "nats per label token") -> bool:
     """Write a picture of the curves, or remove an old one where there is nothing to draw.
+
+    Args:
+        curves: losses.
+        path: of the picture.
+        unit: in which they are measured.
 
     Returns:
         Whether there is a picture.
@@ -82,13 +87,24 @@ def draw(curves: Iterable[Curve], path: Path) -> bool:
         shown = [value if math.isfinite(value) else math.nan for value in values]  # leaves a gap
         axes.plot(steps, shown, label=curve.name, **_style(curve))
     axes.set_xlabel("step")
-    axes.set_ylabel("loss (nats per label token)")
+    axes.set_ylabel(f"loss ({unit})")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     return True
+
+
+def _curves(log_history: Iterable[Mapping[str, Any]], wanted: Callable[[str], bool]) -> list[Curve]:
+    """Return what was logged under the wanted names, evaluations last and otherwise in the order of the log."""
+    found: dict[str, dict[int, float]] = {}
+    for entry in log_history:
+        for name, value in entry.items():
+            if wanted(name) and "step" in entry and isinstance(value, int | float):
+                found.setdefault(name, {})[int(entry["step"])] = float(value)
+    curves = [Curve(name, sorted(points.items())) for name, points in found.items()]
+    return sorted(curves, key=lambda curve: curve.is_evaluation)
 
 
 def _is_loss(name: str) -> bool:

@@ -1,7 +1,6 @@
-"""Which parts of a BioMedGPT are trained, in which precision, and under which names they are saved."""
+"""Which parts of a BioMedGPT are trained, and in which precision."""
 
-from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection
 
 import torch
 from torch import nn
@@ -15,14 +14,6 @@ PARTS = {
     "language_model": ("model.language_model", "lm_head"),
 }
 NEVER_TRAINED = ("contact_head",)  # ESM's: no part of the forward, so it would wait for a gradient that never comes
-WRAPPERS = ("_checkpoint_wrapped_module.", "_orig_mod.")  # what activation checkpointing and compiling put into names
-
-
-class SavedTensor(NamedTuple):
-    """A tensor of a checkpoint: its name in the model, and its whole shape."""
-
-    fqn: str
-    shape: torch.Size
 
 
 def train_only(model: nn.Module, parts: Collection[str]) -> None:
@@ -43,9 +34,7 @@ def train_only(model: nn.Module, parts: Collection[str]) -> None:
     for part in parts:
         for path in PARTS[part]:
             model.get_submodule(path).requires_grad_(True)
-    for name, parameter in model.named_parameters():
-        if any(f".{never}." in name for never in NEVER_TRAINED):
-            parameter.requires_grad_(False)
+    freeze_never_trained(model)
 
 
 def train_in_float32(model: nn.Module, empty: bool = False) -> None:
@@ -63,23 +52,11 @@ def train_in_float32(model: nn.Module, empty: bool = False) -> None:
                 tensor.data = torch.empty_like(data, dtype=torch.float32) if empty else data.float()
 
 
-def add_lora(model: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
-    """Put low-rank adapters into a model; only they, and the `modules_to_save`, are trained.
-
-    Args:
-        model: a `BioMedGPTForConditionalGeneration`, or a causal language model.
-        settings: keys of `peft.LoraConfig`.
-
-    Returns:
-        A `PeftModel`.
-    """
-    from peft import LoraConfig, TaskType, get_peft_model
-
-    peft_model = get_peft_model(model, LoraConfig(**{"task_type": TaskType.CAUSAL_LM, **settings}))
-    for name, parameter in peft_model.named_parameters():
+def freeze_never_trained(model: nn.Module) -> None:
+    """Freeze what no forward uses, wherever it is in a model, with adapters or without."""
+    for name, parameter in model.named_parameters():
         if any(f".{never}." in name for never in NEVER_TRAINED):
             parameter.requires_grad_(False)
-    return peft_model
 
 
 def trained_counts(model: nn.Module) -> dict[str, int]:
@@ -92,41 +69,3 @@ def trained_counts(model: nn.Module) -> dict[str, int]:
             part = "language_model" if plain else next(named, "adapters")
             counts["adapters" if ".lora_" in name else part] += parameter.numel()
     return {part: count for part, count in counts.items() if count}
-
-
-def is_peft_model(model: nn.Module) -> bool:
-    """Whether a model is a `PeftModel`, sharded or not."""
-    return hasattr(model, "peft_config") and hasattr(model, "get_base_model")
-
-
-def saved_names(model: nn.Module) -> dict[str, SavedTensor]:
-    """Return what a model's `save_pretrained` writes: for each name in the file the tensor in the model.
-
-    Args:
-        model: one with or without adapters, sharded or not, but not wrapped in DDP.
-    """
-    tied = tied_names(model)
-    tensors = {canonical(name): tensor for name, tensor in model.state_dict(keep_vars=True).items()}
-    saved = {name: SavedTensor(name, tensor.shape) for name, tensor in tensors.items() if name not in tied}
-    if not is_peft_model(model):
-        return saved
-    from peft import get_peft_model_state_dict
-
-    # What PEFT calls them in its file is known to nothing but this function, so its values say where they come from.
-    probes = {name: torch.empty(0, device="meta") for name in saved}
-    origin = {id(probe): name for name, probe in probes.items()}
-    renamed = get_peft_model_state_dict(model, state_dict=probes, save_embedding_layers=False)
-    return {name: saved[origin[id(probe)]] for name, probe in renamed.items()}
-
-
-def tied_names(model: nn.Module) -> set[str]:
-    """Return the further names of parameters that have several, such as a tied `lm_head`."""
-    every = {canonical(name) for name, _ in model.named_parameters(remove_duplicate=False)}
-    return every - {canonical(name) for name, _ in model.named_parameters()}
-
-
-def canonical(name: str) -> str:
-    """Return a parameter's name without what wrappers have put into it."""
-    for wrapper in WRAPPERS:
-        name = name.replace(wrapper, "")
-    return name

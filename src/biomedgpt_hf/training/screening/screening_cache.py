@@ -1,4 +1,4 @@
-"""What screening a run's rows found, kept so that a run that is started again need not build them all once more."""
+"""What the screening of a run's rows found, kept so that a run that is started again need not build them once more."""
 
 from __future__ import annotations
 

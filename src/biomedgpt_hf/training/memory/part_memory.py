@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from biomedgpt_hf.training.parts import PARTS, add_lora, train_only
+from biomedgpt_hf.training.model.adapters import add_lora
+from biomedgpt_hf.training.model.model_parts import PARTS, train_only
 from biomedgpt_hf.training.recipe.settings import Settings
 
 ADAPTERS = "adapters (LoRA)"

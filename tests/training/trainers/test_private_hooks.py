@@ -12,8 +12,8 @@ from accelerate.utils import FullyShardedDataParallelPlugin, fsdp_utils
 from torch.utils.data import dataloader
 from transformers import Trainer, trainer
 
-from biomedgpt_hf.training.row_readers import WORKER_DIED
-from biomedgpt_hf.training.trainer import BioMedGPTTrainer
+from biomedgpt_hf.training.engine.row_readers import WORKER_DIED
+from biomedgpt_hf.training.trainers.supervised import BioMedGPTTrainer
 
 OVERRIDDEN = {
     "_determine_best_metric": "self, metrics, trial",
