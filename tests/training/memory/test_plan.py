@@ -91,6 +91,14 @@ def test_the_batch_of_the_recipe_is_the_largest_one(published):
     assert plan("biomedical_qa", f"{published}/language-model").batch.residues == 0
 
 
+def test_two_answers_are_two_sequences_and_a_reference_is_a_second_model(published):
+    assert plan("sft", published).batch.rows == 4 and plan("dpo", published).batch.rows == 2 * 2
+    assert not any("reference" in name for name in plan("dpo", published).others)  # its adapters are taken off
+    whole = plan("dpo", published, "--lora", "null", "--trainable", "molecule_projector")
+    weights = sum(part.weights for part in whole.parts.values())
+    assert whole.others["frozen copy of the model, as the reference"] == weights
+
+
 def test_activations_are_those_of_the_layers_that_a_gradient_passes(published):
     tokens, residues = 8192, 4104
     kept = plan("align", published).activations
