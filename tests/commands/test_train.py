@@ -75,7 +75,8 @@ def test_help_lists_every_recipe_and_loads_no_torch():
         "import sys; sys.argv = ['biomedgpt', 'train', '--help']\n"
         "from biomedgpt_hf.cli import main\n"
         "try:\n    main()\n"
-        "except SystemExit as end:\n    print(end.code, [m for m in ('torch', 'transformers', 'trl') if m in sys.modules])\n"
+        "except SystemExit as end:\n"
+        "    print(end.code, [m for m in ('torch', 'transformers', 'trl') if m in sys.modules])\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert result.stdout.endswith("0 []\n"), result.stdout + result.stderr

@@ -174,7 +174,8 @@ def test_sft_trains_a_language_model_alone(tmp_path):
 def test_four_bits_leave_what_trains_in_float32(sets, tmp_path):
     words = ("--train-data", sets["sft"], "--output-dir", tmp_path / "run", *SHORT, "--quantization", "nf4")
     run("train", "sft", *words, "--max-steps", "2", "--eval-strategy", "no")
-    assert {tensor.dtype for tensor in weights(tmp_path / "run").values()} == {torch.float32}
+    floats = {tensor.dtype for tensor in weights(tmp_path / "run").values() if tensor.is_floating_point()}
+    assert floats == {torch.float32}
 
 
 @pytest.mark.slow
