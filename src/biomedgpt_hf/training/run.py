@@ -98,13 +98,13 @@ def train(recipe: Recipe) -> RunResult:
         ValueError: if the recipe does not fit the machine, the model or the rows, or the run that it would go on with.
         OSError: if something cannot be found, read or written; checkpoints stay.
     """
-    launcher = os.getppid()  # before the minutes that loading may take
+    launcher = os.getppid()  # asked before loading, which may take minutes
     check_torch_build(bool(recipe.arguments.get("use_cpu")))
     arguments = recipe.training_arguments()
     output = Path(arguments.output_dir)
     notes = RunNotes(output, recipe, arguments)
     notes.check(checkpoints.newest_complete(output) is not None)
-    set_seed(arguments.seed)  # of new adapters
+    set_seed(arguments.seed)  # new adapters begin at random
     try:
         loaded = load_for_training(recipe.settings, arguments)
         collator = _make_collator(recipe, loaded)
@@ -208,14 +208,14 @@ def _finish(
     """Write the trained checkpoint with its card and report, unless the run was stopped before its end."""
     output, state = Path(trainer.args.output_dir), trainer.state
     metrics = {name: value for entry in state.log_history for name, value in entry.items() if name.endswith("loss")}
-    metrics.pop("train_loss", None)  # of this start alone
+    metrics.pop("train_loss", None)  # it covers this start only
     result = RunResult(output, state.global_step, state.max_steps, metrics, trainer.preemption.received)
     if result.stopped_by and result.step < result.steps:
         return result
     facts = _facts(recipe, loaded, rows, trainer, notes)
     config = trainer.model.config
     config.training = {**card_facts(state.log_history, facts), **(getattr(config, "training", None) or {})}
-    trainer.save_model(_internal_call=True)  # the Trainer's own would upload it, too
+    trainer.save_model(_internal_call=True)  # without it, the Trainer would upload the model here already
     if trainer.args.should_save:
         write_report(output, state.log_history, facts)
     if trainer.args.push_to_hub:

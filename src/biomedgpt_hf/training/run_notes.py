@@ -49,7 +49,7 @@ class RunNotes:
             BATCHES: arguments.world_size * arguments.gradient_accumulation_steps,
         }
         asked = {**recipe.settings.changed(), **recipe.arguments, **batches}
-        asked = {key: value for key, value in asked.items() if not key.endswith("_token")}  # nobody else's business
+        asked = {key: value for key, value in asked.items() if not key.endswith("_token")}  # secrets stay unwritten
         self.asked = json.loads(json.dumps(asked, default=str))
         earlier = self._read()
         self.before: dict[str, Any] | None = earlier.get("asked")

@@ -18,7 +18,7 @@ from typing import Any
 MARKER = "complete.json"
 FOLDER = re.compile(r"checkpoint-(\d+)")  # transformers' name for them
 CHUNK = 2**22  # bytes
-SPARE = 1.05  # for the small files, and the file system's own needs
+SPARE = 1.05  # leaves room for small files and for the file system
 
 
 class DamagedCheckpointError(OSError):

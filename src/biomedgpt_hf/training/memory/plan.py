@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
+from transformers import PreTrainedConfig
 
 from biomedgpt_hf.checkpoints import find_config
 from biomedgpt_hf.mini import mini_checkpoint
@@ -133,18 +134,18 @@ def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
 
 
 def size(count: float) -> str:
-    """Bytes in the unit that suits them."""
+    """Return bytes in the unit that suits them."""
     for unit, factor in (("GiB", GIB), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= factor:
             return f"{count / factor:.2f} {unit}"
     return f"{round(count)} B"
 
 
-def _text(config: Any) -> Any:
+def _text(config: PreTrainedConfig) -> PreTrainedConfig:
     return getattr(config, "text_config", config)
 
 
-def _largest_batch(recipe: Recipe, config: Any, arguments: dict[str, Any]) -> BatchSize:
+def _largest_batch(recipe: Recipe, config: PreTrainedConfig, arguments: dict[str, Any]) -> BatchSize:
     """Return rows of `max_length` tokens, or as long as the language model reads, with a protein in each if any.
 
     A row with two answers counts as two.
@@ -167,7 +168,12 @@ def _is_checkpointed(arguments: dict[str, Any]) -> bool:
 
 
 def _activations(
-    model: nn.Module, config: Any, parts: dict[str, PartMemory], batch: BatchSize, bf16: bool, checkpointed: bool
+    model: nn.Module,
+    config: PreTrainedConfig,
+    parts: dict[str, PartMemory],
+    batch: BatchSize,
+    bf16: bool,
+    checkpointed: bool,
 ) -> int:
     """Bytes kept by the language model, and by the protein encoder where it trains; a GIN's are small."""
     text = make_stack(_text(config), parts["language_model"].trained > 0)

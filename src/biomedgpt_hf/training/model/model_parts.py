@@ -13,7 +13,7 @@ PARTS = {
     "protein_projector": ("model.protein_projector",),
     "language_model": ("model.language_model", "lm_head"),
 }
-NEVER_TRAINED = ("contact_head",)  # ESM's: no part of the forward, so it would wait for a gradient that never comes
+NEVER_TRAINED = ("contact_head",)  # ESM's; the forward does not use it, so its gradient would never come
 
 
 def train_only(model: nn.Module, parts: Collection[str]) -> None:

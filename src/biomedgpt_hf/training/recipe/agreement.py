@@ -41,7 +41,7 @@ def _check_reports(arguments: TrainingArguments) -> None:
     for name in arguments.report_to:
         if name not in INTEGRATION_TO_CALLBACK:
             known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
-            raise ValueError(f"report_to has {name!r}: choose of {known}; all and none stand alone.")
+            raise ValueError(f"report_to has {name!r}: choose from {known}; all and none stand alone.")
         if name not in get_available_reporting_integrations():
             raise ValueError(f"report_to has {name!r}, which is not installed: pip install {name}, or leave it out.")
 

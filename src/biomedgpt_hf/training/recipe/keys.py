@@ -11,7 +11,7 @@ from biomedgpt_hf.training.recipe.settings import Settings
 from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, find_trainer
 
 LORA = "lora"
-# What TrainingArguments reads of its `fsdp_config`, for FSDP2; it passes over anything else without a word.
+# What TrainingArguments reads of its `fsdp_config`, for FSDP2; it ignores any other key and says nothing.
 FSDP_KEYS: dict[str, Any] = {
     "version": Literal[2],
     "auto_wrap_policy": Literal["TRANSFORMER_BASED_WRAP", "SIZE_BASED_WRAP", "NO_WRAP"],
@@ -23,7 +23,7 @@ FSDP_KEYS: dict[str, Any] = {
     "activation_checkpointing": bool,
     "reshard_after_forward": bool,
 }
-# Annotations of TrainingArguments that say less than it takes, or more than means anything.
+# Annotations of TrainingArguments that allow less than it takes, or values that have no meaning there.
 CORRECTED: dict[str, Any] = {
     "fsdp": bool | str | None,
     "log_level": Literal["debug", "info", "warning", "error", "critical", "passive"],
@@ -39,7 +39,7 @@ AT_LEAST = {
     "max_grad_norm": 0,
     "dataloader_num_workers": 0,
 }
-ABOVE_0 = ("num_train_epochs", "logging_steps", "eval_steps", "save_steps")  # shares of all steps below 1
+ABOVE_0 = ("num_train_epochs", "logging_steps", "eval_steps", "save_steps")  # values below 1 are shares of all steps
 
 
 @cache

@@ -94,7 +94,7 @@ class Recipe:
         if on_cpu is None:
             on_cpu = bool(arguments.get("use_cpu")) or best_device().type == "cpu"
         if on_cpu:
-            arguments.setdefault("use_cpu", True)  # else several processes would train one model each, without a word
+            arguments.setdefault("use_cpu", True)  # else each of several processes would train by itself
         if on_cpu and arguments.get("bf16") and "bf16" not in self.given:
             del arguments["bf16"]
             notes.append("Training in float32: bf16 is for GPUs, unless --bf16 asks for it on a CPU.")
@@ -148,10 +148,10 @@ class Recipe:
             logger.warning(note)
         for key, value in self.trainer.defaults.items():
             arguments.setdefault(key, value)
-        arguments.setdefault("remove_unused_columns", False)  # rows become tensors in the collator only
-        arguments.setdefault("ddp_find_unused_parameters", False)  # in training the forward uses every part
+        arguments.setdefault("remove_unused_columns", False)  # the collator needs all columns of a row
+        arguments.setdefault("ddp_find_unused_parameters", False)  # every forward in training uses all parts
         config = arguments.get("accelerator_config") or {}
-        if isinstance(config, Mapping):  # accelerate would cut tensors that are no batches along their first dimension
+        if isinstance(config, Mapping):  # accelerate would divide tensors along a dimension that is not the batch
             arguments["accelerator_config"] = {"dispatch_batches": False, **config}
         try:
             made = self.trainer.arguments_class(**arguments)

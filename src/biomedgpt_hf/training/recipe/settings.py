@@ -62,9 +62,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.max_rejected is not None:
-            self.max_rejected = str(self.max_rejected)  # YAML gives a number
+            self.max_rejected = str(self.max_rejected)  # YAML reads a number here
         if unknown := [part for part in self.trainable if part not in PARTS]:
-            raise ValueError(f"trainable has {unknown[0]!r}, which is no part: choose of {', '.join(PARTS)}.")
+            raise ValueError(f"trainable has {unknown[0]!r}, which is no part: choose from {', '.join(PARTS)}.")
         check_trainer_name(self.trainer)
         self._check_lora()
         if not self.trainable and self.lora is None:

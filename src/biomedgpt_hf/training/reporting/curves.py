@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 COLORS = {"text": "#777777", "molecule": "#1f77b4", "protein": "#d95f02", "both": "#2a9d57"}
 ALL = "#000000"  # of the loss over all rows
-WITH_MARKERS = 20  # a curve of up to so many points shows them: a single one is no line
+WITH_MARKERS = 20  # a curve of up to so many points shows each of them, since a single point makes no line
 
 
 class Curve(NamedTuple):

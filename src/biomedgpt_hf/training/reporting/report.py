@@ -20,7 +20,7 @@ CAVEAT = (
     "A loss says how well the model predicts the wording of answers, or tells two of them apart, and nothing about "
     "whether what it says is correct: measure that on questions whose answers are known."
 )
-# What a card tells of the hyper-parameters, where the run was given it.
+# The hyper-parameters that a card shows, as far as the run was given them.
 TOLD = (
     *("learning_rate", "lr_scheduler_type", "warmup_steps", "optim", "weight_decay", "num_train_epochs", "max_steps"),
     *("global_batch_size", "max_tokens_per_batch", "per_device_train_batch_size", "gradient_accumulation_steps"),
@@ -32,7 +32,7 @@ def write_report(output_dir: str | Path, log_history: Iterable[Mapping[str, Any]
     """Write the picture and the report into a run's folder, and return the report's path.
 
     Args:
-        output_dir: where the last checkpoint is saved, too.
+        output_dir: the run's folder, where the trained model is saved as well.
         log_history: the Trainer's `state.log_history`; it may be empty, and its losses not finite.
         facts: what else there is to tell.
 
@@ -74,7 +74,7 @@ def write_report(output_dir: str | Path, log_history: Iterable[Mapping[str, Any]
 def card_facts(log_history: Iterable[Mapping[str, Any]], facts: RunFacts) -> dict[str, str]:
     """Return what a model card tells of a run, for `model.config.training`."""
     told = {**facts.arguments, **facts.settings}
-    by_steps = (told.get("max_steps") or -1) > 0  # then epochs decide nothing
+    by_steps = (told.get("max_steps") or -1) > 0  # the number of epochs has no effect then
     told.pop("num_train_epochs" if by_steps else "max_steps", None)
     curves = {curve.name: curve for curve in loss_curves(log_history)}
     losses = [_in_words(curves[name]) for name in ("loss", "eval_loss") if name in curves and curves[name].finite]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import distributed
@@ -18,7 +18,10 @@ from torch.nn import functional
 
 from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
 
-KINDS = ("text", "molecule", "protein", "both")  # by the bits of what a row has: 1 molecules, 2 proteins
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+KINDS = ("text", "molecule", "protein", "both")  # the index has bit 1 for molecules and bit 2 for proteins
 # Places in the counts, and how many of them: the same on every process, whatever it has seen.
 INPUT_TOKENS, LOSSES = 0, 1
 LABEL_TOKENS = slice(2, 2 + len(KINDS))
@@ -34,8 +37,8 @@ class Tally:
         device: where the model's losses are.
     """
 
-    def __init__(self, config: Any, device: torch.device | str) -> None:
-        # In double precision, which Apple's devices lack; there the counting is the host's.
+    def __init__(self, config: PreTrainedConfig, device: torch.device | str) -> None:
+        # Counts are in double precision. Apple's devices lack it, so the host counts there.
         self.device = torch.device("cpu" if torch.device(device).type == "mps" else device)
         self._placeholders = [getattr(config, f"{item}_token_id", None) for item in ("molecule", "protein")]
         self.reset()
@@ -140,7 +143,7 @@ def _input_tokens(inputs: Mapping[str, torch.Tensor]) -> torch.Tensor | int:
         return inputs["input_ids"].numel()
     if mask.ndim == 2:
         return mask.sum()
-    # Padding sees the prefix as a real token does, but its positions are 0, as only a sequence's first one's is.
+    # Padding sees the prefix as a real token does, but its positions are 0, which only a first token has otherwise.
     positions = inputs["position_ids"]
     return len(positions) + (positions > 0).sum()
 

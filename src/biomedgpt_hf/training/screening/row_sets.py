@@ -84,7 +84,7 @@ def describe_set(name: str) -> dict[str, Any]:
             "licenses": manifest["licenses"],
             "rows": manifest["counts"]["rows_by_split"],
         }
-    except (OSError, ValueError, KeyError, TypeError):  # not every set of somebody else's has one of ours
+    except (OSError, ValueError, KeyError, TypeError):  # sets from elsewhere need not have this package's manifest
         return described
 
 

@@ -29,9 +29,9 @@ from biomedgpt_hf.rows.limits import TooManyRejectedError, parse_limit
 from biomedgpt_hf.training.screening.row_sets import open_set, split_names
 from biomedgpt_hf.training.screening.screening_cache import cache_key, read_cache, write_cache
 
-ROWS_AT_ONCE = 200  # that a worker process builds for one result: some tenths of a second
-ITEMS = {"atom_features", "protein_input_ids"}  # what a batch has for molecules and for proteins
-NAMED = 3  # rejected rows that an error names; the file has all
+ROWS_AT_ONCE = 200  # rows that a worker process builds for one result, in some tenths of a second
+ITEMS = {"atom_features", "protein_input_ids"}  # keys that only a batch with molecules or with proteins has
+NAMED = 3  # rejected rows that an error names; the file lists all of them
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def screen(
     cache = Path(folder) / f".{name}.json" if folder is not None else None
     key = cache_key(rows, collator, text_only) if cache and rank == 0 else None
     found = read_cache(cache, key, len(rows)) if cache and key else None
-    if world_size > 1:  # what the first one found, or did not
+    if world_size > 1:  # what the first process found, or None
         shared = [found]
         distributed.broadcast_object_list(shared, src=0)
         found = shared[0]
@@ -172,7 +172,7 @@ class _RowBuilder:
         lengths: list[int] = []
         rejections: list[dict[str, Any]] = []
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the collator warns of what is cut again, in training
+            warnings.simplefilter("ignore")  # the collator warns about cut proteins once more in training
             for index in chunk:
                 row: Mapping[str, Any] = {}
                 try:

@@ -44,7 +44,7 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
         WrongEngineError: if the training would not run as its arguments say.
     """
 
-    optimizer: Any
+    optimizer: torch.optim.Optimizer | None
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
 
     def create_accelerator_and_postprocess(self) -> None:
         """As the Trainer's, with sharding that knows of buffers, of evaluation, and of other methods than `forward`."""
-        if self.args.ddp_find_unused_parameters is None:  # every forward uses them all; looking for others takes time
+        if self.args.ddp_find_unused_parameters is None:  # every forward uses all of them, and a search takes time
             self.args.ddp_find_unused_parameters = False
         super().create_accelerator_and_postprocess()
         if not self.is_fsdp_enabled:
@@ -83,7 +83,7 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
         plugin, prepare = self.accelerator.state.fsdp_plugin, self.accelerator.prepare
 
         def prepare_sharded(*objects: Any, **options: Any) -> Any:
-            if isinstance(objects[0], FSDPModule):  # by an evaluation before the training
+            if isinstance(objects[0], FSDPModule):  # an evaluation before the training has prepared it
                 self.accelerator._models.append(objects[0])
                 self.accelerator._optimizers.append(self.optimizer)
                 return objects
@@ -183,7 +183,8 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
         """As the Trainer's, which with `save_total_limit=1` removes the newest checkpoint where another is the best."""
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         best = self.args.load_best_model_at_end
-        self.args.load_best_model_at_end = best and not self.preemption.received  # else the run is not at its end
+        # A run that was stopped is not at its end.
+        self.args.load_best_model_at_end = best and not self.preemption.received
         try:
             return super()._finalize_training(trial, num_train_samples, start_time)
         finally:

@@ -61,7 +61,7 @@ class BioMedGPTSFTTrainer(TRLTrainerMixin, SFTTrainer):
                 "data_collator=BioMedGPTDataCollator(processor, packing=True) in their place."
             )
         args.dataset_kwargs = {**(args.dataset_kwargs or {}), "skip_prepare_dataset": True}
-        args.assistant_only_loss = False  # the collator sees to it
+        args.assistant_only_loss = False  # the collator puts labels on the answers
         processor = find_processor(model, data_collator, processing_class)
         model = load_model(model, args, options)
         with trained_weights_kept(model):

@@ -17,6 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput, has_length
+from transformers.utils import ModelOutput
 
 from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
 from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
@@ -46,8 +47,8 @@ class BioMedGPTTrainer(RunTrainerMixin, Trainer):
         inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> Any:
-        """As `Trainer`'s; it also notes what was learnt, by kind of row."""
+    ) -> torch.Tensor | tuple[torch.Tensor, ModelOutput]:
+        """As the Trainer's; it also notes what was learnt, by kind of row."""
         counts = "labels" in inputs and self.label_smoother is None and self.compute_loss_func is None
         asked = {**inputs, "output_token_losses": True} if counts and self._gives_token_losses else inputs
         loss, outputs = super().compute_loss(model, asked, True, num_items_in_batch)
@@ -77,7 +78,7 @@ class BioMedGPTTrainer(RunTrainerMixin, Trainer):
     def evaluation_loop(
         self, dataloader: DataLoader, *arguments: Any, metric_key_prefix: str = "eval", **options: Any
     ) -> EvalLoopOutput:
-        """As `Trainer`'s; the loss is the mean over all label tokens, however they were put into batches."""
+        """As the Trainer's; the loss is the mean over all label tokens, however they were put into batches."""
         training, self._tally = self._tally, Tally(self.model.config, self.args.device)
         started = time.perf_counter()
         rows: Any = dataloader.dataset

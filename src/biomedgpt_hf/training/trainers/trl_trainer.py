@@ -17,6 +17,7 @@ import datasets
 import torch
 from torch import nn
 from transformers import AutoModelForMultimodalLM, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers.utils import ModelOutput
 from trl import DPOConfig, SFTConfig
 
 from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
@@ -59,7 +60,7 @@ class TRLTrainerMixin(RunTrainerMixin):
         inputs: dict[str, torch.Tensor],
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> Any:
+    ) -> torch.Tensor | tuple[torch.Tensor, ModelOutput]:
         """As TRL's; it also notes how many tokens were learnt."""
         if self.model.training:
             self._tally.add(_with_labels(inputs))
