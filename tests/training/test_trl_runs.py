@@ -179,15 +179,19 @@ def test_four_bits_leave_what_trains_in_float32(sets, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("engine", ["ddp", "fsdp"])
 @pytest.mark.parametrize("name", ["sft", "dpo"])
-def test_two_processes_reach_the_weights_of_one(sets, tmp_path, name):
+def test_two_processes_reach_the_weights_of_one(sets, tmp_path, name, engine):
     words = [*SHORT, *WHOLE, "--lr-scheduler-type", "constant", "--eval-strategy", "no", "--batching", "random"]
     words += ["--global-batch-size", "8", "--per-device-train-batch-size", "4", "--train-data", str(sets[name])]
     run("train", name, *words, "--output-dir", tmp_path / "one")
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "biomedgpt_hf.cli"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    program = {"ddp": ["-m", "biomedgpt_hf.cli", "train"], "fsdp": [str(FOLDER / "sharded_run.py")]}[engine]
+    words += ["--fsdp", "--fsdp-config.version", "2"] if engine == "fsdp" else []
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(FOLDER.parents[1] / "src"), *sys.path])}
-    command = [sys.executable, *launcher, "train", name, *words, "--output-dir", str(tmp_path / "two")]
+    command = [sys.executable, *launcher, *program, name, *words, "--output-dir", str(tmp_path / "two")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert "after 4 steps" in done.stdout, done.stderr[-3000:]
+    assert engine == "ddp" or "every parameter was divided" in done.stdout
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert max((one[key] - two[key]).abs().max().item() for key in one) < 2e-6

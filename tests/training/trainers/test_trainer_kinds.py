@@ -125,11 +125,13 @@ def test_trl_trains_in_float32_and_without_checkpointing_unless_the_recipe_says_
     assert arguments.bf16 is True
 
 
-def test_dpo_is_refused_with_divided_parameters(tmp_path, monkeypatch):
+def test_no_reference_is_copied_before_the_weights_are_there(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     words = ["--model", "mini", "--train-data", "pairs", "--output-dir", str(tmp_path / "run"), "--fsdp"]
-    with pytest.raises(ValueError, match="has fsdp, but trainer 'dpo' does not run with divided parameters: leave"):
+    words += ["--fsdp-config.cpu-ram-efficient-loading", "--lora", "null"]
+    with pytest.raises(ValueError, match="'dpo' without lora copies the model before its weights have reached every"):
         read_recipe("dpo", words).training_arguments()
+    assert read_recipe("sft", words).adapted()[0]["fsdp"] is True
 
 
 def test_only_a_recipe_for_trl_loads_trl():

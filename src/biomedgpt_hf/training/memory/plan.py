@@ -101,7 +101,7 @@ def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
     recipe.require("model")
     settings = recipe.settings
     arguments, _ = recipe.adapted(processes, on_cpu=bool(recipe.arguments.get("use_cpu")))
-    recipe.check_engine_of(arguments)
+    recipe.check_start(arguments)
     config = find_config(str(mini_checkpoint()) if settings.model == "mini" else str(settings.model))
     if settings.language_model_only == (config.model_type == "biomedgpt"):
         wanted = (

@@ -126,12 +126,19 @@ class Recipe:
             )
         return steps
 
-    def check_engine_of(self, arguments: Mapping[str, Any]) -> None:
-        """Raise a ValueError if arguments, as `adapted` returns them, ask for an engine that the trainer lacks."""
-        if arguments.get("fsdp") and not self.trainer.runs_sharded:
+    def check_start(self, arguments: Mapping[str, Any]) -> None:
+        """Raise a ValueError if a reference would be copied from a model before its weights have arrived.
+
+        Args:
+            arguments: as `adapted` returns them.
+        """
+        config = arguments.get("fsdp_config")
+        lean = bool(arguments.get("fsdp")) and isinstance(config, dict) and config.get("cpu_ram_efficient_loading")
+        if lean and self.trainer.keeps_reference and self.settings.lora is None:
             raise ValueError(
-                f"The recipe {self.name!r} has fsdp, but trainer {self.trainer.name!r} does not run with divided "
-                "parameters: leave fsdp out (--fsdp null) and use lora, so that each process holds the whole model."
+                f"The recipe {self.name!r} has fsdp_config.cpu_ram_efficient_loading, but trainer {self.trainer.name!r} "
+                "without lora copies the model before its weights have reached every process: set it to false, or use "
+                "lora."
             )
 
     def training_arguments(self) -> TrainingArguments:
@@ -143,7 +150,7 @@ class Recipe:
         self.require(*REQUIRED)
         check_output(str(self.arguments["output_dir"]))
         arguments, notes = self.adapted()
-        self.check_engine_of(arguments)
+        self.check_start(arguments)
         for note in notes if os.environ.get("RANK", "0") == "0" else ():
             logger.warning(note)
         for key, value in self.trainer.defaults.items():

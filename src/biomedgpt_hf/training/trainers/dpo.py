@@ -113,5 +113,4 @@ KIND = TrainerKind(
     loss_unit="DPO's, mean of the pairs",
     sequences_per_row=2,
     keeps_reference=True,
-    runs_sharded=False,
 )

@@ -48,7 +48,6 @@ class TrainerKind:
         loss_unit: in which the loss is measured.
         sequences_per_row: how many sequences of a batch come of one row.
         keeps_reference: whether a frozen copy of the model stays in memory where it trains without adapters.
-        runs_sharded: whether it was tested under FSDP2.
     """
 
     name: str
@@ -64,7 +63,6 @@ class TrainerKind:
     loss_unit: str = "nats per label token"
     sequences_per_row: int = 1
     keeps_reference: bool = False
-    runs_sharded: bool = True
 
     def check(self, key: str, value: object) -> None:
         """Raise a ValueError if a recipe gives a key that a run of this trainer cannot have."""
