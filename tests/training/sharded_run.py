@@ -24,13 +24,13 @@ def main(recipe: str, words: list[str]) -> None:
     def train_and_look(self: RunTrainerMixin, **options: object) -> object:
         result = train(self, **options)
         if first and all(isinstance(parameter, DTensor) for parameter in self.model.parameters()):
-            print("every parameter was divided")
+            sys.stdout.write("every parameter was divided\n")
         return result
 
     RunTrainerMixin.train = train_and_look
     result = run.train(read_recipe(recipe, words))
     if first:
-        print(result.summary())
+        sys.stdout.write(f"{result.summary()}\n")
 
 
 if __name__ == "__main__":

@@ -136,9 +136,9 @@ class Recipe:
         lean = bool(arguments.get("fsdp")) and isinstance(config, dict) and config.get("cpu_ram_efficient_loading")
         if lean and self.trainer.keeps_reference and self.settings.lora is None:
             raise ValueError(
-                f"The recipe {self.name!r} has fsdp_config.cpu_ram_efficient_loading, but trainer {self.trainer.name!r} "
-                "without lora copies the model before its weights have reached every process: set it to false, or use "
-                "lora."
+                f"The recipe {self.name!r} sets fsdp_config.cpu_ram_efficient_loading, but trainer "
+                f"{self.trainer.name!r} without lora copies the model before its weights have reached every process: "
+                "set it to false, or use lora."
             )
 
     def training_arguments(self) -> TrainingArguments:
