@@ -45,8 +45,8 @@ from biomedgpt_hf import (
 from biomedgpt_hf.batches.packing import pack
 from biomedgpt_hf.modeling.configuration_biomedgpt import ESM2
 from biomedgpt_hf.training.memory.activations import logits_bytes, make_stack
-from biomedgpt_hf.training.memory.parts import count_parts
-from biomedgpt_hf.training.parts import train_in_float32, train_only
+from biomedgpt_hf.training.memory.part_memory import count_parts
+from biomedgpt_hf.training.model.model_parts import train_in_float32, train_only
 from biomedgpt_hf.training.recipe.settings import ALIGNED_PARTS
 
 LAYERS, PROTEIN_LAYERS = 32, 36  # of Llama-2-7B and of ESM-2 of 3B parameters

@@ -3,15 +3,22 @@
     python examples/sft.py questions --output sft
     python examples/dpo.py questions --model sft --output dpo
     python examples/dpo.py pairs.jsonl --model sft --output dpo
+    python examples/dpo.py questions --write-pairs pairs
+    biomedgpt train dpo --model sft --train-data pairs --output-dir runs/dpo
+
+The last line does the same by a recipe, with checkpoints to go on from, a report and a list of unreadable rows; this
+script shows the trainer in Python, and makes pairs.
 
 Input    a folder that a `biomedgpt data` command made: an answer is preferred to another row's to the same question, so
          that the model learns to look at the item; or JSON Lines with `messages` (up to the question), `molecules`,
          `proteins`, `chosen` and `rejected`
-Writes   a checkpoint that `from_pretrained` loads
+Writes   a checkpoint that `from_pretrained` loads; with --write-pairs, a folder of JSON Lines, a file for each split
 """
 
 import argparse
+import json
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, load_dataset
@@ -19,14 +26,18 @@ from transformers import AutoModelForMultimodalLM, AutoProcessor
 from trl import DPOConfig
 
 from biomedgpt_hf import mini_checkpoint
-from biomedgpt_hf.training.trl_trainers import BioMedGPTDPOTrainer
+from biomedgpt_hf.training.trainers.dpo import BioMedGPTDPOTrainer
+
+NO_PAIRS = "No question has two different answers, so there is nothing to prefer: give pairs in a .jsonl."
 
 
 def main() -> None:
-    """Read the command line, trains, and save."""
+    """Read the command line, train, and save; or write pairs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="folder or Hub id of rows, or a .jsonl file of pairs")
-    parser.add_argument("--output", required=True)
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--output", help="folder of the trained checkpoint")
+    task.add_argument("--write-pairs", type=Path, metavar="FOLDER", help="write the pairs of a data set, and stop")
     parser.add_argument("--model", default=str(mini_checkpoint()), help="checkpoint; the embedded one by default")
     parser.add_argument("--epochs", type=float, default=1)
     parser.add_argument("--batch-size", type=int, default=4)
@@ -35,6 +46,9 @@ def main() -> None:
     parser.add_argument("--max-steps", type=int, default=-1, help="stop early, to try the script")
     parser.add_argument("--cpu", action="store_true", help="train on the CPU, in float32")
     arguments = parser.parse_args()
+    if arguments.write_pairs:
+        write_pairs(arguments.data, arguments.write_pairs)
+        return
 
     trainer = BioMedGPTDPOTrainer(
         AutoModelForMultimodalLM.from_pretrained(arguments.model, dtype="float32"),
@@ -62,11 +76,27 @@ def read_pairs(data: str) -> Dataset:
     """Return rows with `chosen` and `rejected`: those of a file, or made of the answers of a data set."""
     if data.endswith(".jsonl"):
         return load_dataset("json", data_files=data, split="train")
-    return Dataset.from_list(make_pairs(load_dataset(data, split="train").to_list()))
+    pairs = make_pairs(load_dataset(data, split="train").to_list())
+    if not pairs:
+        raise SystemExit(NO_PAIRS)
+    return Dataset.from_list(pairs)
+
+
+def write_pairs(data: str, folder: Path) -> None:
+    """Write the pairs of each split of a data set to a folder that `biomedgpt train dpo` reads."""
+    made = {split: make_pairs(rows.to_list()) for split, rows in load_dataset(data).items()}
+    if not made.get("train"):
+        raise SystemExit(NO_PAIRS)
+    folder.mkdir(parents=True)
+    for split, pairs in made.items():
+        if pairs:
+            lines = (json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs)
+            (folder / f"{split}.jsonl").write_text("".join(lines), "utf-8")
+            print(f"Wrote {len(pairs):,} pairs to {folder / split}.jsonl")
 
 
 def make_pairs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Pairs each row's answer with the next different one to the same question; a row without one is left out."""
+    """Pair each row's answer with the next different one to the same question; a row without one is left out."""
     asked: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         *_, question, answer = row["messages"]
@@ -80,10 +110,6 @@ def make_pairs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             rejected = next((other for other in others if other != row["chosen"]), None)
             if rejected is not None:
                 pairs.append({**row, "rejected": rejected})
-    if not pairs:
-        raise SystemExit(
-            "No question has two different answers, so there is nothing to prefer: give pairs in a .jsonl."
-        )
     return pairs
 
 

@@ -5,6 +5,9 @@
     python examples/sft.py questions --output sft
     python examples/sft.py questions --output sft-lora --model CHECKPOINT --lora
 
+`biomedgpt train sft` does the same by a recipe, with checkpoints to go on from, a report and a list of unreadable rows;
+this script shows the trainer in Python.
+
 Input    a folder that a `biomedgpt data` command made, or a data set of the same columns on the Hub
 Writes   a checkpoint, or an adapter with --lora, which `from_pretrained` loads
 """
@@ -17,7 +20,7 @@ from transformers import AutoModelForMultimodalLM, AutoProcessor
 from trl import SFTConfig
 
 from biomedgpt_hf import mini_checkpoint
-from biomedgpt_hf.training.trl_trainers import BioMedGPTSFTTrainer
+from biomedgpt_hf.training.trainers.sft import BioMedGPTSFTTrainer
 
 LORA = LoraConfig(
     r=16,

@@ -27,6 +27,7 @@ NAMES = [
     "BioMedGPTForConditionalGeneration",
     "BioMedGPTModel",
     "BioMedGPTProcessor",
+    "BioMedGPTTrainer",
     "GINConfig",
     "GINModel",
     "InvalidMoleculeError",

@@ -22,6 +22,7 @@ _HOMES = {
     "InvalidMoleculeError": "processors.molecular_graph",
     "smiles_to_graph": "processors.molecular_graph",
     "BioMedGPTDataCollator": "batches.collator",
+    "BioMedGPTTrainer": "training.trainers.supervised",
     "ask": "inference.chat",
     "predict": "inference.prediction.in_memory",
     "read_molecules": "files.items",

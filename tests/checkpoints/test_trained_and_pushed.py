@@ -34,11 +34,11 @@ from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from transformers import Trainer, TrainingArguments
 from trl import DPOConfig, SFTConfig
-from biomedgpt_hf import BioMedGPTDataCollator
+from biomedgpt_hf import BioMedGPTDataCollator, BioMedGPTTrainer
 from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.publishing.trainers import PublishingMixin
-from biomedgpt_hf.training.trainer import BioMedGPTTrainer
-from biomedgpt_hf.training.trl_trainers import BioMedGPTDPOTrainer, BioMedGPTSFTTrainer
+from biomedgpt_hf.training.trainers.dpo import BioMedGPTDPOTrainer
+from biomedgpt_hf.training.trainers.sft import BioMedGPTSFTTrainer
 
 class PushingTrainer(PublishingMixin, Trainer):
     pass

@@ -1,5 +1,6 @@
 """`biomedgpt train` and `biomedgpt recipes`: words reach the recipe, and mistakes are told in one line."""
 
+import json
 import os
 import subprocess
 import sys
@@ -74,7 +75,8 @@ def test_help_lists_every_recipe_and_loads_no_torch():
         "import sys; sys.argv = ['biomedgpt', 'train', '--help']\n"
         "from biomedgpt_command import main\n"
         "try:\n    main()\n"
-        "except SystemExit as end:\n    print(end.code, [m for m in ('torch', 'transformers') if m in sys.modules])\n"
+        "except SystemExit as end:\n"
+        "    print(end.code, [m for m in ('torch', 'transformers', 'trl') if m in sys.modules])\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert result.stdout.endswith("0 []\n"), result.stdout + result.stderr
@@ -98,6 +100,10 @@ def test_the_plan_is_printed_and_nothing_trains(run, trained):
         (["train", "--max-steps", "3", "mini"], "give its name first"),
         (["train", "align", "--plan"], "biomedgpt train align --model C"),
         (["train", "align", "--plan", "--model", "./none"], "no checkpoint folder './none'"),
+        (
+            ["train", "mini", "--trainer", "grpo"],
+            "trainer is 'grpo', which is not supported yet: choose from supervised",
+        ),
         (["recipes", "--output", "mine.yaml"], "goes with --copy NAME"),
         (["recipes", "--copy", "none"], "There is no recipe 'none': choose align"),
     ],
@@ -139,7 +145,7 @@ def test_init_needs_either_the_encoders_or_a_checkpoint(run, tmp_path):
 
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
-    """Two small sets, and the demonstration's language model alone."""
+    """Two small sets, one of pairs, and the demonstration's language model alone."""
     folder = tmp_path_factory.mktemp("sets")
     molecules = "".join(f"{'C' * (1 + n % 9)}O,alcohol number {n}\n" for n in range(40))
     (folder / "molecules.csv").write_text(f"smiles,name\n{molecules}")
@@ -149,6 +155,10 @@ def sets(tmp_path_factory):
     assert CliRunner().invoke(app, [*table, *map(str, words), str(folder / "molecules.csv")]).exit_code == 0
     words = ["a", "--question-column", "q", "--split-by", "row", "--output", folder / "questions"]
     assert CliRunner().invoke(app, [*table, *map(str, words), str(folder / "questions.csv")]).exit_code == 0
+    question = {"role": "user", "content": [{"type": "molecule"}, {"type": "text", "text": "What is it?"}]}
+    pair = {"messages": [question], "molecules": ["CCO"], "chosen": "alcohol number 1", "rejected": "a metal"}
+    (folder / "pairs").mkdir()
+    (folder / "pairs" / "train.jsonl").write_text(f"{json.dumps(pair)}\n" * 20)
     export_language_model(mini_checkpoint(), folder / "language-model")
     return folder
 
@@ -158,13 +168,15 @@ def sets(tmp_path_factory):
 def test_every_recipe_trains_the_demonstration_on_one_cpu(run, sets, tmp_path, name):
     alone = "biomedical_qa" in name
     model, rows = (sets / "language-model", sets / "questions") if alone else ("mini", sets / "molecules")
+    rows = sets / "pairs" if name == "dpo" else rows
     output = tmp_path / "run"
     batch = [] if name == "mini" else ["--global-batch-size", "4", "--per-device-train-batch-size", "2"]
     words = ["--model", model, "--train-data", rows, "--output-dir", output, "--dataloader-num-workers", "0"]
     result = run("train", name, *words, *batch, "--max-steps", "2", "--report-to", "none")
     assert result.exit_code == 0, result.output
     assert f"Wrote {output} after 2 steps" in result.stdout
-    weights = "adapter_model.safetensors" if "lora" in name else "model.safetensors"
+    adapters = "lora" in name or name in ("sft", "dpo")
+    weights = "adapter_model.safetensors" if adapters else "model.safetensors"
     assert (output / weights).is_file() and (output / "training_report.md").is_file()
     if name == "biomedical_qa":
         back = ["--checkpoint", mini_checkpoint(), "--language-model", output, "--output", tmp_path / "back"]

@@ -69,3 +69,12 @@ def test_dpo_takes_pairs_from_a_file(tmp_path, monkeypatch, capsys):
     arguments = [tmp_path / "pairs.jsonl", "--output", tmp_path / "dpo", *OPTIONS]
     logged = run("dpo.py", arguments, monkeypatch, capsys)
     assert float(logged[-1]["rewards/margins"]) > 0
+
+
+def test_dpo_writes_pairs_that_a_run_by_recipe_learns_from(rows, tmp_path, monkeypatch, capsys):
+    run("dpo.py", [rows, "--write-pairs", tmp_path / "pairs"], monkeypatch, capsys)
+    words = ["--model", "mini", "--train-data", tmp_path / "pairs", "--output-dir", tmp_path / "run", "--eval-strategy"]
+    words += ["no", "--max-steps", "1", "--global-batch-size", "null", "--dataloader-num-workers", "0"]
+    done = CliRunner().invoke(app, ["train", "dpo", *map(str, words), "--report-to", "none"])
+    assert done.exit_code == 0 and "after 1 steps" in done.output, done.output
+    assert "train 4 (left out" in (tmp_path / "run" / "training_report.md").read_text("utf-8")

@@ -19,7 +19,7 @@ from biomedgpt_hf import BioMedGPTDataCollator
 from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.training.loading import load_for_training
 from biomedgpt_hf.training.recipe.recipe import read_recipe
-from biomedgpt_hf.training.trainer import BioMedGPTTrainer
+from biomedgpt_hf.training.trainers.supervised import BioMedGPTTrainer
 
 
 def private_memory() -> int:

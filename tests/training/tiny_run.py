@@ -23,8 +23,9 @@ from torch.distributed.tensor import DTensor
 from transformers import GPT2Config, Qwen2Config, TrainerCallback, TrainingArguments
 
 from biomedgpt_hf.modeling.modalities_biomedgpt import ModalitiesMixin
-from biomedgpt_hf.training.parts import add_lora, train_only
-from biomedgpt_hf.training.trainer import BioMedGPTTrainer
+from biomedgpt_hf.training.model.adapters import add_lora
+from biomedgpt_hf.training.model.model_parts import train_only
+from biomedgpt_hf.training.trainers.supervised import BioMedGPTTrainer
 
 # What rows hold: (molecules, proteins). Two processes with batches of two take four rows in a step.
 TEXT, MOLECULE, PROTEIN = (0, 0), (1, 0), (0, 1)

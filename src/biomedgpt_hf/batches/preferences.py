@@ -1,24 +1,44 @@
-"""Rows with a better and a worse answer to batches, as trl's `DPOTrainer` takes them.
+"""Rows with a better and a worse answer to batches, as TRL's `DPOTrainer` takes them.
 
     {"messages": [{"role": "user", "content": [{"type": "molecule"}, {"type": "text", "text": "What is it?"}]}],
      "molecules": ["CCO"], "chosen": "An alcohol.", "rejected": "A metal.", "id": "1"}
 
-`messages`, `molecules` and `proteins` are as in every row (see `schema`), without the last answer.
+`messages`, `molecules` and `proteins` are as in every row (see `rows.schema`), without the last answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
-from biomedgpt_hf.batches.collator import IGNORE_INDEX, BioMedGPTDataCollator
+from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
+from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
+from biomedgpt_hf.rows.schema import features, row_fields
+
+if TYPE_CHECKING:
+    import datasets
+
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 ANSWERS = ("chosen", "rejected")
 
 
-class BioMedGPTPreferenceCollator:
+def optional_columns() -> tuple[str, ...]:
+    """Return the columns that a set of preferences may lack."""
+    return tuple(field for field in row_fields() if field != "messages")
+
+
+def preference_features() -> datasets.Features:
+    """Return the columns of a set of preferences: those of every row, and two answers in plain text."""
+    from datasets import Features, Value
+
+    return Features({**features(), **{answer: Value("string") for answer in ANSWERS}})
+
+
+class BioMedGPTPreferenceCollator(BioMedGPTDataCollator):
     """Makes one batch of preferences: all rows with their chosen answers, then all with their rejected ones.
 
     A protein that both answers are about goes through the encoder once (see the model's `get_protein_features`).
@@ -28,11 +48,10 @@ class BioMedGPTPreferenceCollator:
         **arguments: as `BioMedGPTDataCollator` takes them: `max_length`, `processor_kwargs`, `chat_template`, …
     """
 
-    def __init__(self, processor: Any, **arguments: Any) -> None:
+    def __init__(self, processor: BioMedGPTProcessor, **arguments: Any) -> None:
         if arguments.get("packing") or arguments.get("share_prefix"):
             raise ValueError("Preferences need a row for each answer: leave packing and share_prefix at False.")
-        self.processor = processor
-        self.collator = BioMedGPTDataCollator(processor, **arguments)
+        super().__init__(processor, **arguments)
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """Return the processor's tensors for 2 · B rows and `completion_mask`, int64 [2 · B, T], 1 on the answers.
@@ -40,12 +59,19 @@ class BioMedGPTPreferenceCollator:
         Raises:
             ValueError: names the row that has no question, lacks an answer, or that `BioMedGPTDataCollator` refuses.
         """
-        batch = self.collator([with_answer(row, answer) for answer in ANSWERS for row in rows])
+        batch = super().__call__([with_answer(row, answer) for answer in ANSWERS for row in rows])
         learned = batch.pop("labels") != IGNORE_INDEX
         begins = learned & ~torch.nn.functional.pad(learned, (1, 0))[:, :-1]
         answer_number = begins.cumsum(dim=1)  # earlier answers of a conversation belong to the question
         batch["completion_mask"] = (learned & (answer_number == answer_number[:, -1:])).long()
         return batch
+
+    def row_lengths(self, rows: Iterable[Mapping[str, Any]]) -> np.ndarray:
+        """Return the tokens of each row's two sequences, int64 [number of rows], padding of the shorter included."""
+        rows = list(rows)
+        of_each = [super(BioMedGPTPreferenceCollator, self).row_lengths(with_answer(row, answer) for row in rows)
+                   for answer in ANSWERS]  # fmt: skip
+        return len(ANSWERS) * np.maximum(*of_each)
 
 
 def with_answer(row: Mapping[str, Any], answer: str) -> dict[str, Any]:

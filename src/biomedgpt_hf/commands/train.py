@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from biomedgpt_hf.console import command, group
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.training.recipe.recipe import Recipe
 
 commands = group("Training.")
 
@@ -16,6 +19,7 @@ Example:
   biomedgpt train mini --train-data DATA --output-dir runs/mini
   biomedgpt train align --model biomedgpt-10b --train-data pubchemqa uniprotqa --output-dir runs/align
   biomedgpt train chebi20 --model runs/align --train-data chebi20 --output-dir runs/chebi20 --learning-rate 1e-4
+  biomedgpt train dpo --model runs/sft-merged --train-data pairs --output-dir runs/dpo --beta 0.2
   biomedgpt train qlora_24gb --plan --model biomedgpt-10b
   torchrun --nproc-per-node 8 -m biomedgpt_hf.cli train align --model biomedgpt-10b …"""
 
@@ -49,7 +53,8 @@ def train(
     """Train by a recipe; a killed run goes on when the same command is given again.
 
     After the recipe come any of its keys with values, as `--learning-rate 1e-4` or `--lora.r=8`: those of
-    transformers' TrainingArguments, of peft's LoraConfig, and our few (docs/training.md).
+    transformers' TrainingArguments or of TRL's arguments, as the recipe's trainer has them, of peft's LoraConfig, and
+    a few of this package (docs/training.md).
     """
     from biomedgpt_hf.training.recipe.recipe import read_recipe
 
@@ -83,7 +88,7 @@ def recipes(
         typer.echo(f"{name:28} {summary(name)}")
 
 
-def show_plan(recipe: Any, processes: int) -> None:
+def show_plan(recipe: "Recipe", processes: int) -> None:
     """Print the memory plan of a recipe, on the first process."""
     from biomedgpt_hf.training.memory.plan import plan_memory
 

@@ -132,6 +132,11 @@ class ProteinReader(ItemReader):
 ITEM_READERS: dict[str, ItemReader] = {reader.name: reader for reader in (MoleculeReader(), ProteinReader())}
 
 
+def item_tensors() -> set[str]:
+    """Return the names of all tensors that only batches with items have."""
+    return {name for reader in ITEM_READERS.values() for name in reader.tensors}
+
+
 def register_item_reader(reader: ItemReader) -> None:
     """Let processors read items of another modality; it takes the place of one with its name."""
     ITEM_READERS[reader.name] = reader

@@ -1,4 +1,13 @@
-"""A run: what a recipe says, from rows and a checkpoint to a checkpoint with its card and report.
+"""A run: the road from a recipe to a trained checkpoint with its card and report.
+
+    recipe/       what is asked for: a YAML file and the words of a command line
+    run_notes     whether the folder holds this run or another one
+    loading       model and processor that it starts from                     (model/)
+    screening/    the sets' rows, each of which is built once before training
+    trainers/     the trainer that the recipe names                           (engine/, checkpoints/)
+    reporting/, publishing/    report and card, and what is saved and uploaded
+
+Folders never import this module or its neighbours, so what a step needs is in its folder or below it.
 
 In the run's folder are:
 
@@ -14,11 +23,12 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import datasets
 import numpy as np
+from datasets import Dataset
 from torch import distributed
 from transformers import TrainingArguments, set_seed
 
@@ -26,17 +36,17 @@ from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
 from biomedgpt_hf.batches.shared_prefix import items_of
 from biomedgpt_hf.rows.schema import to_conversation
 from biomedgpt_hf.training import checkpoints
-from biomedgpt_hf.training.engine import check_torch_build, given_command
+from biomedgpt_hf.training.engine.engine_checks import check_torch_build, given_command
 from biomedgpt_hf.training.loading import Loaded, load_for_training
-from biomedgpt_hf.training.parts import trained_counts
+from biomedgpt_hf.training.model.model_parts import trained_counts
 from biomedgpt_hf.training.recipe.recipe import Recipe
 from biomedgpt_hf.training.recipe.settings import Settings
 from biomedgpt_hf.training.reporting.report import card_facts, write_report
 from biomedgpt_hf.training.reporting.run_facts import RunFacts
-from biomedgpt_hf.training.rows.screening import load_rows, screen
-from biomedgpt_hf.training.rows.sets import describe_set
 from biomedgpt_hf.training.run_notes import RunNotes
-from biomedgpt_hf.training.trainer import BioMedGPTTrainer
+from biomedgpt_hf.training.screening.row_sets import describe_set
+from biomedgpt_hf.training.screening.screening import load_rows, screen
+from biomedgpt_hf.training.trainers.run_trainer import RunTrainerMixin
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +83,10 @@ class RunResult:
         return f"Wrote {self.output} after {self.step} steps{losses_told}; see training_report.md there."
 
 
-class _Rows(NamedTuple):
+class _ScreenedRows(NamedTuple):
     """Rows of a split that can be trained on, with their lengths in tokens, and how many cannot."""
 
-    rows: datasets.Dataset
+    rows: Dataset
     lengths: np.ndarray
     rejected: int
 
@@ -88,18 +98,18 @@ def train(recipe: Recipe) -> RunResult:
         ValueError: if the recipe does not fit the machine, the model or the rows, or the run that it would go on with.
         OSError: if something cannot be found, read or written; checkpoints stay.
     """
-    launcher = os.getppid()  # before the minutes that loading may take
+    launcher = os.getppid()  # asked before loading, which may take minutes
     check_torch_build(bool(recipe.arguments.get("use_cpu")))
-    arguments, settings = recipe.training_arguments(), recipe.settings
+    arguments = recipe.training_arguments()
     output = Path(arguments.output_dir)
     notes = RunNotes(output, recipe, arguments)
     notes.check(checkpoints.newest_complete(output) is not None)
-    set_seed(arguments.seed)  # of new adapters
+    set_seed(arguments.seed)  # new adapters begin at random
     try:
-        loaded = load_for_training(settings, arguments)
-        collator = make_collator(settings, loaded)
-        rows = _read_rows(settings, arguments, collator)
-        trainer = _make_trainer(settings, arguments, loaded, collator, rows)
+        loaded = load_for_training(recipe.settings, arguments)
+        collator = _make_collator(recipe, loaded)
+        rows = _read_rows(recipe, arguments, collator)
+        trainer = _make_trainer(recipe, arguments, loaded, collator, rows)
         trainer.preemption.launcher = launcher
         if arguments.should_save:
             notes.begin(resumes=checkpoints.newest_complete(output) is not None)
@@ -115,9 +125,10 @@ def train(recipe: Recipe) -> RunResult:
             distributed.destroy_process_group()
 
 
-def make_collator(settings: Settings, loaded: Loaded) -> BioMedGPTDataCollator:
-    """Return what makes batches of rows, as the settings say."""
-    return BioMedGPTDataCollator(
+def _make_collator(recipe: Recipe, loaded: Loaded) -> BioMedGPTDataCollator:
+    """Return what makes batches of the trainer's rows, as the settings say."""
+    settings = recipe.settings
+    return recipe.trainer.collator_class(
         loaded.processor,
         max_length=settings.max_length,
         processor_kwargs={"truncation": True} if settings.truncate_proteins else None,
@@ -126,12 +137,16 @@ def make_collator(settings: Settings, loaded: Loaded) -> BioMedGPTDataCollator:
     )
 
 
-def _read_rows(settings: Settings, arguments: TrainingArguments, collator: Any) -> dict[str, _Rows]:
-    """Rows by split: "train", and "validation" if the recipe evaluates and the sets have any."""
-    training, validation = load_rows(settings.train_data or [], "train"), None
+def _read_rows(
+    recipe: Recipe, arguments: TrainingArguments, collator: BioMedGPTDataCollator
+) -> dict[str, _ScreenedRows]:
+    """Return rows by split: "train", and "validation" if the recipe evaluates and the sets have any."""
+    settings, trainer = recipe.settings, recipe.trainer
+    read = partial(load_rows, features=trainer.row_features(), optional=trainer.optional_columns)
+    training, validation = read(settings.train_data or [], "train"), None
     if arguments.eval_strategy != "no" or settings.eval_data:
         names = settings.eval_data or settings.train_data or []
-        validation = load_rows(names, "validation", required=bool(settings.eval_data))
+        validation = read(names, "validation", required=bool(settings.eval_data))
         if validation is None:
             logger.warning("No set has a split 'validation': training goes without evaluation.")
             arguments.eval_strategy = "no"
@@ -142,8 +157,8 @@ def _read_rows(settings: Settings, arguments: TrainingArguments, collator: Any) 
 
 
 def _screen(
-    settings: Settings, arguments: TrainingArguments, collator: Any, split: str, rows: datasets.Dataset
-) -> _Rows:
+    settings: Settings, arguments: TrainingArguments, collator: BioMedGPTDataCollator, split: str, rows: Dataset
+) -> _ScreenedRows:
     """Return the rows of a split that can be trained on."""
     name = "rejected_rows" if split == "train" else f"rejected_{split}_rows"
     screening = screen(
@@ -161,17 +176,22 @@ def _screen(
         told = (len(screening.rejections), len(rows), split, Path(arguments.output_dir, f"{name}.jsonl"))
         logger.warning("%d of %d rows (%s) cannot be used and are left out: see %s.", *told)
     kept = screening.kept
-    return _Rows(rows.select(kept), screening.lengths[kept], len(screening.rejections))
+    return _ScreenedRows(rows.select(kept), screening.lengths[kept], len(screening.rejections))
 
 
 def _make_trainer(
-    settings: Settings, arguments: TrainingArguments, loaded: Loaded, collator: Any, rows: dict[str, _Rows]
-) -> BioMedGPTTrainer:
-    training, validation = rows["train"], rows.get("validation")
+    recipe: Recipe,
+    arguments: TrainingArguments,
+    loaded: Loaded,
+    collator: BioMedGPTDataCollator,
+    rows: dict[str, _ScreenedRows],
+) -> RunTrainerMixin:
+    """Return the recipe's trainer over what was loaded and read."""
+    settings, training, validation = recipe.settings, rows["train"], rows.get("validation")
     by_length = settings.batching == "length"
-    return BioMedGPTTrainer(
+    return recipe.trainer.trainer_class(
         loaded.model,
-        arguments,
+        args=arguments,
         data_collator=collator,
         train_dataset=training.rows,
         eval_dataset=validation.rows if validation else None,
@@ -183,19 +203,19 @@ def _make_trainer(
 
 
 def _finish(
-    recipe: Recipe, loaded: Loaded, rows: dict[str, _Rows], trainer: BioMedGPTTrainer, notes: RunNotes
+    recipe: Recipe, loaded: Loaded, rows: dict[str, _ScreenedRows], trainer: RunTrainerMixin, notes: RunNotes
 ) -> RunResult:
     """Write the trained checkpoint with its card and report, unless the run was stopped before its end."""
     output, state = Path(trainer.args.output_dir), trainer.state
     metrics = {name: value for entry in state.log_history for name, value in entry.items() if name.endswith("loss")}
-    metrics.pop("train_loss", None)  # of this start alone
+    metrics.pop("train_loss", None)  # it covers this start only
     result = RunResult(output, state.global_step, state.max_steps, metrics, trainer.preemption.received)
     if result.stopped_by and result.step < result.steps:
         return result
     facts = _facts(recipe, loaded, rows, trainer, notes)
     config = trainer.model.config
     config.training = {**card_facts(state.log_history, facts), **(getattr(config, "training", None) or {})}
-    trainer.save_model(_internal_call=True)  # the Trainer's own would upload it, too
+    trainer.save_model(_internal_call=True)  # without it, the Trainer would upload the model here already
     if trainer.args.should_save:
         write_report(output, state.log_history, facts)
     if trainer.args.push_to_hub:
@@ -204,7 +224,7 @@ def _finish(
 
 
 def _facts(
-    recipe: Recipe, loaded: Loaded, rows: dict[str, _Rows], trainer: BioMedGPTTrainer, notes: RunNotes
+    recipe: Recipe, loaded: Loaded, rows: dict[str, _ScreenedRows], trainer: RunTrainerMixin, notes: RunNotes
 ) -> RunFacts:
     """Return what the report and the card tell beside the losses."""
     settings, arguments = recipe.settings, trainer.args
@@ -227,4 +247,7 @@ def _facts(
         processes=arguments.world_size,
         device=arguments.device,
         plain_language_model=settings.language_model_only,
+        trainer=recipe.trainer.name,
+        metrics=recipe.trainer.metrics,
+        loss_unit=recipe.trainer.loss_unit,
     )

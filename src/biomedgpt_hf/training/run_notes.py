@@ -12,13 +12,14 @@ from transformers import TrainingArguments
 from biomedgpt_hf.disk.replacing import write_json
 from biomedgpt_hf.training.recipe.recipe import Recipe
 from biomedgpt_hf.training.recipe.settings import Settings
+from biomedgpt_hf.training.trainers.trainer_kinds import TrainerKind
 
 logger = logging.getLogger(__name__)
 
 FILE = "run.json"
 BATCHES = "processes × gradient_accumulation_steps"
-# What a run may go on with that began with something else: its end, what it tells and keeps, and where it runs. All
-# else makes another run of it, or would not be heeded, as the learning rate, which the checkpoint has.
+# Keys that may change when a run goes on: those of its end, of what it tells and keeps, and of where it runs. Any other
+# would make another run of it, or would not be heeded, as the learning rate, which the checkpoint holds.
 FREE = re.compile(
     r"output_dir|max_steps|num_train_epochs|max_rejected|memory_budget_gib|gradient_accumulation_steps"
     r"|(logging|log|eval|per_device_eval|prediction|include|trackio|save|load_best|push|hub|skip|do|resume)_\w+"
@@ -43,19 +44,20 @@ class RunNotes:
 
     def __init__(self, output: Path, recipe: Recipe, arguments: TrainingArguments) -> None:
         self.path = output / FILE
+        self.trainer = recipe.trainer
         batches = {
             "per_device_train_batch_size": arguments.per_device_train_batch_size,
             BATCHES: arguments.world_size * arguments.gradient_accumulation_steps,
         }
         asked = {**recipe.settings.changed(), **recipe.arguments, **batches}
-        asked = {key: value for key, value in asked.items() if not key.endswith("_token")}  # nobody else's business
+        asked = {key: value for key, value in asked.items() if not key.endswith("_token")}  # secrets stay unwritten
         self.asked = json.loads(json.dumps(asked, default=str))
         earlier = self._read()
         self.before: dict[str, Any] | None = earlier.get("asked")
         self.seconds, self.resumed = float(earlier.get("seconds", 0)), int(earlier.get("resumed", 0))
 
     def check(self, resumes: bool) -> None:
-        """Refuses to go on with a run that was another one.
+        """Refuse to go on with a run that was another one.
 
         Args:
             resumes: whether there is a checkpoint to go on from.
@@ -65,7 +67,7 @@ class RunNotes:
         """
         if not resumes or self.before is None:
             return
-        defaults = _defaults()
+        defaults = _defaults(self.trainer)
         before, now = {**defaults, **self.before}, {**defaults, **self.asked}
         changed = [key for key in {**self.before, **self.asked} if before.get(key) != now.get(key)]
         for key in changed:
@@ -104,7 +106,9 @@ class RunNotes:
         write_json(self.path, notes)
 
 
-def _defaults() -> dict[str, Any]:
+def _defaults(trainer: TrainerKind) -> dict[str, Any]:
     """Return what keys have that nobody gave, as JSON gives it back."""
-    given = {field.name: field.default for field in fields(TrainingArguments) if field.default is not MISSING}
-    return json.loads(json.dumps({**given, **vars(Settings())}, default=str))
+    of_class = fields(trainer.arguments_class)
+    own = {field.name: field.default for field in of_class if field.default is not MISSING}
+    made = {field.name: field.default_factory() for field in of_class if callable(field.default_factory)}
+    return json.loads(json.dumps({**own, **made, **trainer.defaults, **vars(Settings())}, default=str))

@@ -15,9 +15,9 @@ from transformers.utils import is_bitsandbytes_available
 from biomedgpt_hf import BioMedGPTConfig, BioMedGPTForConditionalGeneration, GINConfig, mini_checkpoint
 from biomedgpt_hf.conversion.fair_esm import esm_config
 from biomedgpt_hf.training.memory.activations import BatchSize, make_stack
-from biomedgpt_hf.training.memory.parts import count_parts, model_without_weights, nf4_bytes, quantized_weights
+from biomedgpt_hf.training.memory.part_memory import count_parts, model_without_weights, nf4_bytes, quantized_weights
 from biomedgpt_hf.training.memory.plan import GIB, plan_memory, size
-from biomedgpt_hf.training.parts import add_lora
+from biomedgpt_hf.training.model.adapters import add_lora
 from biomedgpt_hf.training.recipe.recipe import read_recipe
 from biomedgpt_hf.training.recipe.settings import Settings
 
@@ -89,6 +89,14 @@ def test_the_batch_of_the_recipe_is_the_largest_one(published):
     words = ["--global-batch-size", "null", "--max-tokens-per-batch", "16384"]
     assert plan("align", published, *words).batch == BatchSize(8, 16384, 8 * 1026)
     assert plan("biomedical_qa", f"{published}/language-model").batch.residues == 0
+
+
+def test_two_answers_are_two_sequences_and_a_reference_is_a_second_model(published):
+    assert plan("sft", published).batch.rows == 4 and plan("dpo", published).batch.rows == 2 * 2
+    assert not any("reference" in name for name in plan("dpo", published).others)  # its adapters are taken off
+    whole = plan("dpo", published, "--lora", "null", "--trainable", "molecule_projector")
+    weights = sum(part.weights for part in whole.parts.values())
+    assert whole.others["frozen copy of the model, as the reference"] == weights
 
 
 def test_activations_are_those_of_the_layers_that_a_gradient_passes(published):

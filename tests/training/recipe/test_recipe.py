@@ -14,8 +14,8 @@ from biomedgpt_hf.training.recipe.recipe import read_recipe, recipe_names
 from biomedgpt_hf.training.recipe.settings import Settings
 
 NAMES = [
-    "align", "align_chat_lm", "biomedical_qa", "chebi20", "lora_align", "lora_biomedical_qa", "lora_chebi20", "mini",
-    "qlora_24gb",
+    "align", "align_chat_lm", "biomedical_qa", "chebi20", "dpo", "lora_align", "lora_biomedical_qa", "lora_chebi20",
+    "mini", "qlora_24gb", "sft",
 ]  # fmt: skip
 
 
@@ -209,7 +209,7 @@ BAD_WORDS = {
     "--learning-rate=": "is '': a number is wanted",
     "--max-steps 1 2": "is '1 2': one value is wanted",
     "--bf16 maybe": "is 'maybe': true or false is wanted",
-    "--r 8": "'r' is a key of LoRA, which this recipe has not: give --lora.r",
+    "--r 8": "'r' is a key of LoRA, but this recipe trains without LoRA: give --lora.r",
     "--lora.rank 8": "lora has no key 'rank'",
     "--fsdp-config.versoin 2": "did you mean 'version'",
     "--model.name x": "model has no keys of its own",
@@ -255,7 +255,7 @@ def test_no_error_names_a_string_that_yaml_has_made_up(write):
 
 
 FAILS_LATER = {
-    "--report-to nonsense": "report_to has 'nonsense': choose of azure_ml, ",
+    "--report-to nonsense": "report_to has 'nonsense': choose from azure_ml, ",
     "--report-to comet_ml": "report_to has 'comet_ml', which is not installed: pip install comet_ml, or leave it out",
     "--lr-scheduler-kwargs.cycles 2": "lr_scheduler_kwargs has 'cycles', but cosine takes num_cycles",
     "--metric-for-best-model accuracy": "metric_for_best_model is 'accuracy', but an evaluation gives loss, loss_text,",
@@ -348,7 +348,7 @@ def test_the_global_batch_is_the_same_on_any_number_of_processes(required, monke
 @pytest.mark.parametrize(
     ("processes", "words", "said"),
     [
-        (3, "", "24, no multiple of 3 × 3 .*: choose 2 or 4 or 8 rows a device"),
+        (3, "", "24, which is no multiple of 3 × 3 .*: choose 2 or 4 or 8 rows a device"),
         (16, "", "choose another number of processes"),
         (8, "--per-device-train-batch-size 4", "no multiple of 8 × 4 .*: choose 1 or 3 rows a device"),
         (1, "--gradient-accumulation-steps 2", "24 and gradient_accumulation_steps 2, but one follows"),

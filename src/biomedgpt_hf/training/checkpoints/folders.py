@@ -20,7 +20,7 @@ from biomedgpt_hf.disk.space import missing_space
 
 MARKER = "complete.json"
 FOLDER = re.compile(r"checkpoint-(\d+)")  # transformers' name for them
-SPARE = 1.05  # for the small files, and the file system's own needs
+SPARE = 1.05  # leaves room for small files and for the file system
 
 
 class DamagedCheckpointError(OSError):

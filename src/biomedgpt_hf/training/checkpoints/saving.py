@@ -8,24 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from torch import distributed
+from torch import distributed, nn
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 from biomedgpt_hf.training.checkpoints import folders
 from biomedgpt_hf.training.checkpoints.states import ResumableStateMixin, check_resumable
-from biomedgpt_hf.training.parts import is_peft_model
-from biomedgpt_hf.training.row_readers import WORKER_DIED
+from biomedgpt_hf.training.engine.preemption import PreemptionCallback
+from biomedgpt_hf.training.engine.row_readers import WORKER_DIED
+from biomedgpt_hf.training.model.adapters import is_peft_model
 
 logger = logging.getLogger(__name__)
 
 
 class CompleteCheckpointsMixin(ResumableStateMixin):
-    """When [`BioMedGPTTrainer`] saves, what counts as saved, and what it goes on from.
+    """When a run's trainer saves, what counts as saved, and what it goes on from.
 
     A failure to write on one process is kept until all have heard of it: the others wait for this one in collectives.
     """
 
-    preemption: Any
-    processing_class: Any
+    preemption: PreemptionCallback
+    processing_class: ProcessorMixin | PreTrainedTokenizerBase | None
     _save_failure: Exception | None = None
 
     def _choose_checkpoint(self, asked: str | os.PathLike | bool | None) -> str | None:
@@ -59,21 +61,22 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
                 logger.warning("%s was not written to its end: going on from %s.", newest, chosen[0].name)
         return os.fspath(chosen[0]) if chosen[0] is not None else None
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Write a checkpoint, mark it complete, and only then remove old ones."""
         folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         model_alone = self.args.save_only_model
-        self.args.save_only_model = model_alone and not self.preemption.received  # a stopped run is to go on
+        # A run that was stopped goes on from all of its states.
+        self.args.save_only_model = model_alone and not self.preemption.received
         self._save_failure = None
         try:
             self._everywhere(lambda: self._make_room(folder), self.args.should_save)
             with self._failures_noted():
                 super()._save_checkpoint(model, trial)
-            self._everywhere(lambda: None, False)  # whether some process could not write its part
+            self._everywhere(lambda: None, False)  # all processes hear whether one could not write its part
             self._everywhere(lambda: self._complete(folder, limit), self.args.should_save)
         except (OSError, RuntimeError, SafetensorError) as error:
-            if WORKER_DIED in str(error):  # torch tells it wherever the process is
+            if WORKER_DIED in str(error):  # torch raises it anywhere, so it is no failure to save
                 raise
             raise self._not_saved(folder, error) from error
         finally:
@@ -102,7 +105,7 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
         newest = folders.newest_complete(folder.parent)
         kept = f"{newest.name} is complete" if newest else "there is no earlier one"
         reason = " ".join(str(error).split())[:300].rstrip(".")
-        if "unexpected pos" in reason:  # torch's writer
+        if "unexpected pos" in reason:  # this is how torch's writer reports it
             reason = f"torch could not write a file to its end ({reason})"
         return folders.CheckpointNotSavedError(
             f"Cannot save {folder}: {reason}. {kept[0].upper()}{kept[1:]}; free some space, or choose another "
@@ -118,7 +121,7 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
             self._save_failure = self._save_failure or error
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """As `Trainer`'s; it always writes a whole model, except for a sharded checkpoint, which explains itself."""
+        """As the Trainer's; it always writes a whole model, except for a sharded checkpoint, which explains itself."""
         is_checkpoint = _internal_call and output_dir is not None
         if not self.saves_sharded:
             with self._failures_noted() if is_checkpoint else nullcontext():

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate.optimizer import AcceleratedOptimizer
 from safetensors import SafetensorError, safe_open
+from torch import nn
 from torch.distributed import checkpoint as distributed_checkpoint
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import (
@@ -28,7 +30,8 @@ from torch.distributed.checkpoint.state_dict import (
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
 from biomedgpt_hf.training.checkpoints.folders import DamagedCheckpointError
-from biomedgpt_hf.training.parts import is_peft_model, saved_names, tied_names
+from biomedgpt_hf.training.model.adapters import is_peft_model
+from biomedgpt_hf.training.model.tensor_names import saved_names, tied_names
 
 if TYPE_CHECKING:
     from transformers import Trainer as _Trainer
@@ -40,7 +43,7 @@ WEIGHTS = ("model", "adapter_model")  # how the names of their files begin
 
 
 class ResumableStateMixin(_Trainer):
-    """How [`BioMedGPTTrainer`] saves and loads the states of model, optimizer and scheduler."""
+    """How a run's trainer saves and loads the states of model, optimizer and scheduler."""
 
     @property
     def saves_sharded(self) -> bool:
@@ -56,7 +59,7 @@ class ResumableStateMixin(_Trainer):
             }
             try:
                 distributed_checkpoint.save(state, checkpoint_id=os.path.join(output_dir, SHARDED))
-            except CheckpointException as error:  # no Exception, but any process's failure to write
+            except CheckpointException as error:  # it is no Exception; some process could not write
                 raise OSError(" ".join(str(error).split())[-300:]) from error
         else:
             whole = get_optimizer_state_dict(self.model_wrapped, optimizer, options=self._options(True))
@@ -65,7 +68,7 @@ class ResumableStateMixin(_Trainer):
         if self.args.should_save:
             torch.save(self.lr_scheduler.state_dict(), os.path.join(output_dir, SCHEDULER_NAME))
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """Load the weights, all of them.
 
         Raises:
@@ -138,7 +141,7 @@ def check_resumable(folder: str | os.PathLike) -> None:
         )
 
 
-def unwrapped(optimizer: Any) -> Any:
+def unwrapped(optimizer: AcceleratedOptimizer | torch.optim.Optimizer) -> torch.optim.Optimizer:
     """Return torch's optimizer out of accelerate's."""
     return getattr(optimizer, "optimizer", optimizer)
 

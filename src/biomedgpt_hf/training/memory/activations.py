@@ -1,20 +1,25 @@
 """An estimate of what the layers keep for the backward pass, from their sizes alone.
 
-What layers keep was counted on transformers' Llama with sdpa attention, and `tests/training/test_memory_plan.py` counts
+What layers keep was counted on transformers' Llama with sdpa attention, and `tests/training/memory/test_plan.py` counts
 it again, on ESM too, which keeps less. Other decoders and encoders keep about as much.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 # Bytes that one layer keeps for each token, per unit of its width and of its inner width.
 KEPT = {  # (trained, bfloat16)
     (False, False): (24, 12),
     (False, True): (16, 6),
     (True, False): (40, 16),
-    (True, True): (34, 8),  # what flows between the layers stays float32
+    (True, True): (34, 8),  # the tensor between two layers stays float32
 }
-KEPT_BY_ADAPTER = {False: 8, True: 6}  # for each adapted matrix, with dropout; by bfloat16
+KEPT_BY_ADAPTER = {False: 8, True: 6}  # per adapted matrix, dropout included; the key is whether it trains in bfloat16
 # Logits, their copy in float32, its logarithms of probabilities, and the gradients of these.
 BYTES_PER_LOGIT = {False: 12, True: 14}
 
@@ -62,7 +67,7 @@ class BatchSize:
     residues: int
 
 
-def make_stack(config: Any, trained: bool, adapted: float = 0) -> Stack:
+def make_stack(config: PreTrainedConfig, trained: bool, adapted: float = 0) -> Stack:
     """Return the layers of a language model or encoder, from its configuration."""
     width = config.hidden_size
     inner = getattr(config, "intermediate_size", None) or 4 * width

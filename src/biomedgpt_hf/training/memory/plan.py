@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
+from transformers import PreTrainedConfig
 
 from biomedgpt_hf.checkpoints import find_config
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.training.memory.activations import BatchSize, logits_bytes, make_stack
-from biomedgpt_hf.training.memory.parts import ADAPTERS, PartMemory, count_parts, model_without_weights
+from biomedgpt_hf.training.memory.part_memory import ADAPTERS, PartMemory, count_parts, model_without_weights
 from biomedgpt_hf.training.recipe.recipe import Recipe
 
 GIB = 2**30
@@ -100,6 +101,7 @@ def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
     recipe.require("model")
     settings = recipe.settings
     arguments, _ = recipe.adapted(processes, on_cpu=bool(recipe.arguments.get("use_cpu")))
+    recipe.check_start(arguments)
     config = find_config(str(mini_checkpoint()) if settings.model == "mini" else str(settings.model))
     if settings.language_model_only == (config.model_type == "biomedgpt"):
         wanted = (
@@ -114,6 +116,8 @@ def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
     batch = _largest_batch(recipe, config, arguments)
     logits = logits_bytes(batch.tokens, _text(config).vocab_size, bf16)
     others = {"logits and their gradients, if every token were a label": logits}
+    if recipe.trainer.keeps_reference and settings.lora is None:
+        others["frozen copy of the model, as the reference"] = sum(part.weights for part in parts.values())
     others |= _gathered(model, bf16) if sharded else _copies(parts, bf16, processes)
     if not arguments.get("use_cpu"):
         others["CUDA's context, workspaces, unusable remainders (a guess)"] = CONTEXT
@@ -130,22 +134,25 @@ def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
 
 
 def size(count: float) -> str:
-    """Bytes in the unit that suits them."""
+    """Return bytes in the unit that suits them."""
     for unit, factor in (("GiB", GIB), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= factor:
             return f"{count / factor:.2f} {unit}"
     return f"{round(count)} B"
 
 
-def _text(config: Any) -> Any:
+def _text(config: PreTrainedConfig) -> PreTrainedConfig:
     return getattr(config, "text_config", config)
 
 
-def _largest_batch(recipe: Recipe, config: Any, arguments: dict[str, Any]) -> BatchSize:
-    """Rows of `max_length` tokens, or as long as the language model reads; one protein in each where there are any."""
+def _largest_batch(recipe: Recipe, config: PreTrainedConfig, arguments: dict[str, Any]) -> BatchSize:
+    """Return rows of `max_length` tokens, or as long as the language model reads, with a protein in each if any.
+
+    A row with two answers counts as two.
+    """
     context = getattr(_text(config), "max_position_embeddings", None) or 2048
     length = min(recipe.settings.max_length or context, context)
-    rows = arguments.get("per_device_train_batch_size", 8)
+    rows = arguments.get("per_device_train_batch_size", 8) * recipe.trainer.sequences_per_row
     if recipe.settings.max_tokens_per_batch:
         rows = max(1, recipe.settings.max_tokens_per_batch // length)
     protein = getattr(config, "protein_config", None)
@@ -161,7 +168,12 @@ def _is_checkpointed(arguments: dict[str, Any]) -> bool:
 
 
 def _activations(
-    model: nn.Module, config: Any, parts: dict[str, PartMemory], batch: BatchSize, bf16: bool, checkpointed: bool
+    model: nn.Module,
+    config: PreTrainedConfig,
+    parts: dict[str, PartMemory],
+    batch: BatchSize,
+    bf16: bool,
+    checkpointed: bool,
 ) -> int:
     """Bytes kept by the language model, and by the protein encoder where it trains; a GIN's are small."""
     text = make_stack(_text(config), parts["language_model"].trained > 0)

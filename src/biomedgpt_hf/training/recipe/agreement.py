@@ -1,11 +1,15 @@
 """What `TrainingArguments` takes, and a run would fail at only later: found before anything is loaded or written."""
 
+from __future__ import annotations
+
 import inspect
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-LOSSES = ("loss", *(f"loss_{kind}" for kind in ("text", "molecule", "protein", "both")))  # of an evaluation
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
 
 
 def check_output(output_dir: str) -> None:
@@ -18,26 +22,31 @@ def check_output(output_dir: str) -> None:
         raise ValueError(f"output_dir is {output_dir}, but {there} cannot be written to: choose another one.")
 
 
-def check_arguments(arguments: Any) -> None:
-    """Raise a ValueError if a run with these `TrainingArguments` would fail at its start or its first evaluation."""
+def check_arguments(arguments: TrainingArguments, metrics: Sequence[str]) -> None:
+    """Raise a ValueError if a run with these arguments would fail at its start or its first evaluation.
+
+    Args:
+        arguments: of the run.
+        metrics: what an evaluation of its trainer gives, without "eval_".
+    """
     _check_reports(arguments)
     _check_schedule(arguments)
-    _check_best(arguments)
+    _check_best(arguments, metrics)
 
 
-def _check_reports(arguments: Any) -> None:
+def _check_reports(arguments: TrainingArguments) -> None:
     from transformers.integrations import get_available_reporting_integrations
     from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
     for name in arguments.report_to:
         if name not in INTEGRATION_TO_CALLBACK:
             known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
-            raise ValueError(f"report_to has {name!r}: choose of {known}; all and none stand alone.")
+            raise ValueError(f"report_to has {name!r}: choose from {known}; all and none stand alone.")
         if name not in get_available_reporting_integrations():
             raise ValueError(f"report_to has {name!r}, which is not installed: pip install {name}, or leave it out.")
 
 
-def _check_schedule(arguments: Any) -> None:
+def _check_schedule(arguments: TrainingArguments) -> None:
     from transformers.optimization import TYPE_TO_SCHEDULER_FUNCTION
 
     makes = TYPE_TO_SCHEDULER_FUNCTION.get(arguments.lr_scheduler_type)
@@ -55,7 +64,7 @@ def _check_schedule(arguments: Any) -> None:
         )
 
 
-def _check_best(arguments: Any) -> None:
+def _check_best(arguments: TrainingArguments, metrics: Sequence[str]) -> None:
     metric = arguments.metric_for_best_model
-    if metric is not None and metric.removeprefix("eval_") not in LOSSES:
-        raise ValueError(f"metric_for_best_model is {metric!r}, but an evaluation gives {', '.join(LOSSES)}.")
+    if metric is not None and metric.removeprefix("eval_") not in metrics:
+        raise ValueError(f"metric_for_best_model is {metric!r}, but an evaluation gives {', '.join(metrics)}.")

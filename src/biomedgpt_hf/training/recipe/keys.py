@@ -8,9 +8,10 @@ from importlib.util import find_spec
 from typing import Any, Literal, get_type_hints
 
 from biomedgpt_hf.training.recipe.settings import Settings
+from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, find_trainer
 
 LORA = "lora"
-# What TrainingArguments reads of its `fsdp_config`, for FSDP2; it passes over anything else without a word.
+# What TrainingArguments reads of its `fsdp_config`, for FSDP2; it ignores any other key and says nothing.
 FSDP_KEYS: dict[str, Any] = {
     "version": Literal[2],
     "auto_wrap_policy": Literal["TRANSFORMER_BASED_WRAP", "SIZE_BASED_WRAP", "NO_WRAP"],
@@ -22,7 +23,7 @@ FSDP_KEYS: dict[str, Any] = {
     "activation_checkpointing": bool,
     "reshard_after_forward": bool,
 }
-# Annotations of TrainingArguments that say less than it takes, or more than means anything.
+# Annotations of TrainingArguments that allow less than it takes, or values that have no meaning there.
 CORRECTED: dict[str, Any] = {
     "fsdp": bool | str | None,
     "log_level": Literal["debug", "info", "warning", "error", "critical", "passive"],
@@ -38,7 +39,7 @@ AT_LEAST = {
     "max_grad_norm": 0,
     "dataloader_num_workers": 0,
 }
-ABOVE_0 = ("num_train_epochs", "logging_steps", "eval_steps", "save_steps")  # shares of all steps below 1
+ABOVE_0 = ("num_train_epochs", "logging_steps", "eval_steps", "save_steps")  # values below 1 are shares of all steps
 
 
 @cache
@@ -49,11 +50,10 @@ def our_keys() -> dict[str, Any]:
 
 
 @cache
-def argument_keys() -> dict[str, Any]:
-    """Types of the keys of `TrainingArguments`, by name."""
-    from transformers import TrainingArguments
-
-    return {field.name: field.type for field in dataclasses.fields(TrainingArguments)} | CORRECTED
+def argument_keys(trainer: str = SUPERVISED) -> dict[str, Any]:
+    """Types of the keys of a trainer's `TrainingArguments`, by name."""
+    kind = find_trainer(trainer)
+    return {field.name: field.type for field in dataclasses.fields(kind.arguments_class)} | CORRECTED | dict(kind.types)
 
 
 @cache
@@ -71,12 +71,13 @@ def lora_keys() -> dict[str, Any]:
 NESTED: dict[str, Callable[[], dict[str, Any]]] = {LORA: lora_keys, "fsdp_config": lambda: FSDP_KEYS}
 
 
-def full_name(key: str, has_lora: bool) -> str:
+def full_name(key: str, has_lora: bool, trainer: str = SUPERVISED) -> str:
     """Return a key as a recipe spells it: hyphens become underscores, and LoRA's own get their `lora.`.
 
     Args:
         key: as the command line has it, such as "learning-rate", "r" or "fsdp_config.version".
         has_lora: whether the recipe has LoRA, so that its keys are known without the prefix.
+        trainer: the recipe's.
 
     Raises:
         ValueError: if no key has that name, with the nearest that there is.
@@ -87,13 +88,21 @@ def full_name(key: str, has_lora: bool) -> str:
         check_name(rest, NESTED[top](), f"{top} has no key")
     elif rest and top in our_keys():
         raise ValueError(f"{top} has no keys of its own: give --{top} and its value.")
-    elif top not in our_keys() and top not in argument_keys():
+    elif top not in our_keys() and top not in argument_keys(trainer):
         if top in lora_keys() and has_lora:
             return f"{LORA}.{name}"
         if top in lora_keys():
-            raise ValueError(f"{top!r} is a key of LoRA, which this recipe has not: give --lora.{top} to add it.")
-        check_name(top, [*our_keys(), *argument_keys(), *(lora_keys() if has_lora else ())], "there is no key")
+            raise ValueError(
+                f"{top!r} is a key of LoRA, but this recipe trains without LoRA: give --lora.{top} to add it."
+            )
+        check_top_key(top, trainer, lora_keys() if has_lora else ())
     return name
+
+
+def check_top_key(name: str, trainer: str, more: Iterable[str] = ()) -> None:
+    """Raise a ValueError with the nearest key, unless a recipe for this trainer has it or it is one of `more`."""
+    problem = "there is no key" if trainer == SUPERVISED else f"trainer {trainer!r} has no key"
+    check_name(name, [*our_keys(), *argument_keys(trainer), *more], problem)
 
 
 def check_name(name: str, known: Iterable[str], problem: str) -> None:
@@ -105,11 +114,11 @@ def check_name(name: str, known: Iterable[str], problem: str) -> None:
         raise ValueError(f"{problem} {name!r}: {hint}")
 
 
-def annotation_of(name: str) -> Any:
+def annotation_of(name: str, trainer: str = SUPERVISED) -> Any:
     """Return the type of a key given by its full name; Any inside dictionaries of TrainingArguments."""
     top, _, rest = name.partition(".")
     if rest and top in NESTED:
         return NESTED[top]()[rest]
     if rest:
         return Any
-    return our_keys().get(top) or argument_keys()[top]
+    return our_keys().get(top) or argument_keys(trainer)[top]

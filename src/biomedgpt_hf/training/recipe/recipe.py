@@ -1,15 +1,18 @@
 """A recipe: a YAML file and the words of a command line, read, checked and made into `TrainingArguments`.
 
-Keys are exactly those of `TrainingArguments`, of `Settings`, and, below `lora`, of `peft.LoraConfig`.
+Keys are exactly those of the trainer's `TrainingArguments`, of `Settings`, and, below `lora`, of `peft.LoraConfig`.
 """
+
+from __future__ import annotations
 
 import copy
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from biomedgpt_hf.device import best_device
 from biomedgpt_hf.training.recipe.agreement import check_arguments, check_output
@@ -22,11 +25,16 @@ from biomedgpt_hf.training.recipe.keys import (
     annotation_of,
     argument_keys,
     check_name,
+    check_top_key,
     our_keys,
 )
-from biomedgpt_hf.training.recipe.overrides import read_words
+from biomedgpt_hf.training.recipe.overrides import last_words_of, read_words
 from biomedgpt_hf.training.recipe.settings import Settings
 from biomedgpt_hf.training.recipe.values import fit, members
+from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, TrainerKind, check_trainer_name, find_trainer
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
 
 __all__ = ["Recipe", "read_recipe", "recipe_names"]
 logger = logging.getLogger(__name__)
@@ -41,7 +49,7 @@ class Recipe:
     Args:
         name: the file's, without its ending.
         settings: our own keys.
-        arguments: keys of `TrainingArguments`, as they were given.
+        arguments: keys of the trainer's `TrainingArguments`, as they were given.
         source: the name or path by which it was asked for.
         given: keys that the command line gave.
     """
@@ -51,6 +59,11 @@ class Recipe:
     arguments: dict[str, Any]
     source: str = ""
     given: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def trainer(self) -> TrainerKind:
+        """What a run has to know of the trainer that the recipe names."""
+        return find_trainer(self.settings.trainer)
 
     def require(self, *names: str) -> None:
         """Raise a ValueError with the command that gives what is missing, unless all of these keys have values."""
@@ -63,7 +76,7 @@ class Recipe:
             )
 
     def adapted(self, world_size: int | None = None, on_cpu: bool | None = None) -> tuple[dict[str, Any], list[str]]:
-        """Arguments for so many processes, on a CPU or not; and what was changed, in sentences.
+        """Return the arguments for so many processes, on a CPU or not; and what was changed, in sentences.
 
         One process needs no FSDP, whose activation checkpointing becomes the Trainer's own. A CPU trains in bfloat16
         only where the command line says so, and processes on CPUs find each other only with `use_cpu`.
@@ -81,7 +94,7 @@ class Recipe:
         if on_cpu is None:
             on_cpu = bool(arguments.get("use_cpu")) or best_device().type == "cpu"
         if on_cpu:
-            arguments.setdefault("use_cpu", True)  # else several processes would train one model each, without a word
+            arguments.setdefault("use_cpu", True)  # else each of several processes would train by itself
         if on_cpu and arguments.get("bf16") and "bf16" not in self.given:
             del arguments["bf16"]
             notes.append("Training in float32: bf16 is for GPUs, unless --bf16 asks for it on a CPU.")
@@ -95,7 +108,7 @@ class Recipe:
         return arguments, notes
 
     def _accumulation(self, total: int, world_size: int) -> int:
-        """Step that make up a global batch on so many processes."""
+        """Return how many batches of each process make up a global batch."""
         rows = self.arguments.get("per_device_train_batch_size", 8)
         if "gradient_accumulation_steps" in self.arguments:
             raise ValueError(
@@ -108,32 +121,48 @@ class Recipe:
             fitting = [str(n) for n in range(1, min(share, 64) + 1) if share % n == 0]
             remedy = f"{' or '.join(fitting[-3:])} rows a device" if fitting else "another number of processes"
             raise ValueError(
-                f"global_batch_size is {total}, no multiple of {world_size} × {rows} (processes × "
+                f"global_batch_size is {total}, which is no multiple of {world_size} × {rows} (processes × "
                 f"per_device_train_batch_size): choose {remedy}, or another global_batch_size."
             )
         return steps
 
-    def training_arguments(self) -> Any:
-        """Return the recipe's `TrainingArguments`, for this process and this machine.
+    def check_start(self, arguments: Mapping[str, Any]) -> None:
+        """Raise a ValueError if a reference would be copied from a model before its weights have arrived.
+
+        Args:
+            arguments: as `adapted` returns them.
+        """
+        config = arguments.get("fsdp_config")
+        lean = bool(arguments.get("fsdp")) and isinstance(config, dict) and config.get("cpu_ram_efficient_loading")
+        if lean and self.trainer.keeps_reference and self.settings.lora is None:
+            raise ValueError(
+                f"The recipe {self.name!r} sets fsdp_config.cpu_ram_efficient_loading, but trainer "
+                f"{self.trainer.name!r} without lora copies the model before its weights have reached every process: "
+                "set it to false, or use lora."
+            )
+
+    def training_arguments(self) -> TrainingArguments:
+        """Return the trainer's `TrainingArguments`, for this process and this machine.
 
         Raises:
             ValueError: in one line, if something is missing or does not go together.
         """
-        from transformers import TrainingArguments
-
         self.require(*REQUIRED)
         check_output(str(self.arguments["output_dir"]))
         arguments, notes = self.adapted()
+        self.check_start(arguments)
         for note in notes if os.environ.get("RANK", "0") == "0" else ():
             logger.warning(note)
-        arguments.setdefault("remove_unused_columns", False)  # rows become tensors in the collator only
-        arguments.setdefault("ddp_find_unused_parameters", False)  # in training the forward uses every part
+        for key, value in self.trainer.defaults.items():
+            arguments.setdefault(key, value)
+        arguments.setdefault("remove_unused_columns", False)  # the collator needs all columns of a row
+        arguments.setdefault("ddp_find_unused_parameters", False)  # every forward in training uses all parts
         config = arguments.get("accelerator_config") or {}
-        if isinstance(config, Mapping):  # accelerate would cut tensors that are no batches along their first dimension
+        if isinstance(config, Mapping):  # accelerate would divide tensors along a dimension that is not the batch
             arguments["accelerator_config"] = {"dispatch_batches": False, **config}
         try:
-            made = TrainingArguments(**arguments)
-            check_arguments(made)
+            made = self.trainer.arguments_class(**arguments)
+            check_arguments(made, self.trainer.metrics)
             return made
         except (ValueError, TypeError, NotImplementedError, OSError, ImportError) as error:
             raise ValueError(f"The recipe {self.name!r} cannot be run: {' '.join(str(error).split())}") from error
@@ -151,12 +180,14 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
         ValueError: in one line that names key, value and place.
     """
     file = find_recipe(name_or_path)
+    mapping = read_mapping(file)
+    trainer = _trainer_of(mapping, overrides, file)  # it decides which keys there are
     values: dict[str, Any] = {}
-    for key, value in read_mapping(file).items():
-        _put(values, key, value, str(file))
-    given = read_words(overrides, bool(values.get(LORA)))
+    for key, value in mapping.items():
+        _put(values, key, value, str(file), trainer)
+    given = read_words(overrides, bool(values.get(LORA)), trainer)
     for key, value in given.items():
-        _put(values, key, value, "the command line")
+        _put(values, key, value, "the command line", trainer)
     ours = {key: values.pop(key) for key in [*values] if key in our_keys()}
     ours = {key: value for key, value in ours.items() if value is not None or _takes_null(key)}
     arguments = {key: value for key, value in values.items() if value is not None}
@@ -167,16 +198,35 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     return Recipe(file.stem, settings, arguments, name_or_path, frozenset(key.partition(".")[0] for key in given))
 
 
-def _put(values: dict[str, Any], key: str, value: Any, source: str) -> None:
+def _trainer_of(mapping: Mapping[str, Any], overrides: Sequence[str], file: Path) -> str:
+    """Return the name of a recipe's trainer, the command line's before the file's.
+
+    Raises:
+        ValueError: if there is no such trainer.
+    """
+    words = last_words_of(overrides, "trainer")
+    source = str(file) if words is None else "the command line"
+    name = mapping.get("trainer") if words is None else " ".join(words)
+    if name is None or words == ["null"]:
+        return SUPERVISED
+    try:
+        check_trainer_name(str(name))
+    except ValueError as error:
+        raise ValueError(f"In {source}, {error}") from error
+    return str(name)
+
+
+def _put(values: dict[str, Any], key: str, value: Any, source: str, trainer: str) -> None:
     """Set a key, given by its full name, to a checked value."""
     top, _, rest = key.partition(".")
     try:
-        check_name(top, [*our_keys(), *argument_keys()], "there is no key")
-        value = _checked(key, value)
+        check_top_key(top, trainer)
+        value = _checked(key, value, trainer)
+        find_trainer(trainer).check(key, value)
         if key in NESTED and isinstance(value, dict):
             for name in value:
                 check_name(name, NESTED[key](), f"{key} has no key")
-            value = {name: _checked(f"{key}.{name}", item) for name, item in value.items()}
+            value = {name: _checked(f"{key}.{name}", item, trainer) for name, item in value.items()}
     except ValueError as error:
         raise ValueError(f"In {source}, {error}") from error
     if not rest:
@@ -187,11 +237,11 @@ def _put(values: dict[str, Any], key: str, value: Any, source: str) -> None:
         raise ValueError(f"In {source}, {key} is set, but {top} is {values[top]!r}, which has no keys.")
 
 
-def _checked(key: str, value: Any) -> Any:
+def _checked(key: str, value: Any, trainer: str) -> Any:
     """Return the value as the key takes it; null takes a key back, to its default where null is no value of its own."""
-    if value is None and (key in argument_keys() or key in our_keys()):
+    if value is None and (key in argument_keys(trainer) or key in our_keys()):
         return None
-    annotation = annotation_of(key)
+    annotation = annotation_of(key, trainer)
     try:
         value = value if annotation is Any else fit(value, annotation)
     except ValueError as error:

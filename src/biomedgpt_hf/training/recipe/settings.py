@@ -1,9 +1,10 @@
-"""What a run is told beside `TrainingArguments` and `LoraConfig`: our few keys."""
+"""What a run is told beside its trainer's arguments and `LoraConfig`: the few keys of this package."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from biomedgpt_hf.training.parts import PARTS
+from biomedgpt_hf.training.model.model_parts import PARTS
+from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, check_trainer_name
 
 ALIGNED_PARTS = [part for part in PARTS if part != "language_model"]  # what alignment trains (paper §3.2)
 
@@ -13,6 +14,7 @@ class Settings:
     """Our keys of a recipe, with their defaults.
 
     Args:
+        trainer: what trains: "supervised", or one of TRL's, "sft" or "dpo" (see `trainers.trainer_kinds`).
         model: folder or Hub id of a BioMedGPT, "mini" for the embedded one, or a plain causal language model.
         train_data: folders made by `biomedgpt data`, or Hub ids; their `train` splits together.
         eval_data: likewise; None for the `validation` splits of `train_data`, where they have one.
@@ -39,6 +41,7 @@ class Settings:
         ValueError: if a value is unknown, or two contradict each other.
     """
 
+    trainer: str = SUPERVISED
     model: str | None = None
     train_data: list[str] | None = None
     eval_data: list[str] | None = None
@@ -59,9 +62,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.max_rejected is not None:
-            self.max_rejected = str(self.max_rejected)  # YAML gives a number
+            self.max_rejected = str(self.max_rejected)  # YAML reads a number here
         if unknown := [part for part in self.trainable if part not in PARTS]:
-            raise ValueError(f"trainable has {unknown[0]!r}, which is no part: choose of {', '.join(PARTS)}.")
+            raise ValueError(f"trainable has {unknown[0]!r}, which is no part: choose from {', '.join(PARTS)}.")
+        check_trainer_name(self.trainer)
         self._check_lora()
         if not self.trainable and self.lora is None:
             self.trainable = ["language_model"] if self.language_model_only else ALIGNED_PARTS.copy()

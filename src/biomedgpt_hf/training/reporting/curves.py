@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-COLORS = {"text": "#777777", "molecule": "#1f77b4", "protein": "#d95f02", "both": "#2a9d57"}
+from biomedgpt_hf.training.reporting.tally import row_kinds
+
+# Of the losses by kind of row, in the order of `row_kinds`; a further modality begins them anew.
+COLORS = ("#777777", "#1f77b4", "#d95f02", "#2a9d57", "#9467bd", "#8c564b")
 ALL = "#000000"  # of the loss over all rows
-WITH_MARKERS = 20  # a curve of up to so many points shows them: a single one is no line
+WITH_MARKERS = 20  # a curve of up to so many points shows each of them, since a single point makes no line
 
 
 class Curve(NamedTuple):
-    """A loss over the steps of a run.
+    """A loss, or another figure, over the steps of a run.
 
     Attributes:
         name: as the log has it, e.g. "loss", "loss_protein", "eval_loss".
@@ -44,13 +47,7 @@ def loss_curves(log_history: Iterable[Mapping[str, Any]]) -> list[Curve]:
 
     A step that was logged twice, as when a run went on from a checkpoint, has its last value.
     """
-    found: dict[str, dict[int, float]] = {}
-    for entry in log_history:
-        for name, value in entry.items():
-            if _is_loss(name) and "step" in entry and isinstance(value, int | float):
-                found.setdefault(name, {})[int(entry["step"])] = float(value)
-    curves = [Curve(name, sorted(points.items())) for name, points in found.items()]
-    return sorted(curves, key=lambda curve: curve.is_evaluation)  # otherwise as they came
+    return _curves(log_history, _is_loss)
 
 
 def values_of(log_history: Iterable[Mapping[str, Any]], name: str) -> list[float]:
@@ -59,8 +56,19 @@ def values_of(log_history: Iterable[Mapping[str, Any]], name: str) -> list[float
     return [float(value) for value in values if isinstance(value, int | float) and math.isfinite(value)]
 
 
-def draw(curves: Iterable[Curve], path: Path) -> bool:
+def figure_curves(log_history: Iterable[Mapping[str, Any]], names: Collection[str]) -> list[Curve]:
+    """Return what was logged under these names beside losses, in training and evaluations."""
+    wanted = {f"{prefix}{name}" for name in names for prefix in ("", "eval_") if not _is_loss(name)}
+    return _curves(log_history, lambda name: name in wanted)
+
+
+def draw(curves: Iterable[Curve], path: Path, unit: str = "nats per label token") -> bool:
     """Write a picture of the curves, or remove an old one where there is nothing to draw.
+
+    Args:
+        curves: losses.
+        path: of the picture.
+        unit: in which they are measured.
 
     Returns:
         Whether there is a picture.
@@ -82,7 +90,7 @@ def draw(curves: Iterable[Curve], path: Path) -> bool:
         shown = [value if math.isfinite(value) else math.nan for value in values]  # leaves a gap
         axes.plot(steps, shown, label=curve.name, **_style(curve))
     axes.set_xlabel("step")
-    axes.set_ylabel("loss (nats per label token)")
+    axes.set_ylabel(f"loss ({unit})")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
@@ -91,17 +99,28 @@ def draw(curves: Iterable[Curve], path: Path) -> bool:
     return True
 
 
+def _curves(log_history: Iterable[Mapping[str, Any]], wanted: Callable[[str], bool]) -> list[Curve]:
+    """Return what was logged under the wanted names, evaluations last and otherwise in the order of the log."""
+    found: dict[str, dict[int, float]] = {}
+    for entry in log_history:
+        for name, value in entry.items():
+            if wanted(name) and "step" in entry and isinstance(value, int | float):
+                found.setdefault(name, {})[int(entry["step"])] = float(value)
+    curves = [Curve(name, sorted(points.items())) for name, points in found.items()]
+    return sorted(curves, key=lambda curve: curve.is_evaluation)
+
+
 def _is_loss(name: str) -> bool:
     """Whether a logged name is a loss: `loss`, `loss_KIND`, or an evaluation's of some set."""
     stem, _, kind = name.rpartition("loss")
-    return (not stem or (stem.startswith("eval_") and stem.endswith("_"))) and (not kind or kind[1:] in COLORS)
+    return (not stem or (stem.startswith("eval_") and stem.endswith("_"))) and (not kind or kind[1:] in row_kinds())
 
 
 def _style(curve: Curve) -> dict[str, Any]:
-    kind = curve.name.rpartition("loss_")[2]
-    over_all = kind not in COLORS
+    kind, kinds = curve.name.rpartition("loss_")[2], row_kinds()
+    over_all = kind not in kinds
     return {
-        "color": COLORS.get(kind, ALL),
+        "color": ALL if over_all else COLORS[kinds.index(kind) % len(COLORS)],
         "linewidth": 1.8 if over_all else 1.0,
         "linestyle": "--" if curve.is_evaluation else "-",
         "marker": "o" if curve.is_evaluation or len(curve.points) <= WITH_MARKERS else None,

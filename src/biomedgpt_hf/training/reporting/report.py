@@ -14,18 +14,18 @@ from typing import Any
 
 from biomedgpt_hf.disk.manifests import versions
 from biomedgpt_hf.publishing.uploading import PICTURE, REPORT
-from biomedgpt_hf.training.reporting.curves import Curve, draw, loss_curves, values_of
+from biomedgpt_hf.training.reporting.curves import Curve, draw, figure_curves, loss_curves, values_of
 from biomedgpt_hf.training.reporting.run_facts import TOOLS, RunFacts, duration, hardware, publishable
 
 CAVEAT = (
-    "A loss says how well the model predicts the wording of answers, and nothing about whether what it says is "
-    "correct: measure that on questions whose answers are known."
+    "A loss says how well the model predicts the wording of answers, or tells two of them apart, and nothing about "
+    "whether what it says is correct: measure that on questions whose answers are known."
 )
-# What a card tells of the hyper-parameters, where the run was given it.
+# The hyper-parameters that a card shows, as far as the run was given them.
 TOLD = (
     *("learning_rate", "lr_scheduler_type", "warmup_steps", "optim", "weight_decay", "num_train_epochs", "max_steps"),
     *("global_batch_size", "max_tokens_per_batch", "per_device_train_batch_size", "gradient_accumulation_steps"),
-    *("max_length", "bf16", "quantization", "seed"),
+    *("max_length", "beta", "loss_type", "bf16", "quantization", "seed"),
 )
 
 
@@ -33,7 +33,7 @@ def write_report(output_dir: str | Path, log_history: Iterable[Mapping[str, Any]
     """Write the picture and the report into a run's folder, and return the report's path.
 
     Args:
-        output_dir: where the last checkpoint is saved, too.
+        output_dir: the run's folder, where the trained model is saved as well.
         log_history: the Trainer's `state.log_history`; it may be empty, and its losses not finite.
         facts: what else there is to tell.
 
@@ -43,7 +43,7 @@ def write_report(output_dir: str | Path, log_history: Iterable[Mapping[str, Any]
     folder, log = Path(output_dir), list(log_history)
     folder.mkdir(parents=True, exist_ok=True)
     curves = loss_curves(log)
-    picture = [f"![Loss over the steps]({PICTURE})"] if draw(curves, folder / PICTURE) else []
+    picture = [f"![Loss over the steps]({PICTURE})"] if draw(curves, folder / PICTURE, facts.loss_unit) else []
     sections = [
         f"# Training report: {facts.recipe}",
         _fenced("bash", publishable(facts.command)),
@@ -51,6 +51,7 @@ def write_report(output_dir: str | Path, log_history: Iterable[Mapping[str, Any]
         f"## Losses\n\n{CAVEAT}",
         *picture,
         _loss_table(curves),
+        *_figures(figure_curves(log, facts.metrics)),
         "## Speed and memory",
         _table({"what": "value"} | _speed(log)),
         "## Data",
@@ -74,7 +75,7 @@ def write_report(output_dir: str | Path, log_history: Iterable[Mapping[str, Any]
 def card_facts(log_history: Iterable[Mapping[str, Any]], facts: RunFacts) -> dict[str, str]:
     """Return what a model card tells of a run, for `model.config.training`."""
     told = {**facts.arguments, **facts.settings}
-    by_steps = (told.get("max_steps") or -1) > 0  # then epochs decide nothing
+    by_steps = (told.get("max_steps") or -1) > 0  # the number of epochs has no effect then
     told.pop("num_train_epochs" if by_steps else "max_steps", None)
     curves = {curve.name: curve for curve in loss_curves(log_history)}
     losses = [_in_words(curves[name]) for name in ("loss", "eval_loss") if name in curves and curves[name].finite]
@@ -95,6 +96,7 @@ def _overview(facts: RunFacts) -> dict[str, str]:
     times = "once" if facts.resumed == 1 else f"{facts.resumed} times"
     return {
         "recipe": facts.recipe,
+        "trainer": facts.trainer,
         "started from": facts.base,
         "parameters trained": f"{sum(facts.trained.values()):,}{share}",
         "steps": f"{facts.steps:,} ({facts.epochs:.3g} epochs)",
@@ -123,6 +125,17 @@ def _loss_table(curves: Sequence[Curve]) -> str:
         told = (_number(*point[::-1]) if point else "none" for point in points)
         lines.append(f"| {curve.name} | {' | '.join(told)} | {len(curve.points) - len(curve.finite)} |")
     return "\n".join(lines)
+
+
+def _figures(curves: Sequence[Curve]) -> list[str]:
+    """Return a table of what the trainer logs beside its loss, such as the rewards of a preference optimisation."""
+    if not curves:
+        return []
+    lines = ["| figure | first | last |", "|---|---|---|"]
+    for curve in curves:
+        first, last = (_number(*point[::-1]) for point in (curve.points[0], curve.points[-1]))
+        lines.append(f"| {curve.name} | {first} | {last} |")
+    return ["## Figures of the trainer", "\n".join(lines)]
 
 
 def _number(value: float, step: int) -> str:

@@ -27,9 +27,9 @@ class RunFacts:
         command: that started it.
         recipe: its recipe's name.
         base: checkpoint that it started from, folder or Hub id.
-        settings: our keys that differ from their defaults.
-        arguments: keys of `TrainingArguments` that the recipe or the command line gave.
-        sets: of each set what `sets.describe_set` returns.
+        settings: this package's keys of a recipe that differ from their defaults.
+        arguments: keys of the trainer's `TrainingArguments` that the recipe or the command line gave.
+        sets: of each set what `screening.row_sets.describe_set` returns.
         rows: number of rows that were used, by split.
         rejected: number of rows that were left out, by split.
         trained: trained parameters, by part.
@@ -41,6 +41,9 @@ class RunFacts:
         processes: how many trained.
         device: on what.
         plain_language_model: whether a language model was trained without encoders.
+        trainer: what trained, as recipes call it.
+        metrics: what the trainer's evaluations give, without "eval_".
+        loss_unit: in which its loss is measured.
     """
 
     command: str
@@ -60,6 +63,9 @@ class RunFacts:
     processes: int = 1
     device: str | torch.device = "cpu"
     plain_language_model: bool = False
+    trainer: str = "supervised"
+    metrics: Sequence[str] = ("loss",)
+    loss_unit: str = "nats per label token"
 
 
 def hardware(device: str | torch.device, processes: int) -> str:

@@ -10,39 +10,47 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import distributed
 from torch.nn import functional
 
+from biomedgpt_hf.modalities import MODALITIES
 from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
 
-KINDS = ("text", "molecule", "protein", "both")  # by the bits of what a row has: 1 molecules, 2 proteins
-# Places in the counts, and how many of them: the same on every process, whatever it has seen.
-INPUT_TOKENS, LOSSES = 0, 1
-LABEL_TOKENS = slice(2, 2 + len(KINDS))
-LOSS_SUMS = slice(LABEL_TOKENS.stop, LABEL_TOKENS.stop + len(KINDS))
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+INPUT_TOKENS, LOSSES, KINDS = 0, 1, 2  # places in the counts: two sums, then label tokens and losses of each kind
 GIB = 2**30
+
+
+def row_kinds() -> tuple[str, ...]:
+    """Return the kinds of rows that losses are told of: without items, with those of one modality, with more."""
+    return ("text", *MODALITIES, "both")
 
 
 class Tally:
     """Counts what batches hold and what the model makes of it, on the device, over all processes.
 
     Args:
-        config: the model's; a model without `molecule_token_id` and `protein_token_id` has rows of text only.
+        config: the model's; a model without `molecule_token_id` and the like has rows of text only.
         device: where the model's losses are.
     """
 
-    def __init__(self, config: Any, device: torch.device | str) -> None:
-        # In double precision, which Apple's devices lack; there the counting is the host's.
+    def __init__(self, config: PreTrainedConfig, device: torch.device | str) -> None:
+        # Counts are in double precision. Apple's devices lack it, so the host counts there.
         self.device = torch.device("cpu" if torch.device(device).type == "mps" else device)
-        self._placeholders = [getattr(config, f"{item}_token_id", None) for item in ("molecule", "protein")]
+        self.kinds = row_kinds()
+        self._placeholders = [getattr(config, modality.token_id, None) for modality in MODALITIES.values()]
+        self._label_tokens = slice(KINDS, KINDS + len(self.kinds))  # the same on every process, whatever it has seen
+        self._loss_sums = slice(self._label_tokens.stop, self._label_tokens.stop + len(self.kinds))
         self.reset()
 
     def reset(self) -> None:
         """Count from zero; the peak of memory stays."""
-        self._counts = torch.zeros(LOSS_SUMS.stop, dtype=torch.float64, device=self.device)
+        self._counts = torch.zeros(self._loss_sums.stop, dtype=torch.float64, device=self.device)
 
     @torch.no_grad()
     def add(self, inputs: Mapping[str, torch.Tensor], token_losses: torch.Tensor | None = None) -> None:
@@ -57,13 +65,13 @@ class Tally:
         input_ids = inputs["input_ids"].to(self.device)
         learned = self._learned(inputs)
         kinds = self._kinds(input_ids, inputs).flatten()
-        of_kind = kinds == torch.arange(len(KINDS), device=self.device)[:, None]  # [kinds, B T]
+        of_kind = kinds == torch.arange(len(self.kinds), device=self.device)[:, None]  # [kinds, B T]
         self._counts[INPUT_TOKENS] += _input_tokens(inputs)
-        self._counts[LABEL_TOKENS] += (of_kind & learned).sum(1)
+        self._counts[self._label_tokens] += (of_kind & learned).sum(1)
         if token_losses is not None:
             self._counts[LOSSES] += len(token_losses)
             losses = _spread(token_losses.detach().to(self.device), learned).to(self._counts.dtype)
-            self._counts[LOSS_SUMS] += torch.where(of_kind, losses, 0).sum(1)
+            self._counts[self._loss_sums] += torch.where(of_kind, losses, 0).sum(1)
 
     def label_tokens(self, inputs: Mapping[str, torch.Tensor]) -> int:
         """Return how many tokens of a batch the model learns; waits for the device."""
@@ -77,7 +85,7 @@ class Tally:
 
         Returns:
             `tokens_per_second` and `label_tokens_per_second` of all processes; `loss`, the mean over all label tokens,
-            and `loss_text`, `loss_molecule`, `loss_protein` and `loss_both`, over those of the kinds that occurred;
+            and `loss_text`, `loss_molecule`, `loss_protein`, `loss_both`, over those of the kinds that occurred;
             `memory_gib`, the peak of the process that took most: allocated on its GPU, or else resident.
 
         Raises:
@@ -85,12 +93,12 @@ class Tally:
         """
         own = torch.cat([self._counts, self._counts.new_tensor([seconds, peak_memory(self.device) / GIB])])
         every = _gather(own)
-        counts = every[:, : LOSS_SUMS.stop].sum(0).tolist()
-        seconds, memory = every[:, LOSS_SUMS.stop :].amax(0).tolist()
-        labels, sums = counts[LABEL_TOKENS], counts[LOSS_SUMS]
+        counts = every[:, : self._loss_sums.stop].sum(0).tolist()
+        seconds, memory = every[:, self._loss_sums.stop :].amax(0).tolist()
+        labels, sums = counts[self._label_tokens], counts[self._loss_sums]
         if counts[LOSSES] and counts[LOSSES] != sum(labels):
             raise RuntimeError(f"The model gave {counts[LOSSES]:.0f} token losses for {sum(labels):.0f} label tokens.")
-        means = zip(KINDS, sums, labels, strict=True)
+        means = zip(self.kinds, sums, labels, strict=True)
         return {
             "tokens_per_second": counts[INPUT_TOKENS] / seconds,
             "label_tokens_per_second": sum(labels) / seconds,
@@ -112,16 +120,17 @@ class Tally:
         return learned
 
     def _kinds(self, input_ids: torch.Tensor, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the kind of row that each position is part of, as an index into `KINDS`: int64 [B, T]."""
+        """Return the kind of row that each position is part of, as an index into `kinds`: int64 [B, T]."""
         rows = torch.zeros_like(input_ids)  # which row of its sequence a position is part of
         if inputs.get("attention_mask") is None and inputs.get("position_ids") is not None:
             rows = (inputs["position_ids"].to(self.device) == 0).long().cumsum(-1).expand_as(input_ids)
         kinds = torch.zeros_like(input_ids)
-        for bit, placeholder in enumerate(self._placeholders):
+        for kind, placeholder in enumerate(self._placeholders, start=1):
             if placeholder is not None:
                 held = input_ids.new_zeros(input_ids.shape[0], input_ids.shape[1] + 1)
                 held.scatter_add_(1, rows, (input_ids == placeholder).long())
-                kinds += (held.gather(1, rows) > 0) * 2**bit
+                has = held.gather(1, rows) > 0
+                kinds = torch.where(has & (kinds > 0), len(self.kinds) - 1, torch.where(has, kind, kinds))
         return kinds
 
 
@@ -140,7 +149,7 @@ def _input_tokens(inputs: Mapping[str, torch.Tensor]) -> torch.Tensor | int:
         return inputs["input_ids"].numel()
     if mask.ndim == 2:
         return mask.sum()
-    # Padding sees the prefix as a real token does, but its positions are 0, as only a sequence's first one's is.
+    # Padding sees the prefix as a real token does, but its positions are 0, which only a first token has otherwise.
     positions = inputs["position_ids"]
     return len(positions) + (positions > 0).sum()
 

@@ -19,12 +19,12 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-# Within it a second Ctrl-C is the first: torchrun passes it on to processes that a cluster has sent it, too.
+# A second Ctrl-C so soon counts as the first one: torchrun passes it on to processes that have got it already.
 SAME = 1.0  # seconds
 
 
 class LauncherDiedError(OSError):
-    """torchrun was killed, and this process lives on without it."""
+    """torchrun was killed, but this process still runs."""
 
 
 class PreemptionCallback(TrainerCallback):
@@ -42,7 +42,7 @@ class PreemptionCallback(TrainerCallback):
         self._noted_at = 0.0
         self._saved = 0  # the newest checkpoint's step
         self._handlers: dict[int, Any] = {}
-        self._group: Any = None
+        self._group: distributed.ProcessGroup | None = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -53,7 +53,7 @@ class PreemptionCallback(TrainerCallback):
             self._group = distributed.new_group(backend="gloo")
         try:
             self._handlers = {number: signal.signal(number, self._note) for number in SIGNALS}
-        except ValueError:  # only the main thread may; a notebook's training elsewhere goes on without
+        except ValueError:  # only the main thread may set handlers; a training in another thread goes on without them
             logger.warning("Training outside the main thread: signals end it without a checkpoint.")
 
     def on_step_end(
@@ -68,7 +68,7 @@ class PreemptionCallback(TrainerCallback):
         if received and not self.received and state.global_step < state.max_steps:
             self.received = received
             control.should_training_stop = True
-            if not _ends_epoch(state):  # else it is saved when what comes with an epoch's end is done
+            if not _ends_epoch(state):  # at an epoch's end it is saved in `on_epoch_end`, after what else comes then
                 control.should_save = True
         return control
 
@@ -78,7 +78,7 @@ class PreemptionCallback(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> TrainerControl:
-        """Lets an epoch that was stopped within end with nothing but its checkpoint.
+        """Let an epoch that was stopped before its end close with nothing but its checkpoint.
 
         `Trainer` would evaluate, which the same training without the signal does not, and save the same step again.
         """
@@ -115,7 +115,7 @@ class PreemptionCallback(TrainerCallback):
         """End a process that torchrun cannot end any more, before the next start writes to the same folder."""
         if "TORCHELASTIC_RUN_ID" in os.environ and os.getppid() != self.launcher:
             raise LauncherDiedError(
-                f"torchrun (process {self.launcher}) was killed, so process {os.getpid()} ends, too: give the same "
+                f"torchrun (process {self.launcher}) was killed, so process {os.getpid()} ends as well: give the same "
                 "command again to go on from the newest complete checkpoint."
             )
 

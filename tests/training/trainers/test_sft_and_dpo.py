@@ -11,7 +11,8 @@ from trl import DPOConfig, SFTConfig
 
 from biomedgpt_hf import BioMedGPTDataCollator, mini_checkpoint
 from biomedgpt_hf.rows.schema import question_row
-from biomedgpt_hf.training.trl_trainers import BioMedGPTDPOTrainer, BioMedGPTSFTTrainer
+from biomedgpt_hf.training.trainers.dpo import BioMedGPTDPOTrainer
+from biomedgpt_hf.training.trainers.sft import BioMedGPTSFTTrainer
 
 COMMON = {"task": "test", "source": "test", "license": "CC0-1.0"}
 SMILES = ["CCO", "CC(=O)O", "CCN", "c1ccccc1"]

@@ -1,15 +1,11 @@
-"""A Trainer for BioMedGPT: transformers' own, with what long runs on several processes were found to need.
+"""What a long run on several processes needs beside any Trainer, transformers' or TRL's.
 
-    trainer = BioMedGPTTrainer(model, arguments, train_dataset=rows, data_collator=BioMedGPTDataCollator(processor),
-                               processing_class=processor)
-    trainer.train(resume_from_checkpoint=True)      # from the newest complete checkpoint, or from the beginning
+    class MyTrainer(RunTrainerMixin, SFTTrainer): ...
 
-transformers' plain Trainer trains the same model with the same collator to the same weights. This one adds: batches by
-length, one precision policy, checkpoints that are complete or passed over, states that any engine can go on from,
-signals that end in a checkpoint, losses by kind of row, and our model card.
+It adds: batches by length, one precision policy, checkpoints that are complete or passed over, states that any engine
+can go on from, signals that end in a checkpoint, throughput and memory in the log, and our model card.
 """
 
-import sys
 import time
 from collections.abc import Hashable, Sequence
 from functools import partial
@@ -21,35 +17,34 @@ from accelerate.data_loader import prepare_data_loader
 from torch import nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, register_fsdp_forward_method
 from torch.utils.data import DataLoader
-from transformers import Trainer
-from transformers.trainer_utils import EvalLoopOutput, TrainOutput, has_length
+from transformers.trainer_utils import TrainOutput
 
 from biomedgpt_hf.batches.batching import LengthBatchSampler
 from biomedgpt_hf.batches.grouping import GroupBatchSampler
 from biomedgpt_hf.publishing.trainers import PublishingMixin
 from biomedgpt_hf.training.checkpoints.saving import CompleteCheckpointsMixin
-from biomedgpt_hf.training.engine import check_engine
-from biomedgpt_hf.training.loading import buffers_shared_apart
-from biomedgpt_hf.training.preemption import PreemptionCallback
+from biomedgpt_hf.training.engine.engine_checks import check_engine
+from biomedgpt_hf.training.engine.lean_start import buffers_shared_apart
+from biomedgpt_hf.training.engine.preemption import PreemptionCallback
+from biomedgpt_hf.training.engine.row_readers import WORKER_DIED, DataWorkerError, start_worker
 from biomedgpt_hf.training.reporting.tally import Tally
-from biomedgpt_hf.training.row_readers import WORKER_DIED, DataWorkerError, start_worker
 
 
-class BioMedGPTTrainer(PublishingMixin, CompleteCheckpointsMixin, Trainer):
-    """transformers' `Trainer`, and what its module's docstring lists.
+class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
+    """A Trainer for long runs; goes before transformers' Trainer or a subclass of it.
 
     Args:
         lengths: tokens of each training row, as `collator.row_lengths` returns them; given, batches hold rows of
             similar length, of `per_device_train_batch_size` rows each.
         max_tokens_per_batch: with `lengths`, most tokens of a batch, padding included, instead of so many rows.
         groups: with `lengths`, which rows stay together (see [`GroupBatchSampler`]).
-        arguments, options: as for `Trainer`.
+        arguments, options: as for the Trainer behind it.
 
     Raises:
         WrongEngineError: if the training would not run as its arguments say.
     """
 
-    optimizer: Any
+    optimizer: torch.optim.Optimizer | None
 
     def __init__(
         self,
@@ -67,12 +62,11 @@ class BioMedGPTTrainer(PublishingMixin, CompleteCheckpointsMixin, Trainer):
         self._set_precision()
         self._tally = Tally(self.model.config, self.args.device)
         self._tally_started = 0.0
-        self._evaluated_batches, self._rows_to_evaluate = 0, sys.maxsize
 
     # Engine.
 
     def _set_precision(self) -> None:
-        """Reduces gradients in float32, and leaves outputs as they are: accelerate does both in bfloat16."""
+        """Reduce gradients in float32, and leave outputs as they are: accelerate does both in bfloat16."""
         plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
         if plugin is not None and plugin.mixed_precision_policy is not None:
             plugin.mixed_precision_policy = MixedPrecisionPolicy(
@@ -80,8 +74,8 @@ class BioMedGPTTrainer(PublishingMixin, CompleteCheckpointsMixin, Trainer):
             )
 
     def create_accelerator_and_postprocess(self) -> None:
-        """As `Trainer`'s, with sharding that knows of buffers, of evaluation, and of other methods than `forward`."""
-        if self.args.ddp_find_unused_parameters is None:  # every forward uses them all; looking for others takes time
+        """As the Trainer's, with sharding that knows of buffers, of evaluation, and of other methods than `forward`."""
+        if self.args.ddp_find_unused_parameters is None:  # every forward uses all of them, and a search takes time
             self.args.ddp_find_unused_parameters = False
         super().create_accelerator_and_postprocess()
         if not self.is_fsdp_enabled:
@@ -89,7 +83,7 @@ class BioMedGPTTrainer(PublishingMixin, CompleteCheckpointsMixin, Trainer):
         plugin, prepare = self.accelerator.state.fsdp_plugin, self.accelerator.prepare
 
         def prepare_sharded(*objects: Any, **options: Any) -> Any:
-            if isinstance(objects[0], FSDPModule):  # by an evaluation before the training
+            if isinstance(objects[0], FSDPModule):  # an evaluation before the training has prepared it
                 self.accelerator._models.append(objects[0])
                 self.accelerator._optimizers.append(self.optimizer)
                 return objects
@@ -108,7 +102,7 @@ class BioMedGPTTrainer(PublishingMixin, CompleteCheckpointsMixin, Trainer):
         self.accelerator.prepare = prepare_sharded
 
     def get_train_dataloader(self) -> DataLoader:
-        """As `Trainer`'s; with `lengths`, batches of rows of similar length."""
+        """As the Trainer's; with `lengths`, batches of rows of similar length."""
         if self.lengths is None:
             return super().get_train_dataloader()
         args = self.args
@@ -137,7 +131,7 @@ class BioMedGPTTrainer(PublishingMixin, CompleteCheckpointsMixin, Trainer):
         return prepare_data_loader(loader, args.device, num_processes=1, process_index=0, put_on_device=True)
 
     def _get_dataloader(self, *arguments: Any, **options: Any) -> DataLoader:
-        """As `Trainer`'s; its processes outlive the signals that end a training in a checkpoint."""
+        """As the Trainer's; its processes outlive the signals that end a training in a checkpoint."""
         loader = super()._get_dataloader(*arguments, **options)
         loader.worker_init_fn = partial(start_worker, loader.worker_init_fn)
         return loader
@@ -145,11 +139,11 @@ class BioMedGPTTrainer(PublishingMixin, CompleteCheckpointsMixin, Trainer):
     # Training.
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **options: Any) -> TrainOutput:
-        """As `Trainer`'s.
+        """As the Trainer's.
 
         Args:
             resume_from_checkpoint: True for the newest complete checkpoint of this run, if it has one; or a folder.
-            options: as `Trainer`'s.
+            options: as the Trainer's.
 
         Raises:
             DamagedCheckpointError: if the checkpoint is incomplete, or a file of it is not what was saved; names it.
@@ -169,89 +163,38 @@ class BioMedGPTTrainer(PublishingMixin, CompleteCheckpointsMixin, Trainer):
             self.preemption.restore()
 
     def _init_training_state(self, max_steps: int, *arguments: Any, **options: Any) -> tuple[int, int]:
-        """As `Trainer`'s, which goes on logging, evaluating and saving when the earlier start was told to."""
+        """As the Trainer's, which goes on logging, evaluating and saving when the earlier start was told to."""
         done = super()._init_training_state(max_steps, *arguments, **options)
         self.state.compute_steps(self.args, max_steps)
         return done
 
     def _run_epoch(self, *arguments: Any, **options: Any) -> None:
-        """As `Trainer`'s, which goes a step beyond the end where a checkpoint of the end is resumed within an epoch."""
+        """As the Trainer's, which goes a step too far where a checkpoint of the end is resumed within an epoch."""
         if self.state.global_step < self.state.max_steps:
             super()._run_epoch(*arguments, **options)
         else:
             self.control.should_training_stop = True
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
-        """As `Trainer`'s; with `save_strategy="best"`, it decides about saving, which a signal asks for in any case."""
+        """As the Trainer's; with `save_strategy="best"` it decides about saving, which a signal always asks for."""
         return super()._determine_best_metric(metrics, trial) or bool(self.preemption.received)
 
     def _finalize_training(self, trial: Any, num_train_samples: int, start_time: float) -> TrainOutput:
-        """As `Trainer`'s, which with `save_total_limit=1` removes the newest checkpoint where another is the best."""
+        """As the Trainer's, which with `save_total_limit=1` removes the newest checkpoint where another is the best."""
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         best = self.args.load_best_model_at_end
-        self.args.load_best_model_at_end = best and not self.preemption.received  # else the run is not at its end
+        # A run that was stopped is not at its end.
+        self.args.load_best_model_at_end = best and not self.preemption.received
         try:
             return super()._finalize_training(trial, num_train_samples, start_time)
         finally:
             self.args.save_total_limit, self.args.load_best_model_at_end = limit, best
 
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> Any:
-        """As `Trainer`'s; it also notes what was learnt, by kind of row."""
-        counts = "labels" in inputs and self.label_smoother is None and self.compute_loss_func is None
-        asked = {**inputs, "output_token_losses": True} if counts and self._gives_token_losses else inputs
-        loss, outputs = super().compute_loss(model, asked, True, num_items_in_batch)
-        if counts and self.model.training:
-            self._tally.add(inputs, outputs.get("token_losses"))
-        elif counts:
-            self._tally_evaluated(inputs, outputs.get("token_losses"))
-        return (loss, outputs) if return_outputs else loss
-
-    def _tally_evaluated(self, inputs: dict[str, Any], token_losses: torch.Tensor | None) -> None:
-        """Note an evaluated batch, without the rows that accelerate repeats to give all processes as many batches."""
-        position = self._evaluated_batches * self.args.world_size + self.args.process_index
-        self._evaluated_batches += 1
-        rows = len(inputs["input_ids"])
-        own = min(rows, max(0, self._rows_to_evaluate - position * self.args.eval_batch_size))
-        if own < rows and token_losses is not None and "position_ids" not in inputs:
-            inputs = {**inputs, "labels": inputs["labels"].clone()}
-            inputs["labels"][own:] = -100
-            token_losses = token_losses[: self._tally.label_tokens(inputs)]
-        self._tally.add(inputs, token_losses)
-
-    @property
-    def _gives_token_losses(self) -> bool:
-        """Whether the model is a BioMedGPT, with or without adapters, and no plain language model."""
-        return hasattr(self.model.config, "molecule_token_id")
-
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """As `Trainer`'s, with throughput, memory and the loss by kind of row beside each training loss."""
+        """As the Trainer's, with throughput, memory and what else the tally has beside each training loss."""
         if "loss" in logs:
             now = time.perf_counter()
             logs.update({**self._tally.results(now - self._tally_started), "loss": logs["loss"]})
             self._tally.reset()
             self._tally_started = now
         super().log(logs, start_time)
-
-    def evaluation_loop(
-        self, dataloader: DataLoader, *arguments: Any, metric_key_prefix: str = "eval", **options: Any
-    ) -> EvalLoopOutput:
-        """As `Trainer`'s; the loss is the mean over all label tokens, however they were put into batches."""
-        training, self._tally = self._tally, Tally(self.model.config, self.args.device)
-        started = time.perf_counter()
-        rows: Any = dataloader.dataset
-        self._evaluated_batches, self._rows_to_evaluate = 0, len(rows) if has_length(rows) else sys.maxsize
-        try:
-            output = super().evaluation_loop(dataloader, *arguments, metric_key_prefix=metric_key_prefix, **options)
-            results = self._tally.results(time.perf_counter() - started)
-        finally:
-            self._tally = training
-            self._tally_started += time.perf_counter() - started
-        losses = {f"{metric_key_prefix}_{name}": value for name, value in results.items() if name.startswith("loss")}
-        output.metrics.update(losses)
-        return output

@@ -2,19 +2,20 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedConfig
 
-from biomedgpt_hf.training.parts import PARTS, add_lora, train_only
+from biomedgpt_hf.training.model.adapters import add_lora
+from biomedgpt_hf.training.model.model_parts import PARTS, train_only
 from biomedgpt_hf.training.recipe.settings import Settings
 
 ADAPTERS = "adapters (LoRA)"
-# Bytes of optimizer state for each trained parameter; what is not listed is taken for Adam in float32.
+# Bytes of optimizer state for each trained parameter; any other optimizer counts as Adam in float32.
 STATE_BYTES = {
     **dict.fromkeys(("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit"), 2),
-    **dict.fromkeys(("sgd", "adafactor"), 0),  # Adafactor's are one number for each row and column
+    **dict.fromkeys(("sgd", "adafactor"), 0),  # Adafactor keeps one number for each row and column
 }
 ADAM_BYTES = 8
 NF4_BLOCK, NF4_NESTED_BLOCK = 64, 256  # values with one scale, and scales with one scale (Dettmers et al., 2023)
@@ -45,7 +46,7 @@ class PartMemory:
         return self.weights + self.gradients + self.states
 
 
-def model_without_weights(config: Any, settings: Settings) -> nn.Module:
+def model_without_weights(config: PreTrainedConfig, settings: Settings) -> nn.Module:
     """Return the model as the run would train it, on the meta device: frozen, with adapters, with no memory taken."""
     from transformers import AutoModelForCausalLM
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,26 @@ import pyarrow.parquet as pq
 from datasets.exceptions import DatasetsError
 from huggingface_hub import hf_hub_download
 
+from biomedgpt_hf.batches.preferences import ANSWERS
 from biomedgpt_hf.disk.checksums import sha256_of
-from biomedgpt_hf.rows import schema
+from biomedgpt_hf.modalities import MODALITIES
 
 MANIFEST = "manifest.json"
+READABLE = (".parquet", ".jsonl")
+BY_TABLE = "`biomedgpt data table` makes a set of any table."
+BY_HAND = 'Its rows are {"messages": …, "chosen": …, "rejected": …}; see docs/training.md.'
 
 
-def open_set(name: str, split: str) -> datasets.Dataset | None:
+def open_set(
+    name: str, split: str, features: datasets.Features, optional: Collection[str] = ()
+) -> datasets.Dataset | None:
     """Return a split of a set, with the columns of a row and no others; None where the set has no such split.
 
     Args:
-        name: folder that `biomedgpt data` made, or Hub id.
+        name: folder that `biomedgpt data` made or that holds Parquet or JSON Lines, or Hub id.
         split: "train", "validation" or "test".
+        features: the columns, in the types that they get.
+        optional: columns that the set may lack; they are null then.
 
     Raises:
         OSError: there is no such folder or repository, or it cannot be reached.
@@ -33,25 +41,28 @@ def open_set(name: str, split: str) -> datasets.Dataset | None:
     rows = _open_folder(Path(name), split) if is_folder(name) else _open_repository(name, split)
     if rows is None:
         return None
-    if missing := [field for field in schema.row_fields() if field not in rows.column_names]:
+    if missing := [column for column in features if column not in rows.column_names and column not in optional]:
         raise ValueError(
             f"{name} has no rows to train on: column {', '.join(missing)} is missing. "
-            "`biomedgpt data table` makes a set of any table."
+            f"{BY_HAND if 'chosen' in features else BY_TABLE}"
         )
-    rows = rows.select_columns(list(schema.row_fields()))
-    if rows.features == schema.features():
+    rows = rows.select_columns([column for column in features if column in rows.column_names])
+    if rows.features == features:
         return rows
     try:
-        return rows.cast(schema.features())
+        if set(rows.column_names) == set(features) and "Json(" not in str(rows.features):
+            return rows.cast(features)
+        return rows.map(_in_columns, fn_kwargs={"columns": list(features)}, features=features, desc="reading rows")
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name} has columns of other types than a set's rows: {_one_line(error)}") from error
 
 
 def split_names(name: str) -> list[str]:
     """Return the names of a set's splits."""
-    if is_folder(name):
-        return sorted({path.name.split("-")[0] for path in Path(name).glob("data/*.parquet")})
-    return datasets.get_dataset_split_names(name)
+    if not is_folder(name):
+        return datasets.get_dataset_split_names(name)
+    built = sorted({path.name.split("-")[0] for path in Path(name).glob("data/*.parquet")})
+    return built or sorted(_load_by_hand(Path(name)))
 
 
 def describe_set(name: str) -> dict[str, Any]:
@@ -73,7 +84,7 @@ def describe_set(name: str) -> dict[str, Any]:
             "licenses": manifest["licenses"],
             "rows": manifest["counts"]["rows_by_split"],
         }
-    except (OSError, ValueError, KeyError, TypeError):  # not every set of somebody else's has one of ours
+    except (OSError, ValueError, KeyError, TypeError):  # sets from elsewhere need not have this package's manifest
         return described
 
 
@@ -93,9 +104,9 @@ def is_folder(name: str) -> bool:
 
 
 def _open_folder(folder: Path, split: str) -> datasets.Dataset | None:
+    if not any(folder.glob("data/*.parquet")):
+        return _load_by_hand(folder).get(split)
     files = sorted(folder.glob(f"data/{split}-*.parquet"))
-    if not files and not split_names(str(folder)):
-        raise ValueError(f"{folder} is no data set: it holds no data/*.parquet. `biomedgpt data` makes one.")
     if not files:
         return None
     if not sum(map(_rows_in, files)):
@@ -105,6 +116,52 @@ def _open_folder(folder: Path, split: str) -> datasets.Dataset | None:
     except (OSError, ValueError, DatasetsError) as error:
         _name_damaged(files)
         raise ValueError(f"Cannot read {folder}: {_one_line(error.__cause__ or error)}") from error
+
+
+def _load_by_hand(folder: Path) -> dict[str, datasets.Dataset]:
+    """Return the splits of a folder that no builder of this package made, as `datasets` finds them by their names."""
+    if not any(path.suffix in READABLE for path in folder.rglob("*")):
+        raise ValueError(
+            f"{folder} is no data set: it holds no data/*.parquet, as `biomedgpt data` makes them, and no other "
+            f"{' or '.join(READABLE)} file."
+        )
+    try:
+        return dict(datasets.load_dataset(str(folder)))
+    except (OSError, ValueError, DatasetsError) as error:
+        raise ValueError(f"Cannot read {folder}: {_one_line(error.__cause__ or error)}") from error
+
+
+def _in_columns(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    """Return a row that was written by hand in the types of the columns; what has no place there becomes null.
+
+    Its messages may have plain texts as content, and its answers may be messages. Whether the row can be trained on is
+    found out later, when each row is built.
+    """
+    filled = {column: row.get(column) for column in columns if column not in ("messages", *ANSWERS)}
+    for column in ANSWERS:
+        if column in columns:
+            filled[column] = _text_of(row.get(column))
+    messages = row.get("messages")
+    return {**filled, "messages": [_message(one) for one in messages if isinstance(one, Mapping)] if messages else None}
+
+
+def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+    return {
+        "role": message.get("role"),
+        "content": [{name: block.get(name) for name in ("type", "text", *MODALITIES)} for block in blocks],
+    }
+
+
+def _text_of(answer: Any) -> str | None:
+    """Return the text of an answer: itself, a message's, or that of a list of one message."""
+    if isinstance(answer, Sequence) and not isinstance(answer, str) and len(answer) == 1:
+        return _text_of(answer[0])
+    if not isinstance(answer, Mapping):
+        return answer if isinstance(answer, str) else None
+    content = answer.get("content", answer.get("text"))
+    return _text_of(content)
 
 
 def _rows_in(file: Path) -> int:

@@ -18,9 +18,9 @@ from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.rows import schema
 from biomedgpt_hf.rows.limits import TooManyRejectedError
-from biomedgpt_hf.training.rows import screening as rows_module
-from biomedgpt_hf.training.rows.screening import load_rows, screen
-from biomedgpt_hf.training.rows.sets import describe_set
+from biomedgpt_hf.training.screening import screening as rows_module
+from biomedgpt_hf.training.screening.row_sets import describe_set
+from biomedgpt_hf.training.screening.screening import load_rows, screen
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from built_set import row, write_set  # noqa: E402
@@ -309,7 +309,7 @@ from transformers import AutoProcessor
 import biomedgpt_hf
 from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
 from biomedgpt_hf.mini import mini_checkpoint
-from biomedgpt_hf.training.rows import screening as module
+from biomedgpt_hf.training.screening import screening as module
 
 rank, port, folder, run = int(sys.argv[1]), *sys.argv[2:]
 distributed.init_process_group(

@@ -1,4 +1,4 @@
-"""What screening a run's rows found, kept so that a run that is started again need not build them all once more."""
+"""What the screening of a run's rows found, kept so that a run that is started again need not build them once more."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def cache_key(rows: datasets.Dataset, collator: Callable[..., Any], text_only: b
         return None
     digest = hashlib.sha256()
     facts = [VERSIONS, type(collator).__qualname__, settings, text_only]
-    # What has no form in JSON is told by its `repr`: in doubt that is another one each time, and the rows are built.
+    # A value without a form in JSON is known by its `repr`; if that differs each time, the rows are built again.
     digest.update(json.dumps(facts, sort_keys=True, default=repr).encode())
     with tempfile.TemporaryDirectory() as folder:
         processor.save_pretrained(folder)
@@ -66,7 +66,7 @@ def read_cache(path: Path, key: str, rows: int) -> Found | None:
         kept = json.loads(path.read_text("utf-8"))
         if kept["key"] == key and len(kept["lengths"]) == rows:
             return np.array(kept["lengths"], np.int64), kept["rejections"]
-    except (OSError, ValueError, KeyError, TypeError):  # none, or not one that was written here
+    except (OSError, ValueError, KeyError, TypeError):  # there is no file, or another program wrote it
         pass
     return None
 

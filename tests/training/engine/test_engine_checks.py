@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from biomedgpt_hf.training import engine
-from biomedgpt_hf.training.engine import WrongEngineError, check_engine, check_torch_build, given_command
+from biomedgpt_hf.training.engine import engine_checks
+from biomedgpt_hf.training.engine.engine_checks import WrongEngineError, check_engine, check_torch_build, given_command
 
 
 def arguments(**changes) -> SimpleNamespace:
@@ -71,7 +71,7 @@ def test_a_torch_without_cuda_is_refused_where_an_nvidia_gpu_is(monkeypatch, tmp
     monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.setattr(torch.version, "hip", None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(engine, "NVIDIA", (tmp_path / "gpus",))
+    monkeypatch.setattr(engine_checks, "NVIDIA", (tmp_path / "gpus",))
     check_torch_build()
     (tmp_path / "gpus").mkdir()
     with pytest.raises(WrongEngineError, match="was built without CUDA: install a CUDA build"):

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 
-from biomedgpt_hf.training.preemption import SIGNALS
+from biomedgpt_hf.training.engine.preemption import SIGNALS
 
 WORKER_DIED = "DataLoader worker"  # how torch begins its message
 
@@ -20,7 +20,7 @@ class DataWorkerError(OSError):
 
 
 def start_worker(as_before: Callable[[int], None] | None, worker: int) -> None:
-    """Begins a process that reads rows, and lets it outlive signals.
+    """Begin a process that reads rows, and let it outlive signals.
 
     Clusters and terminals send them to all processes at once, but rows are needed until the checkpoint is written;
     then the training's own process ends the ones that read.

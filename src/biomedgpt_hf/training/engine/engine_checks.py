@@ -1,11 +1,11 @@
-"""What a training runs on: refusing what would silently train otherwise than asked."""
+"""What a training runs on: devices and processes on which it would silently run otherwise than asked are refused."""
 
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
+from accelerate import Accelerator
 from transformers import TrainingArguments
 
 NVIDIA = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidiactl"))
@@ -15,8 +15,8 @@ class WrongEngineError(ValueError):
     """A training would run on other devices, or in another way, than its settings say."""
 
 
-def check_engine(arguments: TrainingArguments, accelerator: Any) -> None:
-    """Refuses a training that would not run as asked.
+def check_engine(arguments: TrainingArguments, accelerator: Accelerator) -> None:
+    """Raise a WrongEngineError if a training would not run as asked.
 
     Args:
         arguments: of the training.

@@ -1,4 +1,4 @@
-"""The rows of a run: sets put together, and every row built once, so that a bad one is found before training.
+"""The rows of a run: sets are put together, and every row is built once, so that a bad one is found before training.
 
     rows = load_rows(["sets/chebi20", "sets/uniprotqa"], "train")
     screening = screen(rows, collator, max_rejected="1%", folder=output_dir, processes=8)
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -24,13 +24,15 @@ from torch import distributed
 from tqdm.auto import tqdm
 
 from biomedgpt_hf.disk.workers import map_in_order
+from biomedgpt_hf.modalities import KnowingModalities
+from biomedgpt_hf.processors.item_readers import item_tensors
+from biomedgpt_hf.rows import schema
 from biomedgpt_hf.rows.limits import TooManyRejectedError, parse_limit
-from biomedgpt_hf.training.rows.screening_cache import cache_key, read_cache, write_cache
-from biomedgpt_hf.training.rows.sets import open_set, split_names
+from biomedgpt_hf.training.screening.row_sets import open_set, split_names
+from biomedgpt_hf.training.screening.screening_cache import cache_key, read_cache, write_cache
 
-ROWS_AT_ONCE = 200  # that a worker process builds for one result: some tenths of a second
-ITEMS = {"atom_features", "protein_input_ids"}  # what a batch has for molecules and for proteins
-NAMED = 3  # rejected rows that an error names; the file has all
+ROWS_AT_ONCE = 200  # rows that a worker process builds for one result, in some tenths of a second
+NAMED = 3  # rejected rows that an error names; the file lists all of them
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Screening:
     """Which rows can be trained on.
 
     Attributes:
-        lengths: tokens of each row, int64 [rows]; 0 where it was rejected.
+        lengths: tokens of each row, int64 [rows], padding between the sequences of one row included; 0 where it was
+            rejected.
         rejections: of each rejected row, in order, its "index", its "id" (None where that cannot be read) and the
             "reason".
     """
@@ -52,12 +55,21 @@ class Screening:
         return np.flatnonzero(self.lengths)
 
 
-def load_rows(names: Sequence[str], split: str, *, required: bool = True) -> datasets.Dataset | None:
+def load_rows(
+    names: Sequence[str],
+    split: str,
+    *,
+    required: bool = True,
+    features: datasets.Features | None = None,
+    optional: Collection[str] = (),
+) -> datasets.Dataset | None:
     """Return the rows of several sets, one set after the other.
 
     Args:
-        names: folders that `biomedgpt data` made, or Hub ids.
+        names: folders that `biomedgpt data` made, or of Parquet or JSON Lines, or Hub ids.
         split: "train", "validation" or "test".
+        features: columns of a row; those of `rows.schema` when None.
+        optional: columns that a set may lack.
         required: each set has to have the split; otherwise those that have it are taken, and None is returned where
             no set has.
 
@@ -67,7 +79,7 @@ def load_rows(names: Sequence[str], split: str, *, required: bool = True) -> dat
     """
     if not names:
         raise ValueError("No set was named: give the folder of one that `biomedgpt data` made, or a Hub id.")
-    opened = {name: open_set(name, split) for name in names}
+    opened = {name: open_set(name, split, features or schema.features(), optional) for name in names}
     for name, rows in opened.items():
         if rows is None and required:
             raise ValueError(f"{name} has no split {split!r}; it has {', '.join(split_names(name))}.")
@@ -110,7 +122,7 @@ def screen(
     cache = Path(folder) / f".{name}.json" if folder is not None else None
     key = cache_key(rows, collator, text_only) if cache and rank == 0 else None
     found = read_cache(cache, key, len(rows)) if cache and key else None
-    if world_size > 1:  # what the first one found, or did not
+    if world_size > 1:  # what the first process found, or None
         shared = [found]
         distributed.broadcast_object_list(shared, src=0)
         found = shared[0]
@@ -129,14 +141,16 @@ def screen(
 def _build_all(
     build: _RowBuilder, count: int, processes: int, rank: int, world_size: int, progress: bool
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """Build this process's share of the rows, and put all shares together."""
+    """Build this process's share of the rows, and put the shares of all processes together."""
     every = range(0, count, ROWS_AT_ONCE)
     chunks = [range(start, min(start + ROWS_AT_ONCE, count)) for start in every[rank::world_size]]
     lengths = np.zeros(count, np.int64)
     rejections: list[dict[str, Any]] = []
     total = sum(map(len, chunks))
     with tqdm(desc="checking rows", total=total, unit="", disable=not progress or rank > 0) as bar:
-        for chunk, (some, rejected) in zip(chunks, map_in_order(build, chunks, processes), strict=True):
+        for chunk, (some, rejected) in zip(
+            chunks, map_in_order(KnowingModalities(build), chunks, processes), strict=True
+        ):
             lengths[chunk.start : chunk.stop] = some
             rejections += rejected
             bar.update(len(chunk))
@@ -161,26 +175,20 @@ class _RowBuilder:
         lengths: list[int] = []
         rejections: list[dict[str, Any]] = []
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the collator warns of what is cut again, in training
+            warnings.simplefilter("ignore")  # the collator warns about cut proteins once more in training
             for index in chunk:
                 row: Mapping[str, Any] = {}
                 try:
                     row = self.rows[index]
                     batch = self.collator([row])
-                    if self.text_only and not ITEMS.isdisjoint(batch):
-                        raise ValueError("It has a molecule or a protein, and a plain language model reads text only.")
-                    lengths.append(_length(batch))
+                    if self.text_only and not item_tensors().isdisjoint(batch):
+                        raise ValueError("It is about items, such as molecules, and a plain language model reads text.")
+                    lengths.append(batch["input_ids"].numel())
                 except ValueError as error:
                     lengths.append(0)
                     reason = " ".join(str(error).split())
                     rejections.append({"index": index, "id": row.get("id"), "reason": reason})
         return lengths, rejections
-
-
-def _length(batch: Mapping[str, Any]) -> int:
-    """Tokens of a batch of one row, which has no mask where rows are packed."""
-    mask = batch.get("attention_mask")
-    return int(mask.sum()) if mask is not None and mask.ndim == 2 else batch["input_ids"].numel()
 
 
 def _list_rejections(path: Path, rejections: Sequence[Mapping[str, Any]]) -> None:

@@ -12,8 +12,8 @@ from accelerate.utils import FullyShardedDataParallelPlugin, fsdp_utils
 from torch.utils.data import dataloader
 from transformers import Trainer, trainer
 
-from biomedgpt_hf.training.row_readers import WORKER_DIED
-from biomedgpt_hf.training.trainer import BioMedGPTTrainer
+from biomedgpt_hf.training.engine.row_readers import WORKER_DIED
+from biomedgpt_hf.training.trainers.trainer_kinds import TRAINERS, find_trainer
 
 OVERRIDDEN = {
     "_determine_best_metric": "self, metrics, trial",
@@ -46,8 +46,9 @@ def test_a_hook_of_the_trainer_has_the_signature_that_we_assume(name: str):
     assert parameters(getattr(Trainer, name)) == OVERRIDDEN[name]
 
 
-def test_the_list_above_names_every_private_hook_that_we_override():
-    ours = [c for c in BioMedGPTTrainer.__mro__ if c.__module__.startswith("biomedgpt_hf")]
+@pytest.mark.parametrize("kind", TRAINERS)
+def test_the_list_above_names_every_private_hook_that_we_override(kind: str):
+    ours = [c for c in find_trainer(kind).trainer_class.__mro__ if c.__module__.startswith("biomedgpt_hf")]
     names = {name for c in ours for name in vars(c) if name.startswith("_") and not name.startswith("__")}
     assert {name for name in names if hasattr(Trainer, name)} == set(OVERRIDDEN)
 

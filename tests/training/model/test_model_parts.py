@@ -6,7 +6,9 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from tiny_models import tiny_model
 
-from biomedgpt_hf.training.parts import PARTS, add_lora, saved_names, train_in_float32, train_only, trained_counts
+from biomedgpt_hf.training.model.adapters import add_lora
+from biomedgpt_hf.training.model.model_parts import PARTS, train_in_float32, train_only, trained_counts
+from biomedgpt_hf.training.model.tensor_names import saved_names
 
 LORA = {
     "r": 2,

@@ -1,1 +1,0 @@
-"""Rows that a run trains on: sets, and a look at every row before the training."""
