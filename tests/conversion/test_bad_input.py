@@ -213,7 +213,7 @@ BAD_ARGUMENTS = {
     "an unknown data type": (lambda *_: {"dtype": "int8"}, "dtype='int8' is none of float32"),
     "a shard size that is none": (lambda *_: {"max_shard_size": "large"}, "max_shard_size='large' is no size"),
     "an occupied folder": (occupied_folder, "exists and is not empty"),
-    "a file in its place": (occupied_file, "exists and is not empty"),
+    "a file in its place": (occupied_file, "already exists"),
 }
 
 

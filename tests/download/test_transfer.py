@@ -185,7 +185,7 @@ def test_a_file_that_was_whole_but_not_yet_named_is_not_fetched_again(server, fe
                 raise KeyboardInterrupt
             os.replace(new, path)
 
-        patched.setattr(download_module.provenance, "put_in_place", killed)
+        patched.setattr(download_module, "replace_file", killed)
         with pytest.raises(KeyboardInterrupt):
             fetch()
     path = fetch()

@@ -23,4 +23,4 @@ def require_free(output: Path) -> None:
     """Raise FileExistsError if `output` is a file, or a folder that holds something."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         found = "already exists and is not empty" if output.is_dir() else "already exists"
-        raise FileExistsError(f"{output} {found}: remove it, or choose another output (--output).")
+        raise FileExistsError(f"{output} {found}: remove it or choose another --output.")

@@ -182,7 +182,7 @@ class _RowBuilder:
                     row = self.rows[index]
                     batch = self.collator([row])
                     if self.text_only and not item_tensors().isdisjoint(batch):
-                        raise ValueError("It is about items, such as molecules, and a plain language model reads text.")
+                        raise ValueError("It has items, such as molecules, and a plain language model reads text only.")
                     lengths.append(batch["input_ids"].numel())
                 except ValueError as error:
                     lengths.append(0)
