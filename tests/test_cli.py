@@ -11,7 +11,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from biomedgpt_hf.cli import app
-from biomedgpt_hf.console import one_line
+from biomedgpt_hf.console import in_one_line
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE, _, FUNCTION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"][
@@ -239,4 +239,4 @@ def test_wrong_usage_is_told_and_exits_with_two(run, words, said):
     ],
 )
 def test_an_error_becomes_one_line(error, line):
-    assert one_line(error) == line
+    assert in_one_line(error) == line

@@ -21,11 +21,11 @@ class Commands(TyperGroup):
             fault_of_ours = str(getattr(error, "name", None)).startswith("biomedgpt_hf")
             if ctx.params["debug"] or isinstance(error, BrokenPipeError) or fault_of_ours:
                 raise
-            typer.echo(f"Error: {one_line(error)}", err=True)
+            typer.echo(f"Error: {in_one_line(error)}", err=True)
             raise typer.Exit(1) from None
 
 
-def one_line(error: Exception) -> str:
+def in_one_line(error: Exception) -> str:
     """Say what went wrong without line breaks, and what to install where a package is missing."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}."

@@ -14,7 +14,7 @@ from datasets import load_dataset
 from biomedgpt_hf import BioMedGPTDataCollator, BioMedGPTProcessor, mini_checkpoint
 from biomedgpt_hf.building.pipeline import BuildSettings
 from biomedgpt_hf.sets.table import builder as table
-from biomedgpt_hf.sets.table.rows import Labels, RowColumns, parse_table_row, read_rows
+from biomedgpt_hf.sets.table.rows import Labels, RowColumns, parse_table_row, read_table_rows
 
 from ..checkpoints.stand_in_hub import StandInHub, serve
 
@@ -83,7 +83,9 @@ def built(source, tmp_path_factory):
 def in_memory(source, built, tmp_path_factory):
     """The batch of each split, from the rows as they are before anything is written; the split alone is looked up."""
     rows = {
-        row["id"]: row for record in read_rows(source, COLUMNS) for row in parse_table_row(record, COLUMNS, LABELS).rows
+        row["id"]: row
+        for record in read_table_rows(source, COLUMNS)
+        for row in parse_table_row(record, COLUMNS, LABELS).rows
     }
     stored = load_dataset(str(built), cache_dir=str(tmp_path_factory.mktemp("cache")))
     assert sorted(row_id for split in stored.values() for row_id in split["id"]) == sorted(rows)

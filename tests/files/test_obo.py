@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from biomedgpt_hf.files.obo import Link, is_header, parse_term, read_names, read_stanzas, unescape
+from biomedgpt_hf.files.obo import Link, is_header, parse_term, read_stanzas, read_term_names, unescape
 from biomedgpt_hf.files.records import RejectedRecord
 
 FILE = r"""format-version: 1.2
@@ -73,13 +73,17 @@ def test_a_term_has_its_definition_and_its_relations_in_order():
 def test_names_are_known_by_every_identifier_and_obsolete_terms_have_none():
     name = "2-{[methyl]oxy}phenol"
     expected = {"T:1": name, "T:100": name, "T:101": name, "RO:0000087": "has role", "T:2": "phenols"}
-    assert read_names(stanzas()) == {**expected, "T:5": "", "T:6": ""}
+    assert read_term_names(stanzas()) == {**expected, "T:5": "", "T:6": ""}
 
 
 def test_a_merged_term_keeps_the_name_of_what_it_went_into():
     merged = "[Term]\nid: T:9\nname: T:9\nis_obsolete: true\n"
     live = "[Term]\nid: T:1\nname: water\nalt_id: T:9\n"
-    assert read_names(stanzas(merged + live)) == read_names(stanzas(live + merged)) == {"T:1": "water", "T:9": "water"}
+    assert (
+        read_term_names(stanzas(merged + live))
+        == read_term_names(stanzas(live + merged))
+        == {"T:1": "water", "T:9": "water"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,7 @@ def test_scrambled_files_give_terms_or_rejections_and_nothing_else():
         for _ in range(20):
             letters[chance.randrange(len(letters))] = chance.choice('\n"\\:[]{}! \ud800β')
         found = stanzas("".join(letters))
-        assert all(isinstance(name, str) for name in read_names(found).values())
+        assert all(isinstance(name, str) for name in read_term_names(found).values())
         for stanza in found:
             try:
                 parse_term(stanza.lines)

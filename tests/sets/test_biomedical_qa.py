@@ -15,7 +15,7 @@ from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.sets.biomedical_qa import builder as biomedical_qa
 from biomedgpt_hf.sets.biomedical_qa import multiple_choice
-from biomedgpt_hf.sets.biomedical_qa.formats import recognise
+from biomedgpt_hf.sets.biomedical_qa.formats import recognise_exam_file
 from biomedgpt_hf.sets.biomedical_qa.parsing import parse_question
 from biomedgpt_hf.sets.biomedical_qa.reading import RawQuestion, read_questions
 
@@ -134,15 +134,15 @@ def test_pubmedqa_prompts_are_those_of_the_reference_evaluator(shared):
 
 def test_each_file_is_recognised_by_its_content_whatever_its_name(tmp_path):
     labelled, artificial = pubmedqa("Is it?"), pubmedqa("Is it?", labelled=False)
-    assert recognise(write_object(tmp_path / "a", {"1": labelled})).holds == "PQA-L"
-    assert recognise(write_object(tmp_path / "b", {"1": artificial})).holds == "PQA-A"
+    assert recognise_exam_file(write_object(tmp_path / "a", {"1": labelled})).holds == "PQA-L"
+    assert recognise_exam_file(write_object(tmp_path / "b", {"1": artificial})).holds == "PQA-A"
     unlabelled = pubmedqa("Is it?", None, labelled=False)
-    assert recognise(write_object(tmp_path / "c", {"1": unlabelled})).holds == "PQA-U"
-    assert recognise(write_object(tmp_path / "d", {"1": "yes"})).layout == "test list"
-    assert recognise(write_lines(tmp_path / "dev.csv", [medmcqa("Which?")])).holds == "MedMCQA"
-    assert recognise(write_lines(tmp_path / "test.txt", [medqa("Which?")])).holds == "MedQA"
+    assert recognise_exam_file(write_object(tmp_path / "c", {"1": unlabelled})).holds == "PQA-U"
+    assert recognise_exam_file(write_object(tmp_path / "d", {"1": "yes"})).layout == "test list"
+    assert recognise_exam_file(write_lines(tmp_path / "dev.csv", [medmcqa("Which?")])).holds == "MedMCQA"
+    assert recognise_exam_file(write_lines(tmp_path / "test.txt", [medqa("Which?")])).holds == "MedQA"
     (tmp_path / "anatomy_val.json").write_text("Which?,a,b,c,d,D\r\n", "utf-8")
-    assert recognise(tmp_path / "anatomy_val.json") == ("csv", "MMLU", "validation", "anatomy")
+    assert recognise_exam_file(tmp_path / "anatomy_val.json") == ("csv", "MMLU", "validation", "anatomy")
 
 
 def test_one_object_in_one_line_is_streamed_as_well(tmp_path):
@@ -231,12 +231,12 @@ def test_the_hugging_face_copies_give_the_same_questions_as_the_originals(tmp_pa
     context = {"contexts": pubmedqa("")["CONTEXTS"], "labels": ["METHODS"], "reasoning_required_pred": ["m"]}
     row = {"pubid": 7, "question": "Is it?", "context": context, "final_decision": "maybe", "long_answer": "So it is."}
     copy = write_parquet(tmp_path / "pqa_labeled/train-00000-of-00001.parquet", [row])
-    assert recognise(copy)[1:3] == ("PQA-L", "")
+    assert recognise_exam_file(copy)[1:3] == ("PQA-L", "")
     assert questions(copy) == questions(original)
     del row["context"]["reasoning_required_pred"]
-    assert recognise(write_parquet(copy, [row])).holds == "PQA-A"
+    assert recognise_exam_file(write_parquet(copy, [row])).holds == "PQA-A"
     del row["final_decision"]
-    assert recognise(write_parquet(copy, [row])).holds == "PQA-U"
+    assert recognise_exam_file(write_parquet(copy, [row])).holds == "PQA-U"
 
     (tmp_path / "anatomy_test.csv").write_text("Which?,a,b,c,d,B\nWhat?,1,2,3,4,D\n", "utf-8")
     rows = [

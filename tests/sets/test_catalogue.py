@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from biomedgpt_hf.console import one_line
+from biomedgpt_hf.console import in_one_line
 from biomedgpt_hf.disk.provenance import recorded_download
 from biomedgpt_hf.download.checksums import digests, parse_checksum
 from biomedgpt_hf.download.hub_files import HubFile
@@ -18,7 +18,7 @@ from biomedgpt_hf.download.patient_client import DownloadError
 from biomedgpt_hf.download.pubchem_pages import AnnotationPages
 from biomedgpt_hf.download.transfer import RemoteFile
 from biomedgpt_hf.sets import catalogue
-from biomedgpt_hf.sets.biomedical_qa.roles import part_of
+from biomedgpt_hf.sets.biomedical_qa.roles import part_of_file
 from biomedgpt_hf.sets.catalogue import CATALOGUE, fetch_sources
 
 from ..download import faulty_server as faults
@@ -137,7 +137,7 @@ def test_the_files_of_biomedical_questions_tell_their_parts_by_their_names(world
         "ori_pqal.json": ("PQA-L", ""),
     }
     for path, (holds, part) in parts.items():
-        assert path in paths and part_of(Path(path), holds) == part
+        assert path in paths and part_of_file(Path(path), holds) == part
 
 
 def test_a_set_that_was_interrupted_goes_on_with_the_file_it_was_at(world, tmp_path):
@@ -171,7 +171,7 @@ def test_without_a_network_there_is_one_clear_line_and_soon(tmp_path, monkeypatc
     fake = FakeTime()
     with pytest.raises(OSError) as caught:
         fetch_sources(name, tmp_path, progress=False, patience=fake.patience())
-    said = one_line(caught.value)
+    said = in_one_line(caught.value)
     assert "Temporary failure in name resolution" in said and "SOURCE" in said and "https://" in said
     assert "\n" not in said and sum(fake.waits) <= 1
 

@@ -16,12 +16,12 @@ import numpy as np
 from biomedgpt_hf.disk.workers import map_in_order
 from biomedgpt_hf.rows.row_items import ItemBlock, read_item_blocks
 from biomedgpt_hf.similarity.hashing import digest
-from biomedgpt_hf.similarity.kinds import Kind
+from biomedgpt_hf.similarity.kinds import ComparedKind
 from biomedgpt_hf.similarity.nearest import nearest_of
 from biomedgpt_hf.similarity.shared_features import KnownSets
 
 
-class Part(NamedTuple):
+class SplitItems(NamedTuple):
     """A split's files, and how its items are read.
 
     Attributes:
@@ -33,7 +33,7 @@ class Part(NamedTuple):
     """
 
     files: Sequence[Path]
-    kind: Kind
+    kind: ComparedKind
     seed: int
     processes: int
     tell: Callable[[int], object]
@@ -57,7 +57,7 @@ class HeldOut(NamedTuple):
     unreadable: int
 
 
-class Found(NamedTuple):
+class FoundItems(NamedTuple):
     """What a part holds of a `HeldOut`.
 
     Attributes:
@@ -79,7 +79,7 @@ class _Values(NamedTuple):
     counts: list[int]
 
 
-def read_held_out(part: Part, sample: int) -> HeldOut:
+def read_held_out(part: SplitItems, sample: int) -> HeldOut:
     """Read a split that is held out; of each distinct value 24 bytes are kept."""
     work = partial(_identify, kind=part.kind, seed=part.seed)
     found = list(map_in_order(work, _read_values(part), part.processes))
@@ -92,14 +92,14 @@ def read_held_out(part: Part, sample: int) -> HeldOut:
     return HeldOut(keys, numbers, np.unique(table[2]), part.kind.known(features), unreadable)
 
 
-def find_in(part: Part, sides: Sequence[HeldOut]) -> tuple[list[Found], int]:
+def find_in(part: SplitItems, sides: Sequence[HeldOut]) -> tuple[list[FoundItems], int]:
     """Look for what is held out in another part, read once.
 
     Returns:
         What it holds of each side, and how many of its items are unreadable.
     """
     results = [
-        Found(np.full(len(side.keys), -1), np.zeros(len(side.sample.sizes)), np.full(len(side.sample.sizes), -1))
+        FoundItems(np.full(len(side.keys), -1), np.zeros(len(side.sample.sizes)), np.full(len(side.sample.sizes), -1))
         for side in sides
     ]
     unreadable = 0
@@ -118,7 +118,7 @@ def find_in(part: Part, sides: Sequence[HeldOut]) -> tuple[list[Found], int]:
     return results, unreadable
 
 
-def pick_items(part: Part, numbers: Sequence[int] | np.ndarray) -> dict[int, tuple[str, str]]:
+def pick_items(part: SplitItems, numbers: Sequence[int] | np.ndarray) -> dict[int, tuple[str, str]]:
     """Return (value, id of its row) of the items with these numbers."""
     wanted = np.unique(np.array(numbers, dtype=np.int64))
     items = {}
@@ -129,7 +129,7 @@ def pick_items(part: Part, numbers: Sequence[int] | np.ndarray) -> dict[int, tup
     return items
 
 
-def _read_values(part: Part) -> Iterator[_Values]:
+def _read_values(part: SplitItems) -> Iterator[_Values]:
     for block in read_item_blocks(part.files, part.kind.name):
         part.tell(len(block.values))
         yield _distinct(block)
@@ -143,7 +143,7 @@ def _distinct(block: ItemBlock) -> _Values:
     return _Values(list(counts), np.array(list(first.values())), list(counts.values()))
 
 
-def _identify(block: _Values, kind: Kind, seed: int) -> tuple[np.ndarray, int]:
+def _identify(block: _Values, kind: ComparedKind, seed: int) -> tuple[np.ndarray, int]:
     """Return keys' digests, numbers and outlines, uint64 [3, V], and how many items are unreadable."""
     rows, unreadable = [], 0
     for value, number, count in zip(*block, strict=True):
@@ -155,7 +155,9 @@ def _identify(block: _Values, kind: Kind, seed: int) -> tuple[np.ndarray, int]:
     return np.array(rows, dtype=np.uint64).reshape(-1, 3).T, unreadable
 
 
-def _match(block: _Values, kind: Kind, seed: int, sides: Sequence[HeldOut]) -> tuple[list[tuple[Any, ...]], int]:
+def _match(
+    block: _Values, kind: ComparedKind, seed: int, sides: Sequence[HeldOut]
+) -> tuple[list[tuple[Any, ...]], int]:
     """Look for each side in a row group.
 
     Returns:
@@ -179,7 +181,7 @@ def _match(block: _Values, kind: Kind, seed: int, sides: Sequence[HeldOut]) -> t
     return matches, unreadable
 
 
-def _key_digest(kind: Kind, value: str, seed: int) -> int:
+def _key_digest(kind: ComparedKind, value: str, seed: int) -> int:
     return digest(f"{seed}\n{kind.key(value)}")
 
 

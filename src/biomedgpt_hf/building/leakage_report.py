@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from biomedgpt_hf.building.leakage_comparison import Found, HeldOut, Part, find_in, pick_items, read_held_out
+from biomedgpt_hf.building.leakage_comparison import FoundItems, HeldOut, SplitItems, find_in, pick_items, read_held_out
 from biomedgpt_hf.rows.row_items import split_files
 from biomedgpt_hf.rows.schema import SPLITS
-from biomedgpt_hf.similarity.kinds import KINDS, Kind
+from biomedgpt_hf.similarity.kinds import COMPARED_KINDS, ComparedKind
 
 EXAMPLES = 10
 QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
@@ -53,15 +53,15 @@ def leakage_report(
         raise ValueError(f"sample is {sample}: compare 1 item or more.")
     files = split_files(folder)
     kinds = {}
-    for kind in KINDS:
+    for kind in COMPARED_KINDS:
         with tqdm(desc=f"leakage, {kind.name}", unit="", unit_scale=True, disable=None if progress else True) as bar:
-            parts = {split: Part(files[split], kind, seed, processes, bar.update) for split in files}
+            parts = {split: SplitItems(files[split], kind, seed, processes, bar.update) for split in files}
             if report := _compare_parts(parts, kind, sample):
                 kinds[kind.name] = report
     return {"sample": sample, "seed": seed, "kinds": kinds}
 
 
-def _compare_parts(parts: Mapping[str, Part], kind: Kind, sample: int) -> dict[str, Any]:
+def _compare_parts(parts: Mapping[str, SplitItems], kind: ComparedKind, sample: int) -> dict[str, Any]:
     """Return the report on one kind of item, or {} if none is held out."""
     held_out = {split: read_held_out(parts[split], sample) for split in SPLITS[1:] if split in parts}
     unreadable = {split: side.unreadable for split, side in held_out.items()}
@@ -81,7 +81,7 @@ def _compare_parts(parts: Mapping[str, Part], kind: Kind, sample: int) -> dict[s
     return {"measure": kind.measure, "unreadable": ordered, "pairs": pairs}
 
 
-def _numbers(kind: Kind, side: HeldOut, found: Found) -> dict[str, Any]:
+def _numbers(kind: ComparedKind, side: HeldOut, found: FoundItems) -> dict[str, Any]:
     quantiles = np.quantile(found.scores, list(QUANTILES.values())).round(4).tolist()
     return {
         "distinct": len(side.keys),
@@ -95,7 +95,9 @@ def _numbers(kind: Kind, side: HeldOut, found: Found) -> dict[str, Any]:
     }
 
 
-def _examples(against: Part, held_out: Part, kind: Kind, side: HeldOut, found: Found) -> dict[str, Any]:
+def _examples(
+    against: SplitItems, held_out: SplitItems, kind: ComparedKind, side: HeldOut, found: FoundItems
+) -> dict[str, Any]:
     """Return row ids of a few that are the same, the first ones, and of a few that are alike, the most similar."""
     same = np.flatnonzero(found.same >= 0)
     same = same[np.argsort(side.numbers[same])][:EXAMPLES]

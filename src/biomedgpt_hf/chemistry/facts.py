@@ -189,7 +189,7 @@ GROUP_QUESTIONS = {
 FACT_NAMES = (*FACTS, SEVERAL_GROUPS, ONE_GROUP)
 
 
-def ask(fact: str, molecule: Chem.Mol, dice: Dice, groups: Sequence[FunctionalGroup]) -> QuestionAndAnswer | None:
+def ask_fact(fact: str, molecule: Chem.Mol, dice: Dice, groups: Sequence[FunctionalGroup]) -> QuestionAndAnswer | None:
     """Return a question for a fact and its answer, or None where it is not asked of this molecule.
 
     Args:

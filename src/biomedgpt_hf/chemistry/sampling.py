@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import TypeVar
 
-Item = TypeVar("Item")
+Choice = TypeVar("Choice")
 
 
 class Dice:
@@ -27,7 +27,7 @@ class Dice:
         thrown.update(f"\n{purpose}".encode())
         return (int.from_bytes(thrown.digest()[:7], "big") + 0.5) / 2**56
 
-    def pick(self, items: Sequence[Item], purpose: str) -> Item:
+    def pick(self, items: Sequence[Choice], purpose: str) -> Choice:
         """Return one of some items, each as likely as the other."""
         return items[int(self.number(purpose) * len(items))]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from biomedgpt_hf.commands import options
-from biomedgpt_hf.console import command, group, many, one_line
+from biomedgpt_hf.console import command, group, in_one_line, many
 
 if TYPE_CHECKING:
     from biomedgpt_hf.inference import Answer
@@ -80,7 +80,7 @@ def chat(checkpoint: options.Checkpoint = None) -> None:
                 answer = say(conversation.stream(line, **items))
                 warn(answer, warned)
             except ValueError as error:  # the conversation goes on without this turn
-                typer.echo(f"Error: {one_line(error)}", err=True)
+                typer.echo(f"Error: {in_one_line(error)}", err=True)
             except KeyboardInterrupt:  # likewise
                 typer.echo("\nStopped.", err=True)
             items = {column: [] for column in items}

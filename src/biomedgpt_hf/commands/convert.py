@@ -14,7 +14,7 @@ commands.add_typer(convert, name="convert")
 
 Output = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")]
 Original = Annotated[Path, typer.Argument(metavar="FILE", help="The file as its authors publish it.")]
-Part = Annotated[str | None, typer.Option(metavar="C", help="Take its config and tokenizer from here.")]
+PartOption = Annotated[str | None, typer.Option(metavar="C", help="Take its config and tokenizer from here.")]
 Dtype = Annotated[str | None, typer.Option(metavar="DTYPE", help="Such as bfloat16; the file's own if none.")]
 
 
@@ -27,8 +27,8 @@ Dtype = Annotated[str | None, typer.Option(metavar="DTYPE", help="Such as bfloat
 def convert_biomedgpt(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Its parts, in any order.")],
     output: Output,
-    language_model: Part = None,
-    protein_encoder: Part = None,
+    language_model: PartOption = None,
+    protein_encoder: PartOption = None,
     dtype: Dtype = None,
 ) -> None:
     """Convert an original BioMedGPT; configs not given are inferred."""

@@ -110,7 +110,7 @@ def first_value(stanza: Stanza, tag: str) -> str:
     return next((line[len(prefix) :].strip() for line in stanza.lines if line.startswith(prefix)), "")
 
 
-def read_names(stanzas: Iterable[Stanza]) -> dict[str, str]:
+def read_term_names(stanzas: Iterable[Stanza]) -> dict[str, str]:
     """Return the names of terms and relations by identifier; an obsolete one has the name "".
 
     Alternative identifiers of a term are among them.

@@ -29,7 +29,7 @@ BIASED_LANGUAGE_MODELS = ("codegen", "ctrl", "gptj", "phi")
 ADVICE = "choose one whose logits are lm_head(hidden), such as Llama, Mistral or Qwen."
 
 # A folder, a Hub id, a model (taken over, not copied) or a config (new weights).
-Part: TypeAlias = str | Path | PreTrainedModel | PreTrainedConfig
+ModelPart: TypeAlias = str | Path | PreTrainedModel | PreTrainedConfig
 
 
 def check_language_model(config: PreTrainedConfig) -> None:
@@ -117,9 +117,9 @@ class FromEncodersMixin:
     @classmethod
     def from_encoders(
         cls,
-        language_model: Part,
-        protein_encoder: Part,
-        molecule_encoder: Part = "random",
+        language_model: ModelPart,
+        protein_encoder: ModelPart,
+        molecule_encoder: ModelPart = "random",
         *,
         processor: Any = None,
         protein_feature_select: str = "full",
@@ -181,7 +181,7 @@ class FromEncodersMixin:
         return model.to(device=language_model.device, dtype=dtype).eval()
 
 
-def _load_language_model(part: Part, dtype: str | torch.dtype) -> PreTrainedModel:
+def _load_language_model(part: ModelPart, dtype: str | torch.dtype) -> PreTrainedModel:
     """Return a causal language model that passes the checks above."""
     if isinstance(part, (str, Path)):
         config = AutoConfig.from_pretrained(part)
@@ -196,7 +196,7 @@ def _load_language_model(part: Part, dtype: str | torch.dtype) -> PreTrainedMode
     return part
 
 
-def _load_encoder(part: Part, dtype: str | torch.dtype) -> PreTrainedModel:
+def _load_encoder(part: ModelPart, dtype: str | torch.dtype) -> PreTrainedModel:
     """Return an encoder without head and pooler."""
     if isinstance(part, PreTrainedModel):
         part = part.base_model

@@ -6,7 +6,7 @@ import torch
 from transformers import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from .modalities_biomedgpt import check_counts, runs_on_several_processes
+from .modalities_biomedgpt import check_feature_counts, runs_on_several_processes
 
 
 class BioMedGPTGenerationMixin:
@@ -46,7 +46,7 @@ class BioMedGPTGenerationMixin:
             # With a kept cache the features may be those of the whole conversation or of the new turn.
             whole = sum(len(feature) for feature in features) == int(mask.sum())
             given = mask if whole else mask[:, new:]
-            check_counts(modality, features, given)
+            check_feature_counts(modality, features, given)
             samples = torch.cat(features).split(given.sum(1).tolist())
             counts = mask[:, new:].sum(1).tolist()
             features = [sample[len(sample) - count :] for sample, count in zip(samples, counts, strict=True)]

@@ -179,7 +179,7 @@ class ModalitiesMixin:
             if sum(len(feature) for feature in features) == 0:
                 check_nothing_is_lost(modality, mask, only_warn=input_ids is None)
             else:
-                check_counts(modality, features, mask)
+                check_feature_counts(modality, features, mask)
             if not features:
                 continue
             rows, width = torch.cat(features).to(inputs_embeds), inputs_embeds.shape[-1]
@@ -193,7 +193,7 @@ class ModalitiesMixin:
         return inputs_embeds
 
 
-def check_counts(modality: str, features: Sequence[torch.Tensor], mask: torch.Tensor) -> None:
+def check_feature_counts(modality: str, features: Sequence[torch.Tensor], mask: torch.Tensor) -> None:
     """Raise a ValueError unless features and placeholders [B, T] are equally many, in each sample if told apart."""
     counts = [len(feature) for feature in features]
     if len(features) == len(mask):

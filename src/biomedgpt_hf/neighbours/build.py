@@ -24,7 +24,7 @@ from biomedgpt_hf.disk.manifests import describe_source, versions
 from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.disk.workers import map_in_order
 from biomedgpt_hf.neighbours.folder import ITEMS, TENSORS, write_items, write_manifest
-from biomedgpt_hf.neighbours.known_items import KnownItem, gather, read_rows, set_files
+from biomedgpt_hf.neighbours.known_items import KnownItem, gather, read_set_rows, set_files
 from biomedgpt_hf.similarity import molecules, proteins
 from biomedgpt_hf.similarity.embeddings import embedding_tensors, measure
 
@@ -34,7 +34,7 @@ COUNTS = ("rows", "rows_without_items", "molecules", "proteins", "texts")
 LEFT_OUT = ("unreadable_molecules", "proteins_without_embedding")
 
 
-class Part(NamedTuple):
+class IndexedItems(NamedTuple):
     """One modality of an index.
 
     Attributes:
@@ -90,7 +90,7 @@ def build_index(
         described.append(describe_source(protein_embeddings, "protein embeddings"))
     quiet = None if progress else True
     counts: Counter[str] = Counter()
-    rows = tqdm(chain.from_iterable(map(read_rows, files)), desc="rows", unit="", unit_scale=True, disable=quiet)
+    rows = tqdm(chain.from_iterable(map(read_set_rows, files)), desc="rows", unit="", unit_scale=True, disable=quiet)
     known = gather(rows, counts)
     of = {modality: [one for one in known if one.modality == modality] for modality in TENSORS}
     bar = tqdm(desc="molecules", total=len(of["molecule"]), unit="", unit_scale=True, disable=quiet)
@@ -115,7 +115,7 @@ def build_index(
     return _write(output, parts, facts)
 
 
-def _write(output: Path, parts: Mapping[str, Part], facts: Mapping[str, Any]) -> dict[str, Any]:
+def _write(output: Path, parts: Mapping[str, IndexedItems], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write an index and return its manifest."""
     with staged_folder(output) as folder:
         write_items(folder / ITEMS, [one for part in parts.values() for one in part.items])
@@ -128,7 +128,7 @@ def _write(output: Path, parts: Mapping[str, Part], facts: Mapping[str, Any]) ->
 
 def _molecule_part(
     known: Sequence[KnownItem], counts: Counter[str], processes: int, tell: Callable[[int], object]
-) -> Part:
+) -> IndexedItems:
     """Describe molecules, and make one of those that are the same but for their notation."""
     chunks = [[one.item for one in known[start : start + CHUNK]] for start in range(0, len(known), CHUNK)]
     first: dict[int, tuple[KnownItem, molecules.MoleculeFacts]] = {}
@@ -144,16 +144,16 @@ def _molecule_part(
     items = [one for one, _ in first.values()]
     counts["molecules"] = len(items)
     tensors = molecules.molecule_tensors([facts for _, facts in first.values()]) if items else {}
-    return Part(items, tensors, molecules.MEASURE, molecules.SETTINGS)
+    return IndexedItems(items, tensors, molecules.MEASURE, molecules.SETTINGS)
 
 
-def _protein_part(known: list[KnownItem], counts: Counter[str], embeddings: Path | None) -> Part:
+def _protein_part(known: list[KnownItem], counts: Counter[str], embeddings: Path | None) -> IndexedItems:
     """Describe proteins by their 5-mers or, where there is a file of them, by embeddings."""
     sequences = [one.item for one in known]
     if embeddings is None:
         counts["proteins"] = len(known)
         tensors = proteins.protein_tensors(sequences) if known else {}
-        return Part(known, tensors, proteins.MEASURE, proteins.SETTINGS)
+        return IndexedItems(known, tensors, proteins.MEASURE, proteins.SETTINGS)
     tensors, places, about = embedding_tensors(embeddings, sequences)
     counts.update(proteins=len(places), proteins_without_embedding=len(known) - len(places))
-    return Part([known[place] for place in places], tensors, measure(about), {"embeddings": about})
+    return IndexedItems([known[place] for place in places], tensors, measure(about), {"embeddings": about})

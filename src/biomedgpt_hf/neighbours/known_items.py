@@ -78,7 +78,7 @@ def set_files(folder: Path, splits: Sequence[str]) -> list[Path]:
     return files
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+def read_set_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a set's Parquet file.
 
     Raises:

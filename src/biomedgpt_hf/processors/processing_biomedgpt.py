@@ -27,7 +27,7 @@ from .item_readers import ITEM_READERS, ReadItem
 from .molecular_graph import FEATURE_SETS
 from .processor_agreement import disagreements
 from .processor_options import BioMedGPTProcessorKwargs, ProteinKwargs, read_options
-from .prompt_items import check_counts, deal_items, is_list, items_of, read_conversation, read_texts
+from .prompt_items import check_item_counts, deal_items, is_list, items_of_conversations, read_conversation, read_texts
 from .prompt_segments import SEGMENT_BREAK, Placeholder, Row, cut, tokenize_rows, with_tokens
 from .prompt_tensors import as_lists, check_lengths, row_tensors
 from .protein_tokenizer import InvalidProteinError, build_protein_tokenizer, read_residue_table
@@ -232,7 +232,7 @@ class BioMedGPTProcessor(ProcessorMixin):
                 counts = [piece.count(reader.placeholder) for piece in pieces]
             dealt = deal_items(items, reader, counts)
             if pieces is not None:
-                check_counts(dealt, reader, counts, "Text")
+                check_item_counts(dealt, reader, counts, "Text")
             samples[name] = dealt
         sizes = {modality: len(of) for modality, of in samples.items() if of}
         if not sizes:
@@ -322,7 +322,7 @@ class BioMedGPTProcessor(ProcessorMixin):
         for name, reader in self.readers.items():
             column = among[name] if beside[name] is None else beside[name]
             if tokenize:
-                arguments[reader.column] = items_of(read, column, reader)
+                arguments[reader.column] = items_of_conversations(read, column, reader)
         messages = [one.messages for one in read]
         unknown = [placeholder for placeholder in self.placeholders if placeholder.token not in template]
         if unknown == self.placeholders:

@@ -76,7 +76,7 @@ def deal_items(items: Any, reader: ItemReader, counts: Sequence[int]) -> list[li
     )
 
 
-def check_counts(dealt: Sequence[Sequence[Any]], reader: ItemReader, counts: Sequence[int], what: str) -> None:
+def check_item_counts(dealt: Sequence[Sequence[Any]], reader: ItemReader, counts: Sequence[int], what: str) -> None:
     """Raise a ValueError that names both numbers where a text has not as many items as placeholders."""
     for position, (count, given) in enumerate(zip(counts, dealt, strict=True)):
         if count != len(given):
@@ -159,7 +159,7 @@ def _check_characters(text: str, where: str) -> None:
         )
 
 
-def items_of(conversations: Sequence[Conversation], column: Any, reader: ItemReader) -> list[list[Any]]:
+def items_of_conversations(conversations: Sequence[Conversation], column: Any, reader: ItemReader) -> list[list[Any]]:
     """Return each conversation's items of one modality, from its blocks or from the column beside it.
 
     Raises:
@@ -177,7 +177,7 @@ def items_of(conversations: Sequence[Conversation], column: Any, reader: ItemRea
                 f"all of them in {reader.column}=."
             )
         given[position] = given[position] or inline
-    check_counts(
+    check_item_counts(
         given,
         reader,
         [count + len(conversation.inline[modality]) for count, conversation in zip(bare, conversations, strict=True)],

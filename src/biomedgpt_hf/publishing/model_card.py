@@ -6,7 +6,7 @@ from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from biomedgpt_hf.publishing.model_card_sections import Adapter, adapter_of, describe, hub_ids
+from biomedgpt_hf.publishing.model_card_sections import Adapter, adapter_of, describe_model, hub_ids
 from biomedgpt_hf.publishing.model_card_text import FRAME, NO_TRAINING
 
 # Tells a card that a save may renew from one that somebody has edited: the digest is of everything else in the card.
@@ -29,7 +29,7 @@ def model_card(model: Any, checkpoint: str = ".", tags: list[str] | None = None,
     """
     whole = model.get_base_model() if hasattr(model, "get_base_model") else model
     adapter = adapter_of(model)
-    sections, parts = describe(whole, checkpoint, adapter)
+    sections, parts = describe_model(whole, checkpoint, adapter)
     data = _metadata(whole, adapter, parts, {key: value for key, value in metadata.items() if value})
     text = FRAME.format(
         metadata=ModelCardData(**data, tags=_tags(whole, adapter, tags)).to_yaml(),

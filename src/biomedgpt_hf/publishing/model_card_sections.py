@@ -45,7 +45,7 @@ def adapter_of(model: Any) -> Adapter | None:
     return None
 
 
-def describe(model: Any, checkpoint: str, adapter: Adapter | None) -> tuple[dict[str, str], list[str]]:
+def describe_model(model: Any, checkpoint: str, adapter: Adapter | None) -> tuple[dict[str, str], list[str]]:
     """Sections of a model's card, and the Hub ids that its parts came from.
 
     Args:

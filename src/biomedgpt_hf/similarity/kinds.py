@@ -28,7 +28,7 @@ from biomedgpt_hf.similarity.structure_key import main_fragment, read_molecule, 
 from biomedgpt_hf.similarity.words import WORDS, plain_words, word_sequences
 
 
-class Kind(Protocol):
+class ComparedKind(Protocol):
     """What can leak from one split into another.
 
     Attributes:
@@ -132,4 +132,4 @@ class Questions:
         return Postings.of(sets)
 
 
-KINDS: tuple[Kind, ...] = (Molecules(), Proteins(), Questions())
+COMPARED_KINDS: tuple[ComparedKind, ...] = (Molecules(), Proteins(), Questions())

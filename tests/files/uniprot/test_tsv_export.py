@@ -5,7 +5,7 @@ import pytest
 from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.uniprot.formats import parse_entry, read_entries
-from biomedgpt_hf.files.uniprot.tsv_names import family_sentence, read_names
+from biomedgpt_hf.files.uniprot.tsv_names import family_sentence, read_tsv_names
 
 HEADER = "Entry\tReviewed\tProtein names\tLength\tSequence"
 ROW = "P12345\treviewed\tTest protein\t4\tMKTA"
@@ -42,7 +42,7 @@ def entries_of(path, *lines):
     ],
 )
 def test_names_in_brackets_are_told_apart(cell, names, numbers):
-    assert read_names(cell) == (names, numbers)
+    assert read_tsv_names(cell) == (names, numbers)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from datasets import load_dataset
 from biomedgpt_hf.building.pipeline import BuildSettings
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.sets.pubchemqa.builder import CROPPED, STEREO_DROPPED, build_pubchemqa, parse_compound, read_pubchem
-from biomedgpt_hf.sets.pubchemqa.findings import Description, Form, Structure
+from biomedgpt_hf.sets.pubchemqa.findings import Description, Form, PubChemStructure
 from biomedgpt_hf.sets.pubchemqa.join import Described
 from biomedgpt_hf.similarity.structure_key import structure_key
 
@@ -19,7 +19,7 @@ QUIET = BuildSettings(progress=False)
 
 
 def described(text, molecule="CCO", form=Form.LINE, note="", url="", id="CID:702:ANID:1"):
-    structure = None if molecule is None else Structure(form, molecule)
+    structure = None if molecule is None else PubChemStructure(form, molecule)
     return Record("page.json", 3, id, Described(702, Description(text, "Depositor", note, url), structure))
 
 

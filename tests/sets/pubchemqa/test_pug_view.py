@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
-from biomedgpt_hf.sets.pubchemqa.findings import Description, Finding, Form, Structure
-from biomedgpt_hf.sets.pubchemqa.formats import read_value
+from biomedgpt_hf.sets.pubchemqa.findings import Description, Finding, Form, PubChemStructure
+from biomedgpt_hf.sets.pubchemqa.formats import read_pubchem_value
 from biomedgpt_hf.sets.pubchemqa.pug_view import read_annotation, read_record
 
 LINKED = {"CID": [702]}
@@ -117,7 +117,7 @@ def test_a_record_gives_its_structure_and_each_depositors_text():
         )
     )
 
-    assert found[0] == Finding(5, 702, "", Structure(Form.LINE, "CCO"))
+    assert found[0] == Finding(5, 702, "", PubChemStructure(Form.LINE, "CCO"))
     assert found[1] == Finding(5, 702, "CID:702:ANID:31", Description("Clear liquid.", "A Depositor", "", "u"))
     assert found[2] == Finding(5, 702, "CID:702:A Thesaurus:M01", Description("Found in wine.", "A Thesaurus", "n", ""))
     assert found[3].id == "CID:702:A Thesaurus:M01:2"
@@ -155,12 +155,12 @@ def test_every_wrapping_of_annotations_and_records_is_known():
     one = annotation(datum("One text."))
     whole = record({"ReferenceNumber": 8, "Value": texts("Found in wine.")})
     for value in (one, {"Annotations": {"Annotation": [one], "Page": 1, "TotalPages": 1}}):
-        assert [finding.id for finding in read_value(value, "", 1)] == ["CID:702:ANID:11"]
+        assert [finding.id for finding in read_pubchem_value(value, "", 1)] == ["CID:702:ANID:11"]
     for value in (whole, {"Record": whole}):
-        assert [finding.content.text for finding in read_value(value, "", 1)] == ["Found in wine."]
+        assert [finding.content.text for finding in read_pubchem_value(value, "", 1)] == ["Found in wine."]
 
     fault = {"Fault": {"Code": "PUGVIEW.NotFound", "Message": "No data found", "Details": []}}
-    [found] = read_value(fault, "", 1)
+    [found] = read_pubchem_value(fault, "", 1)
     assert found.content.args == ("error message of PubChem", "PUGVIEW.NotFound: No data found")
 
 
@@ -179,7 +179,7 @@ VALUES = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(VALUES, st.sampled_from(["", "Annotation", "PC_Compounds"]))
 def test_no_json_whatever_breaks_the_reader(value, container):
-    for finding in read_value(value, container, 1):
+    for finding in read_pubchem_value(value, container, 1):
         assert 0 <= finding.cid < 2**63
-        assert isinstance(finding.content, Description | Structure | RejectedRecord)
+        assert isinstance(finding.content, Description | PubChemStructure | RejectedRecord)
         json.dumps(finding.id)

@@ -10,7 +10,7 @@ from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.sets.pubchemqa import structures
 from biomedgpt_hf.sets.pubchemqa.findings import Form
 from biomedgpt_hf.sets.pubchemqa.formats import PubChemFormat, recognise_pubchem_file
-from biomedgpt_hf.sets.pubchemqa.structures import read_cid_smiles, read_compound, read_sdf
+from biomedgpt_hf.sets.pubchemqa.structures import read_cid_smiles, read_compound, read_pubchem_sdf
 
 PATH = Path("structures")
 
@@ -106,7 +106,7 @@ def test_an_sdf_gives_its_smiles_tags_and_else_its_molblocks(block):
         + entry(5)
     )
 
-    found = list(read_sdf(PATH, opened(data.encode()), wanted(1, 2, 3, 4, 6)))
+    found = list(read_pubchem_sdf(PATH, opened(data.encode()), wanted(1, 2, 3, 4, 6)))
 
     assert [(finding.cid, finding.content.form) for finding in found] == [
         (1, Form.LINE),
@@ -122,7 +122,7 @@ def test_an_sdf_gives_its_smiles_tags_and_else_its_molblocks(block):
 def test_the_tags_of_older_sdf_files_and_other_line_breaks_are_read():
     data = entry(7).replace("> <PUBCHEM_COMPOUND_CID>", ">  <PUBCHEM_COMPOUND_CID>  (1) ").replace("\n", "\r\n")
 
-    [found] = read_sdf(PATH, opened(data.encode()), wanted(7))
+    [found] = read_pubchem_sdf(PATH, opened(data.encode()), wanted(7))
 
     assert (found.cid, found.content.form) == (7, Form.MOLBLOCK)
     assert Chem.MolToSmiles(Chem.MolFromMolBlock(found.content.text)) == "CCO"
@@ -131,7 +131,7 @@ def test_the_tags_of_older_sdf_files_and_other_line_breaks_are_read():
 def test_sdf_entries_without_a_cid_or_an_end_are_told():
     data = entry("none") + entry(2) + entry(3, end="")
 
-    found = list(read_sdf(PATH, opened(data.encode()), wanted(2, 3)))
+    found = list(read_pubchem_sdf(PATH, opened(data.encode()), wanted(2, 3)))
 
     assert [(finding.cid, getattr(finding.content, "reason", "")) for finding in found] == [
         (0, "structure without a CID"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from Bio.SeqIO.FastaIO import SimpleFastaParser
 
 from biomedgpt_hf.files.items.items import Contents
-from biomedgpt_hf.files.items.text_lines import RecordSize, one_line, text_lines
+from biomedgpt_hf.files.items.text_lines import RecordSize, as_label, text_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.modalities import PROTEIN
@@ -37,7 +37,7 @@ def read_fasta(path: Path) -> Iterator[Record]:
     begins = deque[int]()
     for title, letters in SimpleFastaParser(_lines(path, begins)):
         words = title.split(None, 1)
-        id, begin = one_line(words[0]) if words else "", begins.popleft()
+        id, begin = as_label(words[0]) if words else "", begins.popleft()
         try:
             yield Record(path.name, begin, id, Contents({PROTEIN.name: (residues(letters),)}))
         except RejectedRecord as problem:
@@ -75,7 +75,7 @@ def residues(letters: str) -> str:
         raise RejectedRecord("no residues", "there is no sequence")
     if found := NO_RESIDUE.search(letters):
         kind = {"-": "a gap", ".": "a gap", "*": "a stop inside"}.get(found[0], "no residue")
-        detail = f"{one_line(found[0])!r} at index {found.start()} is {kind}"
+        detail = f"{as_label(found[0])!r} at index {found.start()} is {kind}"
         raise RejectedRecord("unreadable protein", detail)
     if is_nucleotides(letters):
         raise RejectedRecord("nucleotides, not amino acids", f"{len(letters)} letters out of ACGTUN only: translate it")

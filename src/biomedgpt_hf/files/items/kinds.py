@@ -28,7 +28,7 @@ FIRST_PDB_LINES = 5
 COUNTS = re.compile(r"\s*V[23]000\s*$")
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """Kinds of item files, as errors name them."""
 
     TABLE = "table"
@@ -40,7 +40,7 @@ class Kind(StrEnum):
     MMCIF = "mmCIF file"
 
 
-def recognise(path: Path, *, is_table: bool = False) -> Kind:
+def recognise_item_file(path: Path, *, is_table: bool = False) -> FileKind:
     """Return what kind of item file a file is.
 
     Args:
@@ -53,7 +53,7 @@ def recognise(path: Path, *, is_table: bool = False) -> Kind:
     """
     with existing_file(path).open("rb") as file:
         if file.read(len(PARQUET)) == PARQUET:
-            return Kind.TABLE
+            return FileKind.TABLE
     head = head_lines(path)
     lines = [line for _, line in head]
     filled = [line for line in lines if line.strip()]
@@ -63,21 +63,21 @@ def recognise(path: Path, *, is_table: bool = False) -> Kind:
     if first.startswith("$R"):
         raise SourceError(path, 1, "unknown format", f"begins with {first!r}: reactions are no items. {EXPECTED_ITEMS}")
     if first.startswith(">"):
-        return Kind.FASTA
+        return FileKind.FASTA
     if first.lower().startswith("data_"):
-        return Kind.MMCIF
+        return FileKind.MMCIF
     if first.startswith("@<TRIPOS>"):
-        return Kind.MOL2
+        return FileKind.MOL2
     if _is_sdf(lines):
-        return Kind.SDF
+        return FileKind.SDF
     if all(map(PDB_RECORD.match, filled[:FIRST_PDB_LINES])):
-        return Kind.PDB
+        return FileKind.PDB
     if is_table or _is_table(first):
-        return Kind.TABLE
+        return FileKind.TABLE
     if structure_place(head)[0] is not None or is_named_so(path):
-        return Kind.SMILES
+        return FileKind.SMILES
     if len(filled) == 1 and structure_column(header_cells(first)) is not None:
-        return Kind.TABLE  # of one column and no rows
+        return FileKind.TABLE  # of one column and no rows
     raise SourceError(path, 1, "unknown format", f"begins with {filled[0][:60]!r}, which is no item. {EXPECTED_ITEMS}")
 
 

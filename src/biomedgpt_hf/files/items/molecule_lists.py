@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from biomedgpt_hf.files.items.column_names import ID_COLUMNS, first_named, id_prefix, structure_column
-from biomedgpt_hf.files.items.kinds import Kind, recognise
+from biomedgpt_hf.files.items.kinds import FileKind, recognise_item_file
 from biomedgpt_hf.files.items.molblock import Structure, molecule_text
-from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf
+from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf_records
 from biomedgpt_hf.files.items.smiles_lines import EXPECTED_MOLECULES, read_smiles_lines, undoubled
-from biomedgpt_hf.files.items.text_lines import one_line
+from biomedgpt_hf.files.items.text_lines import as_label
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import TableRow, open_table
@@ -32,8 +32,13 @@ def read_molecule_records(path: Path) -> Iterator[Record]:
         SourceError: the file is empty, broken, or holds no molecules where they are looked for.
     """
     path = Path(path)
-    kind = recognise(path)
-    readers = {Kind.TABLE: _read_table, Kind.SDF: read_sdf, Kind.MOL2: read_mol2, Kind.SMILES: read_smiles_lines}
+    kind = recognise_item_file(path)
+    readers = {
+        FileKind.TABLE: _read_table,
+        FileKind.SDF: read_sdf_records,
+        FileKind.MOL2: read_mol2,
+        FileKind.SMILES: read_smiles_lines,
+    }
     if kind not in readers:
         raise SourceError(path, 0, "unknown format", f"is a {kind}, which holds no molecules. {EXPECTED_MOLECULES}")
     yield from readers[kind](path)
@@ -49,7 +54,7 @@ def _read_table(path: Path) -> Iterator[Record]:
     prefix = id_prefix(id_column)
     for row in open_table(path, [structure, *filter(None, [id_column])]).rows:
         name = row.cells.get(id_column) if id_column else None
-        id = "" if name is None else one_line(str(name))
+        id = "" if name is None else as_label(str(name))
         id = f"{prefix}{id}" if id.isdecimal() else id  # others name a column of their own so
         if row.problem:
             yield Record(path.name, row.line, id, problem=row.problem)

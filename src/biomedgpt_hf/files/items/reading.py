@@ -8,9 +8,9 @@ from pathlib import Path
 
 from biomedgpt_hf.files.items.fasta import read_fasta
 from biomedgpt_hf.files.items.items import Columns, Contents, Item, item_of
-from biomedgpt_hf.files.items.kinds import Kind, recognise
+from biomedgpt_hf.files.items.kinds import FileKind, recognise_item_file
 from biomedgpt_hf.files.items.molblock import Structure
-from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf
+from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf_records
 from biomedgpt_hf.files.items.smiles_lines import read_smiles_lines
 from biomedgpt_hf.files.items.structures import read_mmcif, read_pdb
 from biomedgpt_hf.files.items.tables import read_table
@@ -19,13 +19,13 @@ from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import UnknownColumnError
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE
 
-READERS: dict[Kind, Callable[[Path], Iterator[Record]]] = {
-    Kind.SMILES: read_smiles_lines,
-    Kind.SDF: read_sdf,
-    Kind.MOL2: read_mol2,
-    Kind.FASTA: read_fasta,
-    Kind.PDB: read_pdb,
-    Kind.MMCIF: read_mmcif,
+READERS: dict[FileKind, Callable[[Path], Iterator[Record]]] = {
+    FileKind.SMILES: read_smiles_lines,
+    FileKind.SDF: read_sdf_records,
+    FileKind.MOL2: read_mol2,
+    FileKind.FASTA: read_fasta,
+    FileKind.PDB: read_pdb,
+    FileKind.MMCIF: read_mmcif,
 }
 NO_COLUMNS = Columns()
 
@@ -90,8 +90,8 @@ def _files(path: Path) -> list[Path]:
 
 
 def _records_of(path: Path, columns: Columns) -> Iterator[Record]:
-    kind = recognise(path, is_table=columns != NO_COLUMNS)
-    if kind is Kind.TABLE:
+    kind = recognise_item_file(path, is_table=columns != NO_COLUMNS)
+    if kind is FileKind.TABLE:
         yield from read_table(path, columns)
         return
     if columns != NO_COLUMNS:

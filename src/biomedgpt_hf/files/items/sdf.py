@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from biomedgpt_hf.files.items.molblock import MOL2_START, Structure
-from biomedgpt_hf.files.items.text_lines import RecordSize, one_line, text_lines
+from biomedgpt_hf.files.items.text_lines import RecordSize, as_label, text_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 
 SDF_END = "$$$$"
@@ -21,7 +21,7 @@ CID_FIELD = re.compile(r">.*<PUBCHEM_COMPOUND_CID>", re.IGNORECASE)
 ID_FIELD = re.compile(r">.*<(chebi[ _]id|chembl_?id|molecule_chembl_id|drugbank_id|zinc_?id|id|name)>", re.IGNORECASE)
 
 
-def read_sdf(path: Path) -> Iterator[Record]:
+def read_sdf_records(path: Path) -> Iterator[Record]:
     """Yield the records of an SDF or MOL file; the content is a `Structure`.
 
     Raises:
@@ -41,7 +41,7 @@ def read_sdf(path: Path) -> Iterator[Record]:
 def _sdf_record(path: Path, begin: int, block: Sequence[str]) -> Record:
     end = next((place for place, line in enumerate(block) if line.startswith("M  END")), None)
     cid = _field(block, CID_FIELD)
-    id = f"CID:{cid}" if cid else one_line(block[0]) or _field(block, ID_FIELD)
+    id = f"CID:{cid}" if cid else as_label(block[0]) or _field(block, ID_FIELD)
     if end is None:
         problem = RejectedRecord("record cut in the middle", "there is no M  END")
         return Record(path.name, begin, id, problem=problem)
@@ -51,7 +51,7 @@ def _sdf_record(path: Path, begin: int, block: Sequence[str]) -> Record:
 
 def _field(block: Sequence[str], name: re.Pattern[str]) -> str:
     value = next((block[place + 1] for place, line in enumerate(block[:-1]) if name.match(line)), "")
-    return one_line(value)
+    return as_label(value)
 
 
 def read_mol2(path: Path) -> Iterator[Record]:
@@ -72,6 +72,6 @@ def read_mol2(path: Path) -> Iterator[Record]:
 
 
 def _mol2_record(path: Path, begin: int, block: Sequence[str]) -> Record:
-    id = one_line(block[1]) if len(block) > 1 else ""
+    id = as_label(block[1]) if len(block) > 1 else ""
     text = "\n".join([block[0], "", *(line for line in block[2:] if not line.startswith("#")), ""])
     return Record(path.name, begin, "" if id == "****" else id, Structure(text, is_mol_block=True))

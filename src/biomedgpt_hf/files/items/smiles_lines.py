@@ -10,7 +10,7 @@ from rdkit import Chem, rdBase
 
 from biomedgpt_hf.files.items.column_names import structure_column
 from biomedgpt_hf.files.items.molblock import Structure
-from biomedgpt_hf.files.items.text_lines import head_lines, one_line, text_lines
+from biomedgpt_hf.files.items.text_lines import as_label, head_lines, text_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 
@@ -40,12 +40,12 @@ def read_smiles_lines(path: Path) -> Iterator[Record]:
         if number <= skipped or not line.strip() or line.startswith("#"):  # a comment
             continue
         text, name = _cut(line, place)
-        id = ("CID:" if place and name.isdecimal() else "") + one_line(name)
+        id = ("CID:" if place and name.isdecimal() else "") + as_label(name)
         if text:
             yield Record(path.name, number, id, Structure(undoubled(text)))
         else:
             yield Record(
-                path.name, number, id, problem=RejectedRecord("no structure", f"{one_line(line)[:60]!r} is all")
+                path.name, number, id, problem=RejectedRecord("no structure", f"{as_label(line)[:60]!r} is all")
             )
 
 

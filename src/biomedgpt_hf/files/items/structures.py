@@ -24,7 +24,7 @@ import gemmi
 from Bio.Data.PDBData import protein_letters_3to1_extended
 
 from biomedgpt_hf.files.items.items import Contents
-from biomedgpt_hf.files.items.text_lines import one_line, text_lines
+from biomedgpt_hf.files.items.text_lines import as_label, text_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.modalities import PROTEIN
@@ -112,13 +112,13 @@ def _text(path: Path) -> str:
 
 def _unreadable(path: Path, kind: str, error: Exception) -> SourceError:
     return SourceError(
-        path, 0, f"broken {kind}", f"gemmi cannot read it as {kind} ({one_line(str(error))}). Is it whole?"
+        path, 0, f"broken {kind}", f"gemmi cannot read it as {kind} ({as_label(str(error))}). Is it whole?"
     )
 
 
 def _entry(path: Path, structure: gemmi.Structure, block: str = "") -> str:
     named = structure.info["_entry.id"] if "_entry.id" in structure.info else block
-    return one_line(named) or path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+    return as_label(named) or path.name.removesuffix(".gz").rpartition(".")[0] or path.name
 
 
 def _records(path: Path, entry: str, structure: gemmi.Structure, chains: Chains) -> Iterator[Record]:

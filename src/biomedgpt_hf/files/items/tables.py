@@ -13,7 +13,7 @@ from biomedgpt_hf.files.items.column_names import guess_item_columns, id_column,
 from biomedgpt_hf.files.items.items import Columns, Contents
 from biomedgpt_hf.files.items.molblock import Structure
 from biomedgpt_hf.files.items.smiles_lines import undoubled
-from biomedgpt_hf.files.items.text_lines import one_line
+from biomedgpt_hf.files.items.text_lines import as_label
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import open_table
@@ -112,4 +112,4 @@ def _label(value: Any) -> str:
     """Return an id as text; "" where there is none."""
     if _is_missing(value):
         return ""
-    return one_line(str(int(value) if isinstance(value, float) and value.is_integer() else value))
+    return as_label(str(int(value) if isinstance(value, float) and value.is_integer() else value))

@@ -68,6 +68,6 @@ class RecordSize:
             raise SourceError(self._path, number, "endless record", detail)
 
 
-def one_line(text: str) -> str:
+def as_label(text: str) -> str:
     """Return a name in one line, with bytes that are no UTF-8 written out: it is a label only."""
     return " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from biomedgpt_hf.files.items.items import Item
-from biomedgpt_hf.files.items.kinds import Kind, recognise
+from biomedgpt_hf.files.items.kinds import FileKind, recognise_item_file
 from biomedgpt_hf.files.items.reading import read_items
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN, Modality
 
@@ -97,7 +97,7 @@ def _chosen(path: str | Path, chains: Sequence[str]) -> list[Item]:
 
 def _has_chains(path: str | Path) -> bool:
     path = Path(path)
-    return path.is_file() and recognise(path) in (Kind.PDB, Kind.MMCIF)
+    return path.is_file() and recognise_item_file(path) in (FileKind.PDB, FileKind.MMCIF)
 
 
 def _readable(path: str | Path) -> Iterator[Item]:

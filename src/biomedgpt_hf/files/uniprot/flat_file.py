@@ -87,7 +87,7 @@ def parse_flat_entry(data: bytes) -> ProteinEntry:
         RejectedRecord: it is not UTF-8, or see `read_fields`.
     """
     fields = read_fields(decode_entry(data))
-    names, enzyme_numbers = read_names(unwrap(fields.description))
+    names, enzyme_numbers = read_flat_names(unwrap(fields.description))
     by_topic = {topic: tuple(unwrap(text) for kind, text in fields.comments if kind == topic) for topic in TOPICS}
     return ProteinEntry(
         accession=fields.accessions[0] if fields.accessions else "",
@@ -194,7 +194,7 @@ def unwrap(text: str) -> str:
     return text.replace("\n", " ")
 
 
-def read_names(description: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def read_flat_names(description: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return a protein's names and EC numbers from its DE lines.
 
     Names of the chains that it is cleaved into (`Contains:`) and of its domains (`Includes:`) are

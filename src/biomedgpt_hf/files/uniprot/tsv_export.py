@@ -14,7 +14,7 @@ from pathlib import Path
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError, require_utf8
 from biomedgpt_hf.files.uniprot.entry import ProteinEntry
-from biomedgpt_hf.files.uniprot.tsv_names import family_sentence, read_names
+from biomedgpt_hf.files.uniprot.tsv_names import family_sentence, read_tsv_names
 
 # What a column holds: its title today, and what the site called it before 2022.
 COLUMNS = {
@@ -94,7 +94,7 @@ def parse_tsv_entry(row: Mapping[str, str]) -> ProteinEntry:
         raise UnwantedRecord("inactive entry", names.upper())
     if length and not length.isdecimal():
         raise RejectedRecord("unreadable entry", f"the column Length holds {length!r}")
-    official, numbers = read_names(names)
+    official, numbers = read_tsv_names(names)
     if "similarities" in row:
         similarities = _comments(row["similarities"], "SIMILARITY")
     else:

@@ -30,7 +30,7 @@ SHORT_WORDS = {"Gas", "Lin", "Non", "Two", "Unc"}
 SMALL_FIRST = re.compile(r"(?:[TRM]RNA|SnRNP|B(?:ZIP|HLH)|D[GC]TP|DUTP|EIF|MTERF|NudC|ArsA|P23|P53|Pex\d|Mis18)")
 
 
-def read_names(cell: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def read_tsv_names(cell: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return a protein's names, and the EC numbers of its official name."""
     official, brackets = wording.name_and_brackets(wording.PARTS.sub("", cell).strip())
     if brackets and QUALIFIER.fullmatch(brackets[0]):

@@ -15,7 +15,7 @@ from biomedgpt_hf.inference.embedding.writing import SUFFIXES, write_parquet, wr
 from biomedgpt_hf.inference.loading import check_choice, identify
 from biomedgpt_hf.inference.long_runs.journal import Result
 from biomedgpt_hf.inference.long_runs.processes import own_device, rank
-from biomedgpt_hf.inference.long_runs.run import Done, check_output, run_over_files
+from biomedgpt_hf.inference.long_runs.run import Done, check_output_file, run_over_files
 from biomedgpt_hf.modalities import MODALITIES
 
 
@@ -49,7 +49,7 @@ def embed_files(
         OSError: a file cannot be read or written, or the disk has not enough space. What was finished is kept.
     """
     output = Path(output)
-    check_output(output, SUFFIXES)
+    check_output_file(output, SUFFIXES)
     chosen = EmbeddingSettings(**settings)
     columns = columns or Columns()
     paths = [inputs] if isinstance(inputs, str | PathLike) else list(inputs)

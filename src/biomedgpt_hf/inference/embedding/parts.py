@@ -19,7 +19,7 @@ from biomedgpt_hf.inference.long_runs.run import Done
 from biomedgpt_hf.modalities import MODALITIES
 
 
-class Part(NamedTuple):
+class ItemToEmbed(NamedTuple):
     """One item of a row, or why the row has none."""
 
     row: int
@@ -48,26 +48,26 @@ def first_modality(paths: Sequence[str | PathLike], columns: Columns) -> str:
     raise ValueError(f"{', '.join(map(str, paths))}: no row has a {wanted} that can be read.{why}")
 
 
-def parts_of(item: Item, modality: str) -> list[Part]:
+def parts_of(item: Item, modality: str) -> list[ItemToEmbed]:
     """Return what there is to embed of a row: at least one part, be it a problem."""
     found = () if item.problem else item.of(modality)
     if found:
-        return [Part(item.row, number, item.id, one) for number, one in enumerate(found, start=1)]
+        return [ItemToEmbed(item.row, number, item.id, one) for number, one in enumerate(found, start=1)]
     if item.problem:
         problem = EmbeddingError(item.problem.reason, item.problem.in_words)
     else:
         problem = EmbeddingError(f"no {modality}", f"The row has no {modality}.")
-    return [Part(item.row, 1, item.id, None, problem)]
+    return [ItemToEmbed(item.row, 1, item.id, None, problem)]
 
 
-def embed_parts(parts: Sequence[Part], embedder: Embedder, done: Done) -> Iterator[list[Result]]:
+def embed_parts(parts: Sequence[ItemToEmbed], embedder: Embedder, done: Done) -> Iterator[list[Result]]:
     """Yield the results of parts that are not done, batch by batch.
 
     The batches are made of all parts: after a pause they, and so the results, are what they would have been.
     """
     if all((part.row, part.number) in done for part in parts):
         return
-    ready: list[tuple[Part, Prepared]] = []
+    ready: list[tuple[ItemToEmbed, Prepared]] = []
     failed: list[Result] = []
     for part in parts:
         try:
@@ -88,7 +88,7 @@ def embed_parts(parts: Sequence[Part], embedder: Embedder, done: Done) -> Iterat
         yield [result for result in results if result[:2] not in done]
 
 
-def prepare_part(part: Part, embedder: Embedder) -> Prepared:
+def prepare_part(part: ItemToEmbed, embedder: Embedder) -> Prepared:
     """Return a part as the encoder reads it.
 
     Raises:
@@ -103,7 +103,7 @@ def prepare_part(part: Part, embedder: Embedder) -> Prepared:
         raise EmbeddingError(f"refused {embedder.modality}", " ".join(str(error).split())) from error
 
 
-def result_of(part: Part, embedding: np.ndarray | EmbeddingError, truncated: bool = False) -> Result:
+def result_of(part: ItemToEmbed, embedding: np.ndarray | EmbeddingError, truncated: bool = False) -> Result:
     """Return a part's embedding, or the reason why there is none, for the journal."""
     about = (part.row, part.number, part.id, None if part.item is None else item_text(part.item))
     if isinstance(embedding, EmbeddingError):

@@ -68,7 +68,7 @@ class Embedded(NamedTuple):
         return cls(row, number, name, item, values if is_embedded else None, *rest)
 
 
-class Tally:
+class EmbeddedCounts:
     """Counts items as they are written, for the manifest."""
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ def write_parquet(
         "embedding": pa.list_(vector) if level == "tokens" else vector,
     }
     schema = pa.schema(list(fields.items()), metadata=dict(about))
-    tally, group, size = Tally(), [], 0
+    tally, group, size = EmbeddedCounts(), [], 0
     with pq.ParquetWriter(path, schema, use_dictionary=["status", "error"]) as writer:
         for one in tally.see(results, width):
             group.append(one)
@@ -190,7 +190,7 @@ def write_safetensors(
     Raises:
         OSError: the disk is full.
     """
-    tally = Tally()
+    tally = EmbeddedCounts()
     reserved = header_size + HEADER_FRAME
     reserved += -reserved % 8
     names, items = [], []

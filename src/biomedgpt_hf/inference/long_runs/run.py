@@ -101,7 +101,7 @@ def run_over_files(
         journal.close()
 
 
-def check_output(output: Path, suffixes: Sequence[str]) -> None:
+def check_output_file(output: Path, suffixes: Sequence[str]) -> None:
     """Check, before anything is loaded, that a run can begin or go on.
 
     Raises:

@@ -15,7 +15,7 @@ from biomedgpt_hf.files.items import Columns, Item, read_items
 from biomedgpt_hf.inference.loading import identify
 from biomedgpt_hf.inference.long_runs.journal import Result
 from biomedgpt_hf.inference.long_runs.processes import own_device, rank
-from biomedgpt_hf.inference.long_runs.run import Done, check_output, run_over_files
+from biomedgpt_hf.inference.long_runs.run import Done, check_output_file, run_over_files
 from biomedgpt_hf.inference.prediction.in_memory import PredictionSettings, check_questions, requests_of
 from biomedgpt_hf.inference.prediction.predictor import Predictor
 from biomedgpt_hf.inference.prediction.writing import SUFFIXES, to_bytes, write_predictions
@@ -54,7 +54,7 @@ def predict_files(
         OSError: a file cannot be read or written. What was finished is kept.
     """
     output = Path(output)
-    check_output(output, SUFFIXES)
+    check_output_file(output, SUFFIXES)
     paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
     asked = [questions] if isinstance(questions, str) else list(questions)
     if bool(asked) == (columns.question is not None):

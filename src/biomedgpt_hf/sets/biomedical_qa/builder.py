@@ -26,7 +26,7 @@ from biomedgpt_hf.files.records import Record, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.sets.biomedical_qa import multiple_choice
-from biomedgpt_hf.sets.biomedical_qa.formats import recognise
+from biomedgpt_hf.sets.biomedical_qa.formats import recognise_exam_file
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import MultipleChoiceQuestion
 from biomedgpt_hf.sets.biomedical_qa.parsing import parse_question
 from biomedgpt_hf.sets.biomedical_qa.reading import RawQuestion, read_questions, read_test_pmids
@@ -114,7 +114,7 @@ def _test_pmids(sources: Sequence[Path], roles: str) -> frozenset[str]:
     for path in sources:
         source = None
         with suppress(SourceError):  # a file that cannot be read is told when it is read
-            source = recognise(path)
+            source = recognise_exam_file(path)
         if source and source.layout == "test list":
             listed |= read_test_pmids(path)
         elif source and source.holds == "PQA-L" and not source.part:

@@ -11,22 +11,19 @@ and the Hugging Face copies of them as Parquet, where MedMCQA's right option cou
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from biomedgpt_hf.files.sources import SourceError, open_source, truncated
+from biomedgpt_hf.files.sources import GZIP_ERRORS, SourceError, open_source, truncated
 from biomedgpt_hf.files.tables.table import PARQUET, open_table
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import LETTERS
-from biomedgpt_hf.sets.biomedical_qa.roles import part_of, subject_of
+from biomedgpt_hf.sets.biomedical_qa.roles import part_of_file, subject_of
 
 HEAD = 1 << 16  # bytes that are looked at; a first record is far shorter
-GZIP_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
 EXPECTED = (
     "Expected PubMedQA's JSON object of PMIDs, the JSON Lines of MedMCQA or MedQA, MMLU's CSV "
     "without header, or the Hugging Face Parquet file of one of them."
@@ -49,7 +46,7 @@ class Source(NamedTuple):
     subject: str = ""
 
 
-def recognise(path: Path) -> Source:
+def recognise_exam_file(path: Path) -> Source:
     """Return what a file is, by its first bytes; its part and subject by its name.
 
     Raises:
@@ -73,7 +70,7 @@ def recognise(path: Path) -> Source:
     if found.layout == "test list":
         return found
     subject = subject_of(path) if found.layout == "csv" else ""
-    return found._replace(part=part_of(path, found.holds), subject=subject)
+    return found._replace(part=part_of_file(path, found.holds), subject=subject)
 
 
 def _head(path: Path) -> bytes:

@@ -16,7 +16,7 @@ import ijson
 from biomedgpt_hf.files.records import Record
 from biomedgpt_hf.files.sources import SourceError, as_text, open_source, truncated
 from biomedgpt_hf.files.tables.table import open_table
-from biomedgpt_hf.sets.biomedical_qa.formats import GZIP_ERRORS, recognise
+from biomedgpt_hf.sets.biomedical_qa.formats import GZIP_ERRORS, recognise_exam_file
 
 # Stands for a byte that is not UTF-8 where JSON is streamed; Unicode keeps it out of real text.
 BAD_BYTE = "\ufdd0"
@@ -60,7 +60,7 @@ def read_questions(path: Path, numbers: Counter[tuple[str, str, str]] | None = N
             MedMCQA's answers plainly count from the other number than its kind of file does.
     """
     path = Path(path)
-    layout, holds, part, subject = recognise(path)
+    layout, holds, part, subject = recognise_exam_file(path)
     numbers = Counter() if numbers is None else numbers
     if layout == "test list":
         return

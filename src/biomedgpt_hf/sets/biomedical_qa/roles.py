@@ -46,7 +46,7 @@ class UnknownRoleError(ValueError):
     """A file's name does not tell which part of its data set it is."""
 
 
-def part_of(path: Path, holds: str) -> str:
+def part_of_file(path: Path, holds: str) -> str:
     """Return which part of a data set a file is: "train", "dev", "validation", "test"; for PubMedQA also "".
 
     A part is a word of the file's name (`phrases_no_exclude_train.jsonl`, `dev.json`,

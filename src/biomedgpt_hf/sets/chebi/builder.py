@@ -26,7 +26,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from biomedgpt_hf.files.obo import Link, Term, first_value, read_links, read_names, read_stanzas
+from biomedgpt_hf.files.obo import Link, Term, first_value, read_links, read_stanzas, read_term_names
 from biomedgpt_hf.files.records import Record
 from biomedgpt_hf.files.sources import SourceError, read_lines
 
@@ -100,7 +100,7 @@ def read_ontology(path: Path) -> Iterator[Record]:
     Raises:
         OSError, SourceError: see `sources.read_lines`.
     """
-    names = read_names(read_stanzas(_lines_until_error(path)))
+    names = read_term_names(read_stanzas(_lines_until_error(path)))
     for stanza in read_stanzas(read_lines(path)):
         if stanza.kind == "Term":
             mentioned = chain.from_iterable((link.relation, link.target) for link in read_links(stanza.lines))

@@ -45,7 +45,7 @@ ABOUT = About(
 )
 
 
-class TableRow(NamedTuple):
+class CaptionLine(NamedTuple):
     """A row of a ChEBI-20 file: its cells by column, and the file's own split."""
 
     cells: dict[str, str]
@@ -179,7 +179,7 @@ def _read_csv(path: Path) -> Iterator[Record]:
 
 
 def _table_record(path: Path, line: int, cells: dict[str, str], split: str | None) -> Record:
-    content = TableRow({name: cells[name] for name in COLUMNS}, split)
+    content = CaptionLine({name: cells[name] for name in COLUMNS}, split)
     return Record(path.name, line, f"CID:{cells['cid'].strip()}", content)
 
 

@@ -18,7 +18,7 @@ from rdkit import Chem
 
 from biomedgpt_hf.building.examples import Example
 from biomedgpt_hf.building.pipeline import DEFAULTS, About, BuildSettings, build_set, read_each
-from biomedgpt_hf.chemistry.facts import FACT_NAMES, GROUP_QUESTIONS, NEUTRAL_ASKED, ask
+from biomedgpt_hf.chemistry.facts import FACT_NAMES, GROUP_QUESTIONS, NEUTRAL_ASKED, ask_fact
 from biomedgpt_hf.chemistry.functional_groups import groups_in
 from biomedgpt_hf.chemistry.sampling import Dice
 from biomedgpt_hf.files.items.molecule_lists import molecule_text, read_molecule_records
@@ -144,5 +144,5 @@ def _rows(text: str, molecule: Chem.Mol, facts: Sequence[str], dice: Dice, name:
             license=LICENSE,
         )
         for fact in facts
-        if (asked := ask(fact, molecule, dice, groups))
+        if (asked := ask_fact(fact, molecule, dice, groups))
     ]

@@ -34,7 +34,7 @@ from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import require_utf8
 from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
 from biomedgpt_hf.rows.schema import question_row
-from biomedgpt_hf.sets.pubchemqa.findings import Form, Structure
+from biomedgpt_hf.sets.pubchemqa.findings import Form, PubChemStructure
 from biomedgpt_hf.sets.pubchemqa.join import read_joined
 from biomedgpt_hf.sets.pubchemqa.licenses import license_of
 from biomedgpt_hf.sets.pubchemqa.texts import CROPPED, clean_text, keep_length
@@ -112,7 +112,7 @@ def parse_compound(record: Record) -> Example:
     return Example([row], keys=(key,), marks=(f"{canonical} {text}",), notes=tuple(notes))
 
 
-def read_structure(structure: Structure) -> tuple[str, bool]:
+def read_structure(structure: PubChemStructure) -> tuple[str, bool]:
     """Return a structure as SMILES (or InChI), and whether stereo had to be dropped.
 
     Three-dimensional coordinates have a configuration at every centre, also where PubChem knows none.

@@ -32,7 +32,7 @@ class Form(IntEnum):
     MOLBLOCK_PARTLY_UNDEFINED = 2  # with stereocentres or double bonds of which PubChem knows no configuration
 
 
-class Structure(NamedTuple):
+class PubChemStructure(NamedTuple):
     """The structure of a compound, unread."""
 
     form: Form
@@ -52,7 +52,7 @@ class Finding(NamedTuple):
     line: int
     cid: int
     id: str
-    content: Description | Structure | RejectedRecord
+    content: Description | PubChemStructure | RejectedRecord
 
 
 def read_number(value: Any) -> int:

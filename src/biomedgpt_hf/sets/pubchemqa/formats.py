@@ -16,7 +16,7 @@ from biomedgpt_hf.files.sources import BYTE_ORDER_MARK, GZIP_ERRORS, SourceError
 from biomedgpt_hf.sets.pubchemqa.findings import Finding
 from biomedgpt_hf.sets.pubchemqa.json_values import read_values
 from biomedgpt_hf.sets.pubchemqa.pug_view import read_annotation, read_record
-from biomedgpt_hf.sets.pubchemqa.structures import read_cid_smiles, read_compound, read_sdf
+from biomedgpt_hf.sets.pubchemqa.structures import read_cid_smiles, read_compound, read_pubchem_sdf
 
 JSON_BLOCK = 1 << 20  # bytes read at once
 HEAD = 1 << 14  # bytes by which a format is told
@@ -78,7 +78,7 @@ def read_findings(path: Path, file: io.BufferedReader, kind: PubChemFormat, want
     if kind is PubChemFormat.CID_SMILES:
         yield from read_cid_smiles(path, file, wanted)
     elif kind is PubChemFormat.SDF:
-        yield from read_sdf(path, file, wanted)
+        yield from read_pubchem_sdf(path, file, wanted)
     else:
         yield from _read_json(path, file)
 
@@ -92,7 +92,7 @@ def _read_json(path: Path, file: io.BufferedReader) -> Iterator[Finding]:
         if problem is not None:
             yield Finding(line, 0, "", problem)
         elif container != "Annotations":  # these hold the pages' numbers only
-            for finding in read_value(value, container, line):
+            for finding in read_pubchem_value(value, container, line):
                 if not known and isinstance(unknown := finding.content, RejectedRecord) and unknown.reason == UNKNOWN:
                     detail = f"JSON with {unknown.detail} is none of PubChem's: {EXPECTED}."
                     raise SourceError(path, line, "unknown format", detail)
@@ -102,7 +102,7 @@ def _read_json(path: Path, file: io.BufferedReader) -> Iterator[Finding]:
         raise SourceError(path, 1, "no record", f"holds JSON, but no record: {EXPECTED}.")
 
 
-def read_value(value: Any, container: str, line: int) -> Iterator[Finding]:
+def read_pubchem_value(value: Any, container: str, line: int) -> Iterator[Finding]:
     """Yield what a JSON value gives.
 
     Args:
@@ -132,7 +132,7 @@ def read_value(value: Any, container: str, line: int) -> Iterator[Finding]:
 def _read_listed(holder: Mapping[str, Any], key: str, line: int) -> Iterator[Finding]:
     listed = holder.get(key)
     for value in listed if isinstance(listed, list) else [holder]:
-        yield from read_value(value, key, line)
+        yield from read_pubchem_value(value, key, line)
 
 
 def _unknown(value: Any, line: int) -> Finding:

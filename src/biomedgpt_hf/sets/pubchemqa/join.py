@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from biomedgpt_hf.disk.databases import WRITE_AHEAD, Database
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError, open_source
-from biomedgpt_hf.sets.pubchemqa.findings import Description, Finding, Form, Structure
+from biomedgpt_hf.sets.pubchemqa.findings import Description, Finding, Form, PubChemStructure
 from biomedgpt_hf.sets.pubchemqa.formats import PubChemFormat, read_findings, recognise_pubchem_file
 
 FILE = "pubchem.sqlite"
@@ -48,7 +48,7 @@ class Described(NamedTuple):
 
     cid: int
     description: Description
-    structure: Structure | None
+    structure: PubChemStructure | None
 
 
 def read_joined(sources: Sequence[Path], scratch: Path, progress: bool = True) -> Iterator[Record]:
@@ -84,7 +84,7 @@ def _read_base(base: Database, sources: Sequence[Path]) -> Iterator[tuple[int, R
     for cid, source, line, id, kind, content, form, text in base.rows(JOINED):
         record = Record(sources[source].name, line, json.loads(id))
         if kind == Description.__name__:
-            structure = None if form is None else Structure(Form(form), json.loads(text))
+            structure = None if form is None else PubChemStructure(Form(form), json.loads(text))
             yield cid, record._replace(content=Described(cid, Description(*json.loads(content)), structure))
         else:
             problem = UnwantedRecord if kind == UnwantedRecord.__name__ else RejectedRecord
@@ -167,7 +167,7 @@ def _findings(
 
 def _keep(base: Database, source: int, finding: Finding) -> None:
     line, cid, id, content = finding
-    if isinstance(content, Structure):
+    if isinstance(content, PubChemStructure):
         row: tuple[Any, ...] = (cid, content.form, source, json.dumps(content.text))
         base.execute("INSERT OR IGNORE INTO structures VALUES (?, ?, ?, ?)", row)
     else:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
-from biomedgpt_hf.sets.pubchemqa.findings import Description, Finding, Form, Structure, read_number
+from biomedgpt_hf.sets.pubchemqa.findings import Description, Finding, Form, PubChemStructure, read_number
 
 HEADING = "Record Description"
 DESCRIPTORS = "Computed Descriptors"
@@ -63,7 +63,7 @@ def read_record(record: Mapping[str, Any], line: int) -> Iterator[Finding]:
             structures.setdefault(path[-1], "".join(strings[:1]).strip())
     found = next(filter(None, map(structures.get, STRUCTURE_HEADINGS)), None)
     if found:
-        yield Finding(line, cid, "", Structure(Form.LINE, found))
+        yield Finding(line, cid, "", PubChemStructure(Form.LINE, found))
     if not entries:
         yield Finding(line, cid, f"CID:{cid}", UnwantedRecord("no description"))
     yield from _read_entries(record, entries, cid, line)

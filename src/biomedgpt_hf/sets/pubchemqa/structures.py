@@ -15,7 +15,7 @@ import numpy as np
 
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import read_blocks
-from biomedgpt_hf.sets.pubchemqa.findings import Finding, Form, Structure, read_number
+from biomedgpt_hf.sets.pubchemqa.findings import Finding, Form, PubChemStructure, read_number
 
 BLOCK = 1 << 22  # bytes read at once
 TAB, NEWLINE, ZERO = b"\t\n0"
@@ -52,7 +52,7 @@ def read_cid_smiles(path: Path, file: io.BufferedReader, wanted: np.ndarray) -> 
             text = block[starts[i] : ends[i]].decode("utf-8", "surrogateescape")
             smiles = text.partition("\t")[2].strip()
             if found[i] and smiles:
-                yield Finding(line + int(i), int(cids[i]), "", Structure(Form.LINE, smiles))
+                yield Finding(line + int(i), int(cids[i]), "", PubChemStructure(Form.LINE, smiles))
             elif text.strip() and not _is_header(text, line + int(i)):
                 yield Finding(
                     line + int(i), 0, "", RejectedRecord("malformed line", f"{text[:60]!r} is no CID<TAB>SMILES")
@@ -99,7 +99,7 @@ def _read_whole_lines(path: Path, file: io.BufferedReader) -> Iterator[tuple[int
         yield line, rest + b"\n"
 
 
-def read_sdf(path: Path, file: io.BufferedReader, wanted: np.ndarray) -> Iterator[Finding]:
+def read_pubchem_sdf(path: Path, file: io.BufferedReader, wanted: np.ndarray) -> Iterator[Finding]:
     """Yield the wanted structures of an SDF: the SMILES among its tags, else the molblock.
 
     Args:
@@ -135,12 +135,12 @@ def _read_entry(entry: bytes, line: int, wanted: set[int]) -> Iterator[Finding]:
     elif cid in wanted:
         smiles = next(filter(None, (_tag(entry, tag) for tag in SDF_SMILES)), b"")
         if smiles:
-            structure = Structure(Form.LINE, smiles.decode("utf-8", "surrogateescape"))
+            structure = PubChemStructure(Form.LINE, smiles.decode("utf-8", "surrogateescape"))
         else:
             undefined = any(_tag(entry, tag) not in (b"", b"0") for tag in SDF_UNDEFINED)
             molblock = entry.partition(b"M  END")
             text = b"".join(molblock[:2]).decode("utf-8", "surrogateescape").replace("\r\n", "\n")
-            structure = Structure(Form.MOLBLOCK_PARTLY_UNDEFINED if undefined else Form.MOLBLOCK, text)
+            structure = PubChemStructure(Form.MOLBLOCK_PARTLY_UNDEFINED if undefined else Form.MOLBLOCK, text)
         yield Finding(line, cid, "", structure)
 
 
@@ -168,4 +168,4 @@ def read_compound(compound: Mapping[str, Any], line: int) -> Finding:
     structure = next(filter(None, map(values.get, PROPERTIES)), None)
     if not isinstance(structure, str) or not cid:
         return Finding(line, 0, f"CID:{cid}", RejectedRecord("structure without SMILES", "nor InChI"))
-    return Finding(line, cid, "", Structure(Form.LINE, structure.strip()))
+    return Finding(line, cid, "", PubChemStructure(Form.LINE, structure.strip()))

@@ -23,9 +23,9 @@ from biomedgpt_hf.files.items.items import ordered_by_modality
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import UnknownColumnError, open_table
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
-from biomedgpt_hf.sets.table.rows import Labels, RowColumns, parse_table_row, read_rows
+from biomedgpt_hf.sets.table.rows import Labels, RowColumns, parse_table_row, read_table_rows
 
-__all__ = ["Labels", "RowColumns", "UnknownColumnError", "build_table", "parse_table_row", "read_rows"]
+__all__ = ["Labels", "RowColumns", "UnknownColumnError", "build_table", "parse_table_row", "read_table_rows"]
 
 DESCRIPTION = "Questions with answers, about molecules and proteins, from a table."
 NO_COLUMNS: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -103,7 +103,7 @@ def build_table(
         output,
         about=About(name or f"Questions from {', '.join(names.values())}", DESCRIPTION, ""),
         sources=list(names),
-        read=lambda scratch: read_each(lambda path: read_rows(path, columns, names[path]), names),
+        read=lambda scratch: read_each(lambda path: read_table_rows(path, columns, names[path]), names),
         parse=partial(parse_table_row, columns=columns, labels=labels),
         settings=settings,
         options=_options(columns, labels, split_by),

@@ -80,7 +80,7 @@ class Labels(NamedTuple):
     split_by: str
 
 
-def read_rows(path: Path, columns: RowColumns, name: str | None = None) -> Iterator[Record]:
+def read_table_rows(path: Path, columns: RowColumns, name: str | None = None) -> Iterator[Record]:
     """Yield a record for each row of a table; its content is the cells that `columns` names.
 
     Args:
