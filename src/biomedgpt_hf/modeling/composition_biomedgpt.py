@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import torch
 from torch import nn
@@ -12,6 +12,11 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrained
 from .configuration_biomedgpt import BioMedGPTConfig, GINConfig
 from .modality_encoders import MODALITY_ENCODERS
 from .modeling_gin import GINModel
+
+if TYPE_CHECKING:  # what the models that use this mixin are besides
+    from transformers import PreTrainedModel as ModelBase
+else:
+    ModelBase = object
 
 # Config fields by which a language model scales, caps or shifts its logits, with the values that change nothing. Such a
 # model cannot be split into a body and an `lm_head`: the step between would be lost without a word.
@@ -109,7 +114,7 @@ def prepare_encoder(encoder: PreTrainedModel) -> PreTrainedModel:
     return encoder
 
 
-class FromEncodersMixin:
+class FromEncodersMixin(ModelBase):
     """`from_encoders`, for the model with a head."""
 
     config_class: type[BioMedGPTConfig]

@@ -1,10 +1,15 @@
 """Configurations of BioMedGPT (Luo et al., 2023; arXiv:2308.09442) and of its graph encoder."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
+
+if TYPE_CHECKING:  # what it is when it has been read
+    from transformers import PreTrainedConfig as SubConfig
+else:
+    SubConfig = dict | PreTrainedConfig | None
 
 # Rows of the embedding tables, in the order of the feature columns. `graphmvp` is the table of GraphMVP and
 # pretrain-gnns (Hu et al., 2020): the last atom row and the last bond row are the mask, the bond row before it is the
@@ -121,9 +126,9 @@ class BioMedGPTConfig(PreTrainedConfig):
         "protein_hidden_states",
     ]
 
-    text_config: dict | PreTrainedConfig | None = None
-    molecule_config: dict | PreTrainedConfig | None = None
-    protein_config: dict | PreTrainedConfig | None = None
+    text_config: SubConfig = None
+    molecule_config: SubConfig = None
+    protein_config: SubConfig = None
     molecule_token_id: int | None = None
     protein_token_id: int | None = None
     protein_feature_select: Literal["full", "residues"] = "full"

@@ -1,6 +1,6 @@
 """Generation with items in the prompt: encode once, then hand each step the features of its own placeholders."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import Cache
@@ -8,8 +8,13 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from .modalities_biomedgpt import check_feature_counts, runs_on_several_processes
 
+if TYPE_CHECKING:  # what the models that use this mixin are besides
+    from transformers import PreTrainedModel as ModelBase
+else:
+    ModelBase = object
 
-class BioMedGPTGenerationMixin:
+
+class BioMedGPTGenerationMixin(ModelBase):
     """What `generate` needs beyond text; transformers itself knows only images and videos."""
 
     def _maybe_prepare_encoder_kwargs_for_generation(

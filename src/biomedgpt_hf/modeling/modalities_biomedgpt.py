@@ -6,7 +6,7 @@ Shape letters:  B samples   T tokens   N rows of features   D encoder width   H 
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -16,10 +16,15 @@ from transformers.utils.import_utils import torch_compilable_check
 
 from .modality_encoders import MODALITY_ENCODERS
 
+if TYPE_CHECKING:  # what the models that use this mixin are besides
+    from transformers import PreTrainedModel as ModelBase
+else:
+    ModelBase = object
+
 logger = logging.get_logger(__name__)
 
 
-class ModalitiesMixin:
+class ModalitiesMixin(ModelBase):
     """What [`BioMedGPTModel`] does before its language model runs, for each of its `modalities`."""
 
     modalities: tuple[str, ...]

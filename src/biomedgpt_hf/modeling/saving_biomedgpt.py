@@ -3,12 +3,17 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from safetensors import SafetensorError
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from .quantization_biomedgpt import exempt
+
+if TYPE_CHECKING:  # what the models that use this mixin are besides
+    from transformers import PreTrainedModel as ModelBase
+else:
+    ModelBase = object
 
 # Which class of which file each Auto class takes, by model type; `module.Class`, as in a config's `auto_map`.
 AUTO_MAPS = {
@@ -35,7 +40,7 @@ class Publisher(Protocol):
         """Do what `push_to_hub` is asked for."""
 
 
-class SelfContainedCheckpointMixin:
+class SelfContainedCheckpointMixin(ModelBase):
     """`save_pretrained` with the code, and `from_pretrained` that misses nothing.
 
     Attributes:

@@ -171,7 +171,7 @@ class BioMedGPTProcessor(ProcessorMixin):
         molecules: Any = None,
         proteins: Any = None,
         suffix: str | Sequence[str] | None = None,
-        **kwargs: Unpack[BioMedGPTProcessorKwargs],
+        **kwargs: Unpack[BioMedGPTProcessorKwargs],  # type: ignore[misc]  # a TypedDict, which mypy does not read
     ) -> BatchFeature:
         """Make a batch.
 

@@ -21,7 +21,7 @@ class ProteinKwargs(TypedDict, total=False):
     truncation: bool | None
 
 
-class BioMedGPTProcessorKwargs(ProcessingKwargs, total=False):
+class BioMedGPTProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-arg]  # a TypedDict
     """Options of a call: transformers' groups and `protein_kwargs`."""
 
     protein_kwargs: ProteinKwargs
