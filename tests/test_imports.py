@@ -40,9 +40,14 @@ MAY_IMPORT = {
         *("batches", "checkpoints", "chemistry", "device", "disk", "files", "mini", "modalities", "modeling"),
         *("neighbours", "processors", "rows", "similarity"),
     },
+    "evaluation": {
+        *("batches", "checkpoints", "chemistry", "device", "disk", "files", "inference", "mini", "modalities"),
+        *("modeling", "neighbours", "processors", "rows", "sets", "similarity"),
+    },
+    "serving": {"chemistry", "inference"},
     "training": {
-        *("batches", "checkpoints", "device", "disk", "files", "inference", "mini", "modalities", "modeling"),
-        *("processors", "publishing", "rows"),
+        *("batches", "checkpoints", "device", "disk", "evaluation", "files", "inference", "mini", "modalities"),
+        *("modeling", "processors", "publishing", "rows"),
     },
 }
 FREE = ("__init__", "cli", "commands")  # they import inside their functions

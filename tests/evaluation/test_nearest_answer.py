@@ -2,8 +2,8 @@
 
 import pytest
 
-from biomedgpt_hf.neighbours import NeighbourIndex, Text, build_index, nearest_answer
-from biomedgpt_hf.neighbours.baseline import most_alike
+from biomedgpt_hf.evaluation.nearest_answer import most_alike, nearest_answer
+from biomedgpt_hf.neighbours import NeighbourIndex, Text, build_index
 
 from ..built_set import row, write_set
 
