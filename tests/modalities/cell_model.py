@@ -3,6 +3,7 @@
 python cell_model.py train FOLDER      python cell_model.py load FOLDER
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from transformers import (
 )
 
 import biomedgpt_hf
+from biomedgpt_hf.files.items import Columns
+from biomedgpt_hf.inference.prediction.files import predict_files
 from biomedgpt_hf.rows.schema import question_row
 
 CELL, OTHER = [0.0, 3, 0, 1, 9, 0, 0, 2], [5.0, 0, 7, 0]
@@ -124,6 +127,20 @@ def load(folder):
     logits, tokens = answers(model, processor)
     torch.testing.assert_close(logits, expected["logits"])
     assert torch.equal(tokens, expected["tokens"])
+    on = {"checkpoint": str(folder / "model"), "device": "cpu"}
+    one = biomedgpt_hf.ask("What cell is it?", cells=[CELL], max_new_tokens=4, **on)
+    many = biomedgpt_hf.predict("What cell is it?", cells=[CELL, OTHER, [1.0]], max_new_tokens=4, **on)
+    assert [prediction.status for prediction in many] == ["ok", "ok", "error"], many
+    assert many[0].answer == one.text and "Cell" in many[2].error
+    table = folder / "cells.jsonl"
+    lines = [json.dumps({"expression": cell, "id": str(number)}) for number, cell in enumerate([CELL, OTHER])]
+    table.write_text("\n".join(lines))
+    columns = Columns(items={"cell": ("expression",)})
+    predict_files(table, folder / "answers.jsonl", "What cell is it?", columns=columns, max_new_tokens=4, **on)
+    answers_of_table = [json.loads(line)["answer"] for line in (folder / "answers.jsonl").read_text().splitlines()]
+    assert answers_of_table == [prediction.answer for prediction in many[:2]]
+    vectors = biomedgpt_hf.embed([CELL, OTHER], modality="cell", **on)
+    assert vectors.shape == (2, 16) and not (vectors[0] == vectors[1]).all()
 
 
 if __name__ == "__main__":
