@@ -41,9 +41,7 @@ class CellReader(ItemReader):
 
     name, column, placeholder = "cell", "cells", "<cellHere>"
     tensors = ("cell_mask", "cell_counts")
-
-    def is_item(self, value):
-        return type(value) not in (list, tuple) or bool(value) and isinstance(value[0], int | float)
+    items_are_lists = True
 
     def read(self, item, processor, *, position=None, truncation=False):
         counts = np.array(item, np.float32)

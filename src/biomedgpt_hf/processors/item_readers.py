@@ -27,16 +27,20 @@ class ItemReader:
         column: "molecules": the argument of the processor, and the column of rows.
         placeholder: `<moleculeHere>`, which stands in a text for an item, and in its ids for each unit of it.
         tensors: names of the batch's tensors, the mask first.
+        items_are_lists: whether an item is a list itself, as one of numbers is, and not a text or an object.
     """
 
     name: str
     column: str
     placeholder: str
     tensors: tuple[str, ...]
+    items_are_lists: bool = False
 
     def is_item(self, value: Any) -> bool:
-        """Tell an item from a list of items, such as the empty one; a reader whose items are lists has to know."""
-        return type(value) not in (list, tuple)  # a graph is a named tuple, and one item
+        """Tell an item from a list of items, such as the empty one."""
+        if type(value) not in (list, tuple):  # a graph is a named tuple, and one item
+            return True
+        return self.items_are_lists and bool(value) and type(value[0]) not in (list, tuple)
 
     def read(self, item: Any, processor: Any, *, position: int | None = None, truncation: bool = False) -> ReadItem:
         """Read an item.
