@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "similarity": {"disk", "files", "rows"},
     "batches": {"modalities", "processors", "rows"},
     "building": {"disk", "files", "modalities", "rows", "similarity"},
-    "sets": {"building", "chemistry", "download", "files", "modalities", "processors", "rows", "similarity"},
+    "sets": {"building", "chemistry", "disk", "download", "files", "modalities", "processors", "rows", "similarity"},
     "neighbours": {"disk", "files", "modalities", "rows", "similarity"},
     "registration": {"modalities", "modeling", "processors"},
     "assembly": {"checkpoints", "disk", "modeling", "processors"},

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .molecular_graph import FEATURE_SETS, MolecularGraph, collate_graphs, smiles_to_graph
+from .molecular_graph import MolecularGraph, collate_graphs, smiles_to_graph
 from .processor_agreement import compare, covers, protein_positions, vocabulary_disagreement
 from .protein_tokenizer import collate_proteins, encode_protein
 
@@ -94,7 +94,7 @@ class MoleculeReader(ItemReader):
     def disagreements(self, processor: Any, config: Any) -> Iterator[str]:
         encoder = config.molecule_config
         yield from compare("molecule features", processor.molecule_features, getattr(encoder, "feature_set", None))
-        features = FEATURE_SETS[processor.molecule_features]
+        features = processor.feature_set
         for name in ("atom_vocab_sizes", "bond_vocab_sizes"):
             ours, theirs = getattr(features, name), getattr(encoder, name, None)
             if theirs is not None and not covers(theirs, ours):

@@ -24,7 +24,7 @@ from .chat_templates import (
     reads_blocks,
 )
 from .item_readers import ITEM_READERS, ReadItem
-from .molecular_graph import FEATURE_SETS
+from .molecular_graph import FEATURE_SETS, FeatureSet
 from .processor_agreement import disagreements
 from .processor_options import BioMedGPTProcessorKwargs, ProteinKwargs, read_options
 from .prompt_items import check_item_counts, deal_items, is_list, items_of_conversations, read_conversation, read_texts
@@ -354,6 +354,11 @@ class BioMedGPTProcessor(ProcessorMixin):
         files = super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
         self.__dict__.pop("auto_map", None)  # written into the file, and left behind on the object
         return files
+
+    @property
+    def feature_set(self) -> FeatureSet:
+        """Sizes of the molecules' features."""
+        return FEATURE_SETS[self.molecule_features]
 
     def check_model(self, config: Any) -> None:
         """Compare this processor with a model's configuration.

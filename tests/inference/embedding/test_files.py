@@ -224,7 +224,7 @@ def test_the_estimate_is_enough_and_not_much_too_large(many, tmp_path, monkeypat
         return move(source, target)
 
     monkeypatch.setattr(embedding_size.Survey, "bytes_needed", needed)
-    monkeypatch.setattr("pathlib.Path.replace", lambda self, target: replace(self, target))
+    monkeypatch.setattr(os, "replace", replace)
     embed_files(many, output, level=level, **CPU)
     assert most[0] <= estimates[0] + 200_000  # SQLite's and the header's first pages
     assert estimates[0] <= 10 * most[0] if level == "pooled" else estimates[0] <= 2 * most[0]
@@ -379,7 +379,7 @@ def test_results_of_a_process_that_was_killed_within_a_transaction_are_read(many
         f"folder = Path({str(folder)!r})\n"
         "journal = Journal(folder, json.loads((folder / 'run.json').read_text()), rank=1)\n"
         "journal._base.execute('PRAGMA cache_size = 1'); journal._base.execute('BEGIN IMMEDIATE')\n"
-        "journal._base.executemany('INSERT INTO results VALUES (?, 1, ?)', ((row, bytes(9000)) for row in range(99)))\n"
+        "journal._base.execute_many('INSERT INTO results VALUES (?, 1, ?)', ((row, bytes(9000)) for row in range(99)))\n"
         "os._exit(1)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
