@@ -379,7 +379,8 @@ def test_results_of_a_process_that_was_killed_within_a_transaction_are_read(many
         f"folder = Path({str(folder)!r})\n"
         "journal = Journal(folder, json.loads((folder / 'run.json').read_text()), rank=1)\n"
         "journal._base.execute('PRAGMA cache_size = 1'); journal._base.execute('BEGIN IMMEDIATE')\n"
-        "journal._base.execute_many('INSERT INTO results VALUES (?, 1, ?)', ((row, bytes(9000)) for row in range(99)))\n"
+        "rows = ((row, bytes(9000)) for row in range(99))\n"
+        "journal._base.execute_many('INSERT INTO results VALUES (?, 1, ?)', rows)\n"
         "os._exit(1)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
