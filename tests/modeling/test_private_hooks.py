@@ -29,6 +29,7 @@ from biomedgpt_hf import (
     GINConfig,
     GINModel,
 )
+from biomedgpt_hf.modeling.cache_naming import CACHE_NAME
 
 OUR_CLASSES = (
     BioMedGPTForConditionalGeneration,
@@ -44,7 +45,7 @@ OVERRIDDEN = {
     ),
     (GenerationMixin, "_expand_multimodal_outputs"): "self, input_ids, mm_encoder_output, expand_size, inputs_embeds",
     (GenerationMixin, "prepare_inputs_for_generation"): (
-        "self, input_ids, next_sequence_length, past_key_values, attention_mask, inputs_embeds, is_first_iteration, "
+        f"self, input_ids, next_sequence_length, {CACHE_NAME}, attention_mask, inputs_embeds, is_first_iteration, "
         "kwargs"
     ),
     (GenerationMixin, "_validate_model_kwargs"): "self, model_kwargs",

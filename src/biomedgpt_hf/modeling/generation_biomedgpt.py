@@ -6,6 +6,7 @@ import torch
 from transformers import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from .cache_naming import CACHE_NAME, takes_cache_by_any_name
 from .modalities_biomedgpt import check_feature_counts, runs_on_several_processes
 
 if TYPE_CHECKING:  # what the models that use this mixin are besides
@@ -72,7 +73,7 @@ class BioMedGPTGenerationMixin(ModelBase):
     @staticmethod
     def _first_new_token(inputs_tensor: torch.Tensor, model_kwargs: dict[str, Any], generation_config: Any) -> int:
         """Index of the first token that the cache does not hold; inputs may be whole or only what is new."""
-        cache, attention_mask = model_kwargs.get("past_key_values"), model_kwargs.get("attention_mask")
+        cache, attention_mask = model_kwargs.get(CACHE_NAME), model_kwargs.get("attention_mask")
         past = cache.get_seq_length() if isinstance(cache, Cache) else 0
         length = getattr(generation_config, "_mask_length", None) if attention_mask is None else attention_mask.shape[1]
         return past if length == inputs_tensor.shape[1] else 0
@@ -92,11 +93,12 @@ class BioMedGPTGenerationMixin(ModelBase):
             for modality, output in mm_encoder_output.items()
         }
 
+    @takes_cache_by_any_name
     def prepare_inputs_for_generation(
         self,
         input_ids: torch.Tensor,
         next_sequence_length: int | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,  # named here: `generate` looks for it
         is_first_iteration: bool | None = False,
@@ -110,20 +112,20 @@ class BioMedGPTGenerationMixin(ModelBase):
         model_inputs = super().prepare_inputs_for_generation(
             input_ids,
             next_sequence_length=next_sequence_length,
-            past_key_values=past_key_values,
             attention_mask=attention_mask,
             inputs_embeds=inputs_embeds,
             is_first_iteration=is_first_iteration,
+            **{CACHE_NAME: cache},
             **kwargs,
         )
         step_ids = model_inputs.get("input_ids")
         if mm_encoder_outputs and step_ids is not None:
-            if past_key_values is not None:
+            if cache is not None:
                 mm_encoder_outputs = {
                     modality: output
                     for modality, output in mm_encoder_outputs.items()
                     if self.model.get_placeholder_mask(modality, step_ids).any()
                 }
-            if mm_encoder_outputs or past_key_values is None:
+            if mm_encoder_outputs or cache is None:
                 model_inputs["mm_encoder_outputs"] = mm_encoder_outputs
         return model_inputs

@@ -10,11 +10,16 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    BaseModelOutputWithPooling,
+    CausalLMOutputWithPast,
+)
 from transformers.modeling_utils import slice_logits_to_keep
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
 
+from .cache_naming import CACHE_NAME, takes_cache_by_any_name
 from .composition_biomedgpt import FromEncodersMixin, check_language_model, make_encoder
 from .configuration_biomedgpt import BioMedGPTConfig
 from .generation_biomedgpt import BioMedGPTGenerationMixin
@@ -42,7 +47,7 @@ class BioMedGPTModelOutputWithPast(BaseModelOutputWithPast):
 
 
 @dataclass
-class BioMedGPTCausalLMOutputWithPast(ModelOutput):
+class BioMedGPTCausalLMOutputWithPast(CausalLMOutputWithPast):
     """Output of [`BioMedGPTForConditionalGeneration`].
 
     Args:
@@ -54,11 +59,6 @@ class BioMedGPTCausalLMOutputWithPast(ModelOutput):
             `output_token_losses`).
     """
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[torch.Tensor, ...] | None = None
-    attentions: tuple[torch.Tensor, ...] | None = None
     molecule_hidden_states: torch.Tensor | None = None
     protein_hidden_states: torch.Tensor | None = None
     token_losses: torch.Tensor | None = None
@@ -72,7 +72,7 @@ class BioMedGPTPreTrainedModel(SelfContainedCheckpointMixin, PreTrainedModel):
     base_model_prefix = "model"
     input_modalities = ("text", *MODALITY_ENCODERS)
     supports_gradient_checkpointing = True
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = [CACHE_NAME]
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
@@ -151,13 +151,14 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
                 encoder.eval()
         return self
 
+    @takes_cache_by_any_name
     @can_return_tuple
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         atom_features: torch.Tensor | None = None,
         atom_mask: torch.Tensor | None = None,
@@ -203,7 +204,7 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
         }
         if mm_encoder_outputs is None:
             # Structure must not depend on the batch where other processes wait, nor in training, so that engines agree.
-            dummies = self.training or (past_key_values is None and runs_on_several_processes())
+            dummies = self.training or (cache is None and runs_on_several_processes())
             mm_encoder_outputs = self.encode_modalities(len(inputs_embeds), tensors, with_dummies=dummies)
         elif any(tensor is not None for tensor in tensors.values()):
             raise ValueError("Pass either the items' tensors or mm_encoder_outputs, not both.")
@@ -216,15 +217,15 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
             inputs_embeds=self.merge_features(inputs_embeds, input_ids, mm_encoder_outputs),
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            **{CACHE_NAME: cache},
             **kwargs,
         )
         return make_output(
             BioMedGPTModelOutputWithPast,
             last_hidden_state=outputs.last_hidden_state,
-            past_key_values=outputs.get("past_key_values"),
             hidden_states=outputs.get("hidden_states"),
             attentions=outputs.get("attentions"),
+            **{CACHE_NAME: outputs.get(CACHE_NAME)},
             **{f"{name}_hidden_states": torch.cat(list(o.pooler_output)) for name, o in mm_encoder_outputs.items()},
         )
 
@@ -302,13 +303,14 @@ class BioMedGPTForConditionalGeneration(
             logits[..., token_id] = PLACEHOLDER_LOGIT
         return logits
 
+    @takes_cache_by_any_name
     @can_return_tuple
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         atom_features: torch.Tensor | None = None,
         atom_mask: torch.Tensor | None = None,
@@ -340,7 +342,7 @@ class BioMedGPTForConditionalGeneration(
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             atom_features=atom_features,
             atom_mask=atom_mask,
@@ -380,10 +382,10 @@ class BioMedGPTForConditionalGeneration(
             BioMedGPTCausalLMOutputWithPast,
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             token_losses=token_losses,
+            **{CACHE_NAME: outputs.get(CACHE_NAME)},
             **{f"{name}_hidden_states": outputs.get(f"{name}_hidden_states") for name in self.modalities},
         )
 
