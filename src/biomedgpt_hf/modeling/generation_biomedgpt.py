@@ -1,9 +1,11 @@
 """Generation with items in the prompt: encode once, then hand each step the features of its own placeholders."""
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import Cache
+from transformers import AutoModelForCausalLM, Cache, PreTrainedConfig
+from transformers.masking_utils import create_masks_for_generate
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from .cache_naming import CACHE_NAME, takes_cache_by_any_name
@@ -29,7 +31,15 @@ class BioMedGPTGenerationMixin(ModelBase):
 
         A prompt given as embeddings gets its features at once. Otherwise `mm_encoder_outputs` goes on, with the
         features of those tokens that a kept cache does not hold yet.
+
+        Raises:
+            ValueError: if features came beside the tensors, or `generation_config` asks for what is not possible.
         """
+        if getattr(generation_config, "assistant_early_exit", None) is not None:
+            raise ValueError(
+                f"assistant_early_exit={generation_config.assistant_early_exit} is not possible here, since the layers "
+                "to leave are the language model's: pass assistant_model or prompt_lookup_num_tokens."
+            )
         tensors = self.model.take_tensors(model_kwargs)
         outputs = model_kwargs.pop("mm_encoder_outputs", None)
         raw = any(tensor is not None for tensor in tensors.values())
@@ -63,6 +73,18 @@ class BioMedGPTGenerationMixin(ModelBase):
             merged = self.model.merge_features(embeds[:, new:], None, selected)
             model_kwargs["inputs_embeds"] = torch.cat([embeds[:, :new], merged], dim=1)
         return model_kwargs
+
+    def create_masks_for_generate(self, config: PreTrainedConfig, **arguments: Any) -> Any:
+        """As the language model's own class makes masks for a static cache, or as transformers does for most.
+
+        BLOOM's mask, for one, keeps two dimensions, since biases are made of it.
+        """
+        config = config.get_text_config()
+        language_model = AutoModelForCausalLM._model_mapping.get(type(config), None)
+        own = inspect.getattr_static(language_model, "create_masks_for_generate", None)
+        if own is None:
+            return create_masks_for_generate(config=config, **arguments)
+        return own.__get__(self)(config=config, **arguments)
 
     def _validate_model_kwargs(self, model_kwargs: dict[str, Any]) -> None:
         """As transformers', which looks for the names of tensors in the signature of `forward`."""
