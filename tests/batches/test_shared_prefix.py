@@ -86,7 +86,7 @@ def test_without_its_mask_or_its_positions_the_lesson_is_another(model, processo
     if mistake == "positions go on":
         shared["position_ids"] = torch.arange(shared["input_ids"].shape[1]).expand_as(shared["input_ids"])
     else:
-        shared["attention_mask"] = torch.ones_like(shared["attention_mask"]).tril()
+        shared["visibility_mask"] = torch.ones_like(shared["visibility_mask"]).tril()
     assert largest_difference(loss_and_gradients(model, shared), loss_and_gradients(model, ordinary)) > 1e-3
 
 
@@ -98,8 +98,8 @@ def test_each_item_and_its_rows_stand_there_once(processor):
     assert shared["protein_attention_mask"].any(-1).sum() == 2
     assert shared["atom_mask"].sum() == 13
     assert (shared["labels"] != -100).sum() == (ordinary["labels"] != -100).sum()
-    assert shared["attention_mask"].dtype == torch.bool and shared["attention_mask"].shape[1] == 1
-    assert shared["attention_mask"].any(-1).all()  # padding sees itself: a softmax over nothing would be NaN
+    assert shared["visibility_mask"].dtype == torch.bool and shared["visibility_mask"].shape[1] == 1
+    assert shared["visibility_mask"].any(-1).all()  # padding sees itself: a softmax over nothing would be NaN
 
 
 def tensors(*rows, labels=1):
@@ -115,7 +115,8 @@ def test_positions_go_on_from_the_prefix_for_each_rest():
     assert shared["input_ids"].tolist() == [[5, 9, 6, 7, 8, 10, 11, 12]]
     assert shared["position_ids"].tolist() == [[0, 1, 2, 3, 4, 3, 4, 5]]
     assert shared["labels"].tolist() == [[-100] * 4 + [8, -100, -100, 12]]
-    seen = [[int(key) for key in row.nonzero()] for row in shared["attention_mask"][0, 0]]
+    seen = [[int(key) for key in row.nonzero()] for row in shared["visibility_mask"][0, 0]]
+    assert shared["attention_mask"].tolist() == [[1] * 8]
     assert seen == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4]] + [
         [0, 1, 2, 5],
         [0, 1, 2, 5, 6],
@@ -167,3 +168,28 @@ def test_attention_that_would_read_the_mask_otherwise_is_refused(model, processo
     finally:
         del model.model.language_model.config.sliding_window
     assert model(**shared).loss.isfinite()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        (
+            "layer_types",
+            ["conv", "full_attention"],
+            "'llama' has layers of the kind 'conv', and tokens would see beyond",
+        ),
+        ("attention_chunk_size", 32, "beyond the language model's window of 32"),
+    ],
+)
+def test_layers_that_the_mask_does_not_reach_are_refused(model, processor, monkeypatch, field, value, message):
+    shared = both(processor, questions())[1]
+    monkeypatch.setattr(model.model.language_model.config, field, value, raising=False)
+    with pytest.raises(ValueError, match=message):
+        model(**shared)
+
+
+def test_a_language_model_that_knows_no_positions_is_refused(model, processor, monkeypatch):
+    shared = both(processor, questions())[1]
+    monkeypatch.setattr(model.model.language_model, "forward", lambda inputs_embeds, attention_mask: None)
+    with pytest.raises(ValueError, match="'llama' has no position_ids"):
+        model(**shared)

@@ -85,6 +85,21 @@ def test_a_failed_question_leaves_the_conversation_as_it_was():
     assert chat.messages == before
 
 
+@pytest.mark.parametrize("num_beams", [1, 2])
+def test_a_model_whose_numbers_are_not_finite_gives_an_error_and_no_answer(monkeypatch, num_beams):
+    chat = Chat()
+    weight = chat.model.get_output_embeddings().weight
+    monkeypatch.setattr(weight, "data", torch.full_like(weight, torch.nan))
+    with pytest.raises(ValueError, match="numbers that are not finite.* loaded as torch.*convert the checkpoint again"):
+        chat.ask(QUESTION, molecules=ASPIRIN, max_new_tokens=4, num_beams=num_beams)
+    if num_beams == 1:
+        with pytest.raises(ValueError, match="numbers that are not finite"):
+            list(chat.stream(QUESTION, molecules=ASPIRIN, max_new_tokens=4))
+    assert not chat.messages
+    result = CliRunner().invoke(app, ["ask", QUESTION, "--molecule", ASPIRIN, "--num-beams", str(num_beams)])
+    assert result.exit_code == 1 and "numbers that are not finite" in result.stderr and not result.stdout
+
+
 def test_a_conversation_beyond_the_models_context_is_refused_with_both_numbers():
     with pytest.raises(ValueError, match="2048|2,048"):
         biomedgpt_hf.ask("why? " * 3000, molecules=ASPIRIN)

@@ -26,8 +26,10 @@ from transformers import (
     GraniteConfig,
     LlamaConfig,
     LlamaForCausalLM,
+    MambaConfig,
     MistralConfig,
     ModernBertConfig,
+    OpenAIGPTConfig,
     PhiConfig,
     PhimoeConfig,
     Qwen2Config,
@@ -37,16 +39,10 @@ from transformers import (
 )
 
 from biomedgpt_hf import BioMedGPTForConditionalGeneration, GINConfig, GINModel
+from biomedgpt_hf.modeling.cache_naming import CACHE_NAME
 
-TEXT = {
-    "vocab_size": 98,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "pad_token_id": 0,
-}
+BODY = {"vocab_size": 98, "hidden_size": 32, "num_hidden_layers": 2, "pad_token_id": 0}
+TEXT = {**BODY, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}
 PROTEIN = {
     "vocab_size": 40,
     "hidden_size": 24,
@@ -186,6 +182,7 @@ REFUSED = {
     "phi": (PhiConfig(**TEXT), "'phi' has an lm_head with a bias"),
     "phimoe": (PhimoeConfig(**TEXT, lm_head_bias=True), r"'phimoe' changes its logits \(lm_head_bias=True\)"),
     "t5": (T5Config(vocab_size=98, d_model=32, num_layers=1, num_heads=2), "'t5' is an encoder-decoder"),
+    "mamba": (MambaConfig(**BODY, state_size=8), "'mamba' has no attention layer"),
 }
 
 
@@ -224,6 +221,37 @@ def test_encoder_decoders_are_refused_as_encoders(name: str):
     t5 = T5Config(vocab_size=40, d_model=16, num_layers=1, num_heads=2)
     with pytest.raises(ValueError, match="encoder 't5' is an encoder-decoder"):
         BioMedGPTForConditionalGeneration(tiny_config(**{name: t5}))
+
+
+@pytest.mark.parametrize("way", ["config", "from_encoders"])
+@pytest.mark.parametrize(
+    ("part", "config", "message"),
+    [
+        (
+            "molecule",
+            BertConfig(**PROTEIN),
+            "'bert' cannot be the molecule encoder: .* not take x, edge_index, edge_attr",
+        ),
+        (
+            "protein",
+            GINConfig(),
+            "'biomedgpt_gin' cannot be the protein encoder: .* not take input_ids, attention_mask",
+        ),
+    ],
+)
+def test_encoders_of_something_else_are_refused_when_built(part: str, config, message: str, way: str):
+    with pytest.raises(ValueError, match=message):
+        if way == "config":
+            BioMedGPTForConditionalGeneration(tiny_config(**{f"{part}_config": config}))
+        else:
+            encoders = {"protein_encoder": BertConfig(**PROTEIN), f"{part}_encoder": config}
+            BioMedGPTForConditionalGeneration.from_encoders(LlamaConfig(**TEXT), **encoders)
+
+
+def test_a_language_model_without_a_cache_is_refused():
+    text = OpenAIGPTConfig(vocab_size=98, n_embd=32, n_layer=2, n_head=4)
+    with pytest.raises(ValueError, match=f"'openai-gpt' cannot be the language model: .* does not take {CACHE_NAME}"):
+        BioMedGPTForConditionalGeneration(tiny_config(text_config=text))
 
 
 def test_half_an_encoder_decoder_is_refused_for_it_could_not_be_loaded_again():

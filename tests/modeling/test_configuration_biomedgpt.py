@@ -6,6 +6,7 @@ from tiny_models import tiny_config
 from transformers import AutoConfig, GPT2Config, LlamaConfig
 
 from biomedgpt_hf import BioMedGPTConfig, GINConfig
+from biomedgpt_hf.modeling.cache_naming import CACHE_NAME
 
 
 def test_the_default_is_llama_esm2_and_graphmvps_gin():
@@ -81,6 +82,6 @@ def test_an_own_feature_set_needs_its_tables():
 
 
 def test_model_outputs_that_evaluation_must_not_gather_are_named():
-    assert {"past_key_values", "molecule_hidden_states", "protein_hidden_states"} <= set(
+    assert {CACHE_NAME, "molecule_hidden_states", "protein_hidden_states"} <= set(
         BioMedGPTConfig.keys_to_ignore_at_inference
     )

@@ -191,6 +191,11 @@ def test_a_cache_made_before_is_used(shared_model, batch, expected):
 # With an assistant.
 
 
+def test_an_assistant_of_the_first_layers_is_refused(shared_model, batch):
+    with pytest.raises(ValueError, match="assistant_early_exit=1 is not possible here.* pass assistant_model"):
+        new_tokens(shared_model, {name: tensor[:1] for name, tensor in batch.items()}, assistant_early_exit=1)
+
+
 @pytest.mark.parametrize("row", [0, 1, 3])
 def test_assisted_decoding_knows_the_items(shared_model, samples, expected, row: int):
     batch = collate([samples[row]])

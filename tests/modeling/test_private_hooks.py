@@ -8,13 +8,19 @@ import inspect
 import pytest
 import transformers
 from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    BloomForCausalLM,
     Cache,
+    DynamicCache,
     GenerationConfig,
     GenerationMixin,
+    MambaConfig,
     PreTrainedConfig,
     PreTrainedModel,
     ProcessorMixin,
     dynamic_module_utils,
+    masking_utils,
 )
 from transformers.configuration_utils import SubConfigSpec
 from transformers.generation import utils as generation_utils
@@ -29,6 +35,7 @@ from biomedgpt_hf import (
     GINConfig,
     GINModel,
 )
+from biomedgpt_hf.modeling.cache_naming import CACHE_NAME
 
 OUR_CLASSES = (
     BioMedGPTForConditionalGeneration,
@@ -44,7 +51,7 @@ OVERRIDDEN = {
     ),
     (GenerationMixin, "_expand_multimodal_outputs"): "self, input_ids, mm_encoder_output, expand_size, inputs_embeds",
     (GenerationMixin, "prepare_inputs_for_generation"): (
-        "self, input_ids, next_sequence_length, past_key_values, attention_mask, inputs_embeds, is_first_iteration, "
+        f"self, input_ids, next_sequence_length, {CACHE_NAME}, attention_mask, inputs_embeds, is_first_iteration, "
         "kwargs"
     ),
     (GenerationMixin, "_validate_model_kwargs"): "self, model_kwargs",
@@ -59,6 +66,10 @@ CALLED = {
     (dynamic_module_utils, "get_relative_import_files"): "module_file",
     (Cache, "get_seq_length"): "self, layer_idx",
     (generation_utils, "_slice_mm_encoder_output"): "output, rows",
+    (masking_utils, "create_masks_for_generate"): (
+        f"config, inputs_embeds, attention_mask, {CACHE_NAME}, position_ids, or_mask_function, and_mask_function, "
+        "block_sequence_ids, kwargs"
+    ),
 }
 ATTRIBUTES = {
     "_auto_class": (PreTrainedModel, PreTrainedConfig, ProcessorMixin),
@@ -113,4 +124,13 @@ def test_generate_prepares_encoders_before_it_expands_the_batch_and_notes_the_ma
     assert source.index("generation_config._mask_length =") < encode < expand
     assert "_expand_multimodal_outputs" in inspect.getsource(GenerationMixin._expand_inputs_for_generation)
     assert "mm_encoder_outputs" in inspect.getsource(GenerationMixin._prefill)
-    assert hasattr(GenerationConfig(), "suppress_tokens")
+    assert hasattr(GenerationConfig(), "suppress_tokens") and hasattr(GenerationConfig(), "assistant_early_exit")
+    assert '"create_masks_for_generate"' in inspect.getsource(GenerationMixin.prepare_inputs_for_generation)
+
+
+def test_a_language_models_own_class_is_found_by_its_configuration():
+    mapping = AutoModelForCausalLM._model_mapping
+    assert mapping.get(BloomConfig, None) is BloomForCausalLM and mapping.get(BioMedGPTConfig, None) is not None
+    assert mapping.get(PreTrainedConfig, None) is None
+    assert "create_masks_for_generate" in vars(BloomForCausalLM)
+    assert all(DynamicCache(config=MambaConfig()).is_linear)

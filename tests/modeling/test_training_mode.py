@@ -111,12 +111,12 @@ def test_a_batch_without_labels_adds_nothing_to_those_accumulated(
 ):
     training_batch["labels"] = torch.full_like(training_batch["labels"], -100)
     options = {"skip_logits": skip_logits, "output_token_losses": output_token_losses}
-    for count in (7, torch.tensor(7)):
+    for count in (None, 0, torch.tensor(0), 7, torch.tensor(7)):
         loss, gradients = loss_and_gradients(model.train(), **training_batch, num_items_in_batch=count, **options)
         assert loss == 0
         assert len(gradients) > 50 and all(not gradient.any() for gradient in gradients.values())
     if output_token_losses:
-        assert model(**training_batch, num_items_in_batch=7, **options).token_losses.shape == (0,)
+        assert model(**training_batch, **options).token_losses.shape == (0,)
 
 
 def test_placeholder_rows_change_neither_loss_nor_gradients(model, training_batch):

@@ -5,7 +5,8 @@
 
 A mask lets each rest see the prefix and itself, and each rest's positions go on from the prefix, so every token's
 attention is that of its own row. `GroupBatchSampler` brings rows about one item together. The mask is boolean, as
-PyTorch's own attention ("sdpa") takes it; "eager" and flash attention do not.
+PyTorch's own attention ("sdpa") takes it; "eager" and flash attention do not. It has a name of its own in the batch,
+since `generate` makes masks of four axes too.
 
 Shape letters:  B rows   S sequences   T tokens of the longest
 """
@@ -49,8 +50,8 @@ def share_prefixes(
         placeholder_ids: ids that stand for atoms and residues; all of them have to be in what is shared.
 
     Returns:
-        `input_ids`, `labels`, `position_ids` [S, T], `attention_mask` bool [S, 1, T, T], true where a token (third
-        axis) sees another (fourth); the items' tensors as they were, of S rows.
+        `input_ids`, `attention_mask`, `labels`, `position_ids` [S, T]; `visibility_mask` bool [S, 1, T, T], true where
+        a token (third axis) sees another (fourth); the items' tensors as they were, of S rows.
     """
     real = batch["attention_mask"].bool()
     ids = [row[mask] for row, mask in zip(batch["input_ids"], real, strict=True)]
@@ -73,9 +74,10 @@ def share_prefixes(
     first = [one.rows[0] for one in sequences]
     return {
         "input_ids": lay_out(ids, pad_id),
-        "attention_mask": _visible(owner)[:, None],
+        "attention_mask": (owner >= 0).long(),
         "labels": lay_out(labels, IGNORE_INDEX),
         "position_ids": lay_out([torch.arange(len(row)) for row in ids], 0),
+        "visibility_mask": _visible(owner)[:, None],
         **{name: tensor[first] for name, tensor in batch.items() if name not in TEXT_TENSORS},
     }
 

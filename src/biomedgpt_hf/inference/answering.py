@@ -5,6 +5,7 @@ Shape letters:  B prompts   T their tokens   N new tokens   V vocabulary
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 DEFAULT_NEW_TOKENS = 256
+NOT_FINITE = "The model gave numbers that are not finite: it may be damaged, or its dtype too narrow for it."
 
 
 class Generated(NamedTuple):
@@ -33,6 +35,11 @@ class Generated(NamedTuple):
     log_probability: float
     finish_reason: str
     tokens: int
+
+    @property
+    def error(self) -> str | None:
+        """Why this is no answer: a model without numbers chooses some token too, mostly one without a text."""
+        return None if math.isfinite(self.log_probability) else NOT_FINITE
 
 
 def room_for_answer(model: BioMedGPTForConditionalGeneration, length: int, max_new_tokens: int) -> int:

@@ -90,7 +90,8 @@ class Chat:
                 as `max_new_tokens` or `num_beams`; greedy by default.
 
         Raises:
-            ValueError: on an empty question, an item that cannot be read, or a prompt that is too long.
+            ValueError: on an empty question, an item that cannot be read, a prompt that is too long, or a model whose
+                numbers are not finite.
         """
         items, generation = split_arguments({"molecules": molecules, "proteins": proteins, **others})
         turn = self._read(question, items)
@@ -151,7 +152,13 @@ class Chat:
             room = room_for_answer(self.model, inputs["input_ids"].shape[1], most)
         except ValueError as error:
             raise ValueError(f"{error} Start a new conversation.") from error
-        return generate_answers(self.model, self.processor, inputs, [room], **{**generation, "max_new_tokens": room})[0]
+        generation = {**generation, "max_new_tokens": room}
+        (answer,) = generate_answers(self.model, self.processor, inputs, [room], **generation)
+        if answer.error is not None:
+            raise ValueError(
+                f"{answer.error} It was loaded as {self.model.dtype}: download or convert the checkpoint again."
+            )
+        return answer
 
     def _remember(self, turn: Turn, generated: Generated) -> Answer:
         """Add the turn to the conversation and return the answer."""

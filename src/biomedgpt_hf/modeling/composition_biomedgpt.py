@@ -1,13 +1,14 @@
 """Putting a BioMedGPT together: which language models and encoders fit, and how separate ones become one model."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, DynamicCache, PreTrainedConfig, PreTrainedModel
 
 from .configuration_biomedgpt import BioMedGPTConfig, GINConfig
 from .modality_encoders import MODALITY_ENCODERS
@@ -38,7 +39,7 @@ ModelPart: TypeAlias = str | Path | PreTrainedModel | PreTrainedConfig
 
 
 def check_language_model(config: PreTrainedConfig) -> None:
-    """Refuses language models whose logits are not `lm_head(hidden)`.
+    """Refuses language models whose logits are not `lm_head(hidden)`, or that have no keys and values.
 
     Raises:
         ValueError: naming the model type and the reason.
@@ -48,9 +49,34 @@ def check_language_model(config: PreTrainedConfig) -> None:
         raise ValueError(f"{name} is an encoder-decoder: {ADVICE}")
     if config.model_type in BIASED_LANGUAGE_MODELS:
         raise ValueError(f"{name} has an lm_head with a bias, which would be lost here: {ADVICE}")
+    recurrent = DynamicCache(config=config).is_linear
+    if recurrent and all(recurrent):
+        raise ValueError(
+            f"{name} has no attention layer, and generation with items goes on from keys and values: choose one that "
+            "has, such as Llama, Mistral or Qwen."
+        )
     for field, harmless in LOGIT_CHANGING_FIELDS.items():
         if (value := getattr(config, field, None)) not in harmless:
             raise ValueError(f"{name} changes its logits ({field}={value}), which would be lost here: {ADVICE}")
+
+
+def check_arguments(part: PreTrainedModel, role: str, names: Sequence[str]) -> None:
+    """Refuses a part whose forward does not take what it would be given here.
+
+    Args:
+        part: the language model or an encoder.
+        role: what it is for.
+        names: of the arguments.
+
+    Raises:
+        ValueError: naming the model type and the arguments.
+    """
+    taken = inspect.signature(part.forward).parameters
+    if missing := [name for name in names if name not in taken]:
+        raise ValueError(
+            f"{part.config.model_type!r} cannot be the {role}: its forward does not take {', '.join(missing)}. "
+            f"Choose a model that takes {', '.join(names)}."
+        )
 
 
 @torch.no_grad()

@@ -6,6 +6,8 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from .cache_naming import CACHE_NAME
+
 if TYPE_CHECKING:  # what it is when it has been read
     from transformers import PreTrainedConfig as SubConfig
 else:
@@ -121,7 +123,7 @@ class BioMedGPTConfig(PreTrainedConfig):
         "protein_config": SubConfigSpec(AutoConfig, model_type="esm", init_kwargs=ESM2),
     }
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        CACHE_NAME,
         "molecule_hidden_states",
         "protein_hidden_states",
     ]

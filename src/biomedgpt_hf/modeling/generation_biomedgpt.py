@@ -1,11 +1,14 @@
 """Generation with items in the prompt: encode once, then hand each step the features of its own placeholders."""
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import Cache
+from transformers import AutoModelForCausalLM, Cache, PreTrainedConfig
+from transformers.masking_utils import create_masks_for_generate
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from .cache_naming import CACHE_NAME, takes_cache_by_any_name
 from .modalities_biomedgpt import check_feature_counts, runs_on_several_processes
 
 if TYPE_CHECKING:  # what the models that use this mixin are besides
@@ -28,7 +31,15 @@ class BioMedGPTGenerationMixin(ModelBase):
 
         A prompt given as embeddings gets its features at once. Otherwise `mm_encoder_outputs` goes on, with the
         features of those tokens that a kept cache does not hold yet.
+
+        Raises:
+            ValueError: if features came beside the tensors, or `generation_config` asks for what is not possible.
         """
+        if getattr(generation_config, "assistant_early_exit", None) is not None:
+            raise ValueError(
+                f"assistant_early_exit={generation_config.assistant_early_exit} is not possible here, since the layers "
+                "to leave are the language model's: pass assistant_model or prompt_lookup_num_tokens."
+            )
         tensors = self.model.take_tensors(model_kwargs)
         outputs = model_kwargs.pop("mm_encoder_outputs", None)
         raw = any(tensor is not None for tensor in tensors.values())
@@ -63,6 +74,18 @@ class BioMedGPTGenerationMixin(ModelBase):
             model_kwargs["inputs_embeds"] = torch.cat([embeds[:, :new], merged], dim=1)
         return model_kwargs
 
+    def create_masks_for_generate(self, config: PreTrainedConfig, **arguments: Any) -> Any:
+        """As the language model's own class makes masks for a static cache, or as transformers does for most.
+
+        BLOOM's mask, for one, keeps two dimensions, since biases are made of it.
+        """
+        config = config.get_text_config()
+        language_model = AutoModelForCausalLM._model_mapping.get(type(config), None)
+        own = inspect.getattr_static(language_model, "create_masks_for_generate", None)
+        if own is None:
+            return create_masks_for_generate(config=config, **arguments)
+        return own.__get__(self)(config=config, **arguments)
+
     def _validate_model_kwargs(self, model_kwargs: dict[str, Any]) -> None:
         """As transformers', which looks for the names of tensors in the signature of `forward`."""
         text_kwargs = dict(model_kwargs)
@@ -72,7 +95,7 @@ class BioMedGPTGenerationMixin(ModelBase):
     @staticmethod
     def _first_new_token(inputs_tensor: torch.Tensor, model_kwargs: dict[str, Any], generation_config: Any) -> int:
         """Index of the first token that the cache does not hold; inputs may be whole or only what is new."""
-        cache, attention_mask = model_kwargs.get("past_key_values"), model_kwargs.get("attention_mask")
+        cache, attention_mask = model_kwargs.get(CACHE_NAME), model_kwargs.get("attention_mask")
         past = cache.get_seq_length() if isinstance(cache, Cache) else 0
         length = getattr(generation_config, "_mask_length", None) if attention_mask is None else attention_mask.shape[1]
         return past if length == inputs_tensor.shape[1] else 0
@@ -92,11 +115,12 @@ class BioMedGPTGenerationMixin(ModelBase):
             for modality, output in mm_encoder_output.items()
         }
 
+    @takes_cache_by_any_name
     def prepare_inputs_for_generation(
         self,
         input_ids: torch.Tensor,
         next_sequence_length: int | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,  # named here: `generate` looks for it
         is_first_iteration: bool | None = False,
@@ -110,20 +134,20 @@ class BioMedGPTGenerationMixin(ModelBase):
         model_inputs = super().prepare_inputs_for_generation(
             input_ids,
             next_sequence_length=next_sequence_length,
-            past_key_values=past_key_values,
             attention_mask=attention_mask,
             inputs_embeds=inputs_embeds,
             is_first_iteration=is_first_iteration,
+            **{CACHE_NAME: cache},
             **kwargs,
         )
         step_ids = model_inputs.get("input_ids")
         if mm_encoder_outputs and step_ids is not None:
-            if past_key_values is not None:
+            if cache is not None:
                 mm_encoder_outputs = {
                     modality: output
                     for modality, output in mm_encoder_outputs.items()
                     if self.model.get_placeholder_mask(modality, step_ids).any()
                 }
-            if mm_encoder_outputs or past_key_values is None:
+            if mm_encoder_outputs or cache is None:
                 model_inputs["mm_encoder_outputs"] = mm_encoder_outputs
         return model_inputs

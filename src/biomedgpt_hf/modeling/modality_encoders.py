@@ -43,12 +43,14 @@ class ModalityEncoder:
             `molecule_config` and `molecule_token_id`.
         tensors: names of the batch's tensors, the mask first: where it is all zero, the batch has none of the modality.
         optional_tensors: tensors that a batch may have besides.
+        encoder_arguments: names that the encoder's forward must have; a model with another encoder is refused.
         default_model_type: the type of a configuration that does not name one.
     """
 
     name: str
     tensors: tuple[str, ...]
     optional_tensors: tuple[str, ...] = ()
+    encoder_arguments: tuple[str, ...] = ()
     default_model_type: str
 
     def encode(self, encoder: PreTrainedModel, config: BioMedGPTConfig, tensors: Mapping[str, torch.Tensor]) -> Encoded:
@@ -72,6 +74,7 @@ class MoleculeEncoder(ModalityEncoder):
     name = "molecule"
     tensors = ("atom_mask", "atom_features", "bond_index", "bond_features", "bond_mask")
     optional_tensors = ("atom_molecule",)
+    encoder_arguments = ("x", "edge_index", "edge_attr")
     default_model_type = "biomedgpt_gin"
 
     def encode(self, encoder: PreTrainedModel, config: BioMedGPTConfig, tensors: Mapping[str, torch.Tensor]) -> Encoded:
@@ -110,6 +113,7 @@ class ProteinEncoder(ModalityEncoder):
 
     name = "protein"
     tensors = ("protein_attention_mask", "protein_input_ids")
+    encoder_arguments = ("input_ids", "attention_mask")
     default_model_type = "esm"
 
     def encode(self, encoder: PreTrainedModel, config: BioMedGPTConfig, tensors: Mapping[str, torch.Tensor]) -> Encoded:

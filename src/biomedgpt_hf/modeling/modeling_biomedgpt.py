@@ -4,18 +4,24 @@ Shape letters:  B samples   T tokens   A atoms   E directed bonds   F, G their f
                 P proteins   R residues   D encoder width   H language-model width   V vocabulary
 """
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    BaseModelOutputWithPooling,
+    CausalLMOutputWithPast,
+)
 from transformers.modeling_utils import slice_logits_to_keep
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
 
-from .composition_biomedgpt import FromEncodersMixin, check_language_model, make_encoder
+from .cache_naming import CACHE_NAME, takes_cache_by_any_name
+from .composition_biomedgpt import FromEncodersMixin, check_arguments, check_language_model, make_encoder
 from .configuration_biomedgpt import BioMedGPTConfig
 from .generation_biomedgpt import BioMedGPTGenerationMixin
 from .modalities_biomedgpt import ModalitiesMixin, runs_on_several_processes
@@ -26,6 +32,9 @@ from .saving_biomedgpt import SelfContainedCheckpointMixin
 # gradients are those of a vocabulary without the placeholders. An infinity would break label smoothing. Losses that
 # multiply by `lm_head.weight` themselves, such as TRL's, do see the placeholders.
 PLACEHOLDER_LOGIT = -(2.0**14)
+
+# Kinds of layers, as configurations name them, that see by the mask alone which tokens came before.
+ATTENTION_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
 
 
 @dataclass
@@ -42,11 +51,11 @@ class BioMedGPTModelOutputWithPast(BaseModelOutputWithPast):
 
 
 @dataclass
-class BioMedGPTCausalLMOutputWithPast(ModelOutput):
+class BioMedGPTCausalLMOutputWithPast(CausalLMOutputWithPast):
     """Output of [`BioMedGPTForConditionalGeneration`].
 
     Args:
-        loss: mean over the label tokens, or their sum over `num_items_in_batch`.
+        loss: mean over the label tokens, or their sum over `num_items_in_batch`; 0 without a label token.
         logits: [B, T, V]; None in training with labels (see `skip_logits`).
         molecule_hidden_states: projected features of all atoms, row by row, [sum of A, H].
         protein_hidden_states: projected features of all residues, row by row, [sum of R, H].
@@ -54,11 +63,6 @@ class BioMedGPTCausalLMOutputWithPast(ModelOutput):
             `output_token_losses`).
     """
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[torch.Tensor, ...] | None = None
-    attentions: tuple[torch.Tensor, ...] | None = None
     molecule_hidden_states: torch.Tensor | None = None
     protein_hidden_states: torch.Tensor | None = None
     token_losses: torch.Tensor | None = None
@@ -72,7 +76,7 @@ class BioMedGPTPreTrainedModel(SelfContainedCheckpointMixin, PreTrainedModel):
     base_model_prefix = "model"
     input_modalities = ("text", *MODALITY_ENCODERS)
     supports_gradient_checkpointing = True
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = [CACHE_NAME]
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
@@ -122,8 +126,11 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
         super().__init__(config)
         check_language_model(config.text_config)
         self.language_model = AutoModel.from_config(config.text_config)
+        check_arguments(self.language_model, "language model", ("inputs_embeds", "attention_mask", CACHE_NAME))
         for name in self.modalities:
-            setattr(self, f"{name}_encoder", make_encoder(getattr(config, f"{name}_config")))
+            encoder = make_encoder(getattr(config, f"{name}_config"))
+            check_arguments(encoder, f"{name} encoder", MODALITY_ENCODERS[name].encoder_arguments)
+            setattr(self, f"{name}_encoder", encoder)
         for name in self.modalities:
             width = getattr(config, f"{name}_config").hidden_size
             setattr(self, f"{name}_projector", nn.Linear(width, config.text_config.hidden_size))
@@ -151,13 +158,14 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
                 encoder.eval()
         return self
 
+    @takes_cache_by_any_name
     @can_return_tuple
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         atom_features: torch.Tensor | None = None,
         atom_mask: torch.Tensor | None = None,
@@ -168,13 +176,14 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
         protein_input_ids: torch.Tensor | None = None,
         protein_attention_mask: torch.Tensor | None = None,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        visibility_mask: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple | BioMedGPTModelOutputWithPast:
         """Encode the items, put them in their placeholders' places, and run the language model.
 
         Args:
             input_ids: [B, T], with each placeholder repeated once per atom or residue.
-            attention_mask: [B, T]; or who sees whom, bool [B, 1, T, T], with `position_ids`.
+            attention_mask: [B, T]; or what `generate` makes of it for the cache at hand.
             inputs_embeds: [B, T, H] instead of `input_ids`.
             atom_features, atom_mask, bond_index, bond_features, bond_mask: see `get_molecule_features`.
             atom_molecule: [B, A], which molecule an atom belongs to; not used here.
@@ -182,6 +191,8 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
             kwargs: also the tensors of modalities from outside, as their encoders in `MODALITY_ENCODERS` name them.
             mm_encoder_outputs: features encoded before, by modality (see `encode_modalities`), instead of the raw
                 tensors.
+            visibility_mask: bool [B, 1, T, T], true where a token (third axis) sees another (fourth), with
+                `position_ids`, in place of causal attention; as rows that share a prefix need it.
 
         Raises:
             ValueError: if placeholders and items do not match, or both or neither of ids and embeddings are given.
@@ -203,36 +214,37 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
         }
         if mm_encoder_outputs is None:
             # Structure must not depend on the batch where other processes wait, nor in training, so that engines agree.
-            dummies = self.training or (past_key_values is None and runs_on_several_processes())
+            dummies = self.training or (cache is None and runs_on_several_processes())
             mm_encoder_outputs = self.encode_modalities(len(inputs_embeds), tensors, with_dummies=dummies)
         elif any(tensor is not None for tensor in tensors.values()):
             raise ValueError("Pass either the items' tensors or mm_encoder_outputs, not both.")
 
-        if attention_mask is not None and attention_mask.ndim == 4 and attention_mask.dtype == torch.bool:
-            self._check_block_mask(attention_mask)
+        if visibility_mask is not None:
+            self._check_visibility_mask(visibility_mask)
+            attention_mask = visibility_mask
         if self.training:  # nothing reads the cache, and checkpointed layers, which run twice, would fill it twice
             kwargs.setdefault("use_cache", False)
         outputs = self.language_model(
             inputs_embeds=self.merge_features(inputs_embeds, input_ids, mm_encoder_outputs),
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            **{CACHE_NAME: cache},
             **kwargs,
         )
         return make_output(
             BioMedGPTModelOutputWithPast,
             last_hidden_state=outputs.last_hidden_state,
-            past_key_values=outputs.get("past_key_values"),
             hidden_states=outputs.get("hidden_states"),
             attentions=outputs.get("attentions"),
+            **{CACHE_NAME: outputs.get(CACHE_NAME)},
             **{f"{name}_hidden_states": torch.cat(list(o.pooler_output)) for name, o in mm_encoder_outputs.items()},
         )
 
-    def _check_block_mask(self, attention_mask: torch.Tensor) -> None:
-        """Refuses a mask of who sees whom, bool [B, 1, T, T], where attention would read it otherwise, or not at all.
+    def _check_visibility_mask(self, visibility_mask: torch.Tensor) -> None:
+        """Refuses a mask of who sees whom, bool [B, 1, T, T], where a layer would read it otherwise, or not at all.
 
         Raises:
-            ValueError: unless attention is sdpa, over all tokens.
+            ValueError: unless every layer is sdpa attention over all tokens, by their positions.
         """
         config = self.language_model.config
         if config._attn_implementation != "sdpa":
@@ -240,8 +252,16 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
                 f"A mask of who sees whom (share_prefix) needs sdpa, and attention here is "
                 f"{config._attn_implementation!r}: load the model with attn_implementation='sdpa'."
             )
-        window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
-        if window and attention_mask.shape[-1] > window:
+        others = set(getattr(config, "layer_types", None) or ()) - ATTENTION_LAYERS
+        if others or "position_ids" not in inspect.signature(self.language_model.forward).parameters:
+            reason = f"layers of the kind {sorted(others)[0]!r}" if others else "no position_ids"
+            raise ValueError(
+                f"The language model {config.model_type!r} has {reason}, and tokens would see beyond a mask of who "
+                "sees whom (share_prefix): leave share_prefix out."
+            )
+        windows = [getattr(config, field, None) for field in ("sliding_window", "attention_chunk_size")]
+        window = min((window for window in windows if window), default=None)
+        if window and getattr(config, "use_sliding_window", True) and visibility_mask.shape[-1] > window:
             raise ValueError(
                 f"A mask of who sees whom (share_prefix) would let tokens see beyond the language model's window of "
                 f"{window}: leave share_prefix out, or use rows of at most {window} tokens."
@@ -302,13 +322,14 @@ class BioMedGPTForConditionalGeneration(
             logits[..., token_id] = PLACEHOLDER_LOGIT
         return logits
 
+    @takes_cache_by_any_name
     @can_return_tuple
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         atom_features: torch.Tensor | None = None,
         atom_mask: torch.Tensor | None = None,
@@ -321,6 +342,7 @@ class BioMedGPTForConditionalGeneration(
         labels: torch.Tensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        visibility_mask: torch.Tensor | None = None,
         skip_logits: bool | None = None,
         output_token_losses: bool = False,
         **kwargs: Unpack[TransformersKwargs],
@@ -340,7 +362,7 @@ class BioMedGPTForConditionalGeneration(
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             atom_features=atom_features,
             atom_mask=atom_mask,
@@ -351,6 +373,7 @@ class BioMedGPTForConditionalGeneration(
             protein_input_ids=protein_input_ids,
             protein_attention_mask=protein_attention_mask,
             mm_encoder_outputs=mm_encoder_outputs,
+            visibility_mask=visibility_mask,
             **kwargs,
         )
         hidden_states = outputs.last_hidden_state
@@ -360,6 +383,9 @@ class BioMedGPTForConditionalGeneration(
             logits = self.project_to_vocabulary(slice_logits_to_keep(hidden_states, logits_to_keep))
         else:
             targets = targets.to(hidden_states.device)
+            count = loss_kwargs.get("num_items_in_batch")
+            count = torch.as_tensor((targets != -100).sum() if count is None else count, device=targets.device)
+            count = count.clamp(min=1)  # without a label the loss is 0, with gradients, and no division by 0
             if self.training if skip_logits is None else skip_logits:
                 keep = targets != -100
                 loss_logits, targets = self.project_to_vocabulary(hidden_states[keep]), targets[keep]
@@ -367,23 +393,23 @@ class BioMedGPTForConditionalGeneration(
                 loss_logits = self.project_to_vocabulary(hidden_states)
                 logits = slice_logits_to_keep(loss_logits, logits_to_keep)
             if output_token_losses:
-                loss, token_losses = losses_of_labels(loss_logits, targets, **loss_kwargs)
+                loss, token_losses = losses_of_labels(loss_logits, targets, count)
             else:
                 loss = self.loss_function(
                     logits=loss_logits,
                     labels=None,
                     shift_labels=targets,
                     vocab_size=self.config.text_config.vocab_size,
-                    **loss_kwargs,
+                    num_items_in_batch=count,
                 )
         return make_output(
             BioMedGPTCausalLMOutputWithPast,
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             token_losses=token_losses,
+            **{CACHE_NAME: outputs.get(CACHE_NAME)},
             **{f"{name}_hidden_states": outputs.get(f"{name}_hidden_states") for name in self.modalities},
         )
 
@@ -407,19 +433,16 @@ def make_output(output_class: type[ModelOutput], **values: Any) -> ModelOutput:
 
 
 def losses_of_labels(
-    logits: torch.Tensor, targets: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
+    logits: torch.Tensor, targets: torch.Tensor, count: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the loss of logits [..., V] and targets [...], -100 where there is none, and what it is made of.
 
     Returns:
-        The sum over `num_items_in_batch`, or the mean without it; the losses of the label tokens, fp32 [label tokens],
-        detached.
+        The sum over `count`; the losses of the label tokens, fp32 [label tokens], detached.
     """
     targets = targets.flatten()
     losses = nn.functional.cross_entropy(logits.flatten(0, -2).float(), targets, reduction="none")[targets != -100]
-    if num_items_in_batch is None:
-        return losses.mean(), losses.detach()
-    return losses.sum() / torch.as_tensor(num_items_in_batch, device=losses.device), losses.detach()
+    return losses.sum() / count, losses.detach()
 
 
 __all__ = ["BioMedGPTForConditionalGeneration", "BioMedGPTModel", "BioMedGPTPreTrainedModel"]

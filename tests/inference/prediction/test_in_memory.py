@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from biomedgpt_hf import ask
+from biomedgpt_hf.inference.answering import NOT_FINITE
 from biomedgpt_hf.inference.prediction import predictor as predictor_module
 from biomedgpt_hf.inference.prediction.in_memory import PredictionSettings, predict
-from biomedgpt_hf.inference.prediction.predictor import NOT_FINITE, OUT_OF_MEMORY
+from biomedgpt_hf.inference.prediction.predictor import OUT_OF_MEMORY
 
 MOLECULES = ["CC(=O)OC1=CC=CC=C1C(=O)O", "CCO", "[Na+].[Cl-]", "CCCCCCCCCC(=O)O", "C1=CC=CC=C1", "CCO"]
 PROTEINS = ["MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG", "MKTAYIAKQRQISFVKSHFSRQ"]

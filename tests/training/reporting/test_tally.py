@@ -114,7 +114,7 @@ def test_a_shared_prefix_counts_once():
     }
     batch["attention_mask"] = (torch.arange(max(real)) < torch.tensor(real)[:, None]).long()
     shared = share_prefixes(batch, [("molecule", "C"), ("molecule", "C"), ()], [M, P])
-    assert shared["attention_mask"].ndim == 4 and len(shared["input_ids"]) == 2
+    assert shared["visibility_mask"].ndim == 4 and len(shared["input_ids"]) == 2
     tally = Tally(CONFIG, "cpu")
     tally.add(shared, torch.tensor([1.0, 2.0, 4.0]))
     results = tally.results(seconds=1.0)

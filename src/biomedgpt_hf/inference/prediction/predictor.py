@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 logger = logging.getLogger(__name__)
-NOT_FINITE = "The model gave numbers that are not finite: it may be damaged, or its dtype too narrow for it."
 OUT_OF_MEMORY = "It does not fit into the device's memory by itself, not even with a smaller batch."
 
 
@@ -172,8 +170,8 @@ class Predictor:
                 finish_reason=answer.finish_reason,
                 truncated=prompt.truncated,
             )
-            if math.isfinite(answer.log_probability)
-            else _failure(prompt.request, NOT_FINITE)
+            if answer.error is None
+            else _failure(prompt.request, answer.error)
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
 

@@ -58,8 +58,8 @@ class Tally:
 
         Args:
             inputs: what the model got: `input_ids` [B, T], `labels` or `shift_labels` [B, T], `attention_mask` [B, T]
-                of padded rows, [B, 1, T, T] of rows that share a prefix, or none with `position_ids` [B, T] that start
-                again at 0 with each row of a packed sequence.
+                of padded rows, or none with `position_ids` [B, T] that start again at 0 with each row of a packed
+                sequence. A prefix that rows share counts once.
             token_losses: the model's output of that name, [n], row by row; without it only tokens are counted.
         """
         input_ids = inputs["input_ids"].to(self.device)
@@ -143,15 +143,9 @@ def peak_memory(device: torch.device) -> int:
 
 
 def _input_tokens(inputs: Mapping[str, torch.Tensor]) -> torch.Tensor | int:
-    """Tokens that are not padding; where rows share a prefix, it counts once."""
+    """Tokens that are not padding."""
     mask = inputs.get("attention_mask")
-    if mask is None:
-        return inputs["input_ids"].numel()
-    if mask.ndim == 2:
-        return mask.sum()
-    # Padding sees the prefix as a real token does, but its positions are 0, which only a first token has otherwise.
-    positions = inputs["position_ids"]
-    return len(positions) + (positions > 0).sum()
+    return inputs["input_ids"].numel() if mask is None else mask.sum()
 
 
 def _spread(token_losses: torch.Tensor, learned: torch.Tensor) -> torch.Tensor:

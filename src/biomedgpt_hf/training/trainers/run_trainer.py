@@ -2,8 +2,9 @@
 
     class MyTrainer(RunTrainerMixin, SFTTrainer): ...
 
-It adds: batches by length, one precision policy, checkpoints that are complete or passed over, states that any engine
-can go on from, signals that end in a checkpoint, throughput and memory in the log, and our model card.
+It adds: batches by length, one precision policy, label smoothing without placeholders, checkpoints that are complete or
+passed over, states that any engine can go on from, signals that end in a checkpoint, throughput and memory in the log,
+and our model card.
 """
 
 import time
@@ -17,6 +18,7 @@ from accelerate.data_loader import prepare_data_loader
 from torch import nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, register_fsdp_forward_method
 from torch.utils.data import DataLoader
+from transformers.trainer_pt_utils import LabelSmoother
 from transformers.trainer_utils import TrainOutput
 
 from biomedgpt_hf.batches.batching import LengthBatchSampler
@@ -28,6 +30,7 @@ from biomedgpt_hf.training.engine.lean_start import buffers_shared_apart
 from biomedgpt_hf.training.engine.preemption import PreemptionCallback
 from biomedgpt_hf.training.engine.row_readers import WORKER_DIED, DataWorkerError, start_worker
 from biomedgpt_hf.training.reporting.tally import Tally
+from biomedgpt_hf.training.trainers.label_smoothing import VocabularyLabelSmoother
 
 
 class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
@@ -45,6 +48,7 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
     """
 
     optimizer: torch.optim.Optimizer | None
+    label_smoother: LabelSmoother | None
 
     def __init__(
         self,
@@ -60,6 +64,11 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
         self.preemption = PreemptionCallback()
         self.add_callback(self.preemption)
         self._set_precision()
+        if self.label_smoother is not None:
+            placeholder_ids = tuple(getattr(self.model.config, "placeholder_ids", {}).values())
+            self.label_smoother = VocabularyLabelSmoother(
+                self.args.label_smoothing_factor, placeholder_ids=placeholder_ids
+            )
         self._tally = Tally(self.model.config, self.args.device)
         self._tally_started = 0.0
 

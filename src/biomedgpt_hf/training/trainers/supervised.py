@@ -4,8 +4,8 @@
                                processing_class=processor)
     trainer.train(resume_from_checkpoint=True)      # from the newest complete checkpoint, or from the beginning
 
-transformers' plain Trainer trains the same model with the same collator to the same weights. This one adds what
-`run_trainer` lists, and losses by kind of row.
+transformers' plain Trainer trains the same model with the same collator to the same weights, unless it smooths labels
+(see `label_smoothing`). This one adds what `run_trainer` lists, and losses by kind of row.
 """
 
 import sys
