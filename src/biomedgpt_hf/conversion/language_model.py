@@ -56,7 +56,7 @@ def export_language_model(
         text.tie_word_embeddings = config.tie_word_embeddings
         text.vocab_size = rows
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(text)
+            model = AutoModelForCausalLM.from_config(text, trust_remote_code=False)
         tensors, dropped = _cut_tensors(weights, model, rows)
         write_weights(folder, tensors, max_shard_size)
         counts = count_elements(tensors)
@@ -86,7 +86,7 @@ def _local_folder(checkpoint: str | Path) -> Path:
 
 def _load(auto_class: Any, folder: Path, item: str) -> Any:
     try:
-        return auto_class.from_pretrained(folder)
+        return auto_class.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ConversionError(f"{folder} is no BioMedGPT checkpoint: its {item} cannot be read ({reason}).") from error
@@ -149,7 +149,7 @@ def _save_tokenizer(source: Path, folder: Path, config: PreTrainedConfig) -> lis
             for key in ("auto_map", "processor_class"):  # of the composite's processor
                 content.pop(key, None)
             write_json(path, content)
-    exported = AutoTokenizer.from_pretrained(folder)
+    exported = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     left = set(exported.get_vocab()) & tokens
     if left:
         raise ConversionError(f"The tokenizer {type(tokenizer).__name__} keeps {', '.join(sorted(left))}: report this.")

@@ -121,7 +121,7 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
     def __init__(self, config: BioMedGPTConfig):
         super().__init__(config)
         check_language_model(config.text_config)
-        self.language_model = AutoModel.from_config(config.text_config)
+        self.language_model = AutoModel.from_config(config.text_config, trust_remote_code=False)
         for name in self.modalities:
             setattr(self, f"{name}_encoder", make_encoder(getattr(config, f"{name}_config")))
         for name in self.modalities:
