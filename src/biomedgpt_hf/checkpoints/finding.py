@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import AutoConfig
 from transformers.utils import cached_file
 from transformers.utils.peft_utils import find_adapter_config_file
@@ -67,7 +68,7 @@ def find_config(checkpoint: str, revision: str | None = None) -> Any:
             return find_config(base)
         raise OSError(f"Cannot load {checkpoint!r}, as a folder or from the Hub or its cache: it has no config.json.")
     content = read_json_object(file)
-    check_counts(content, file)
+    check_config_fields(content, file)
     try:
         with blamed_on(file):
             return AutoConfig.from_pretrained(checkpoint, revision=revision, trust_remote_code=False)
@@ -86,18 +87,29 @@ def find_config(checkpoint: str, revision: str | None = None) -> Any:
         raise
 
 
-def check_counts(content: dict[str, Any], file: Path) -> None:
-    """Raise an InvalidCheckpointError for a configuration whose mere reading or building could fill the memory."""
-    for name, value in _numbers(content):
-        if value > LARGEST_COUNT:
+def check_config_fields(content: dict[str, Any], file: Path) -> None:
+    """Check the fields that do harm before a configuration is compared with the weights.
+
+    Raises:
+        InvalidCheckpointError: if the mere reading or building could fill the memory, or a dtype is none of torch's.
+    """
+    for name, key, value in _fields(content):
+        if key in ("dtype", "torch_dtype"):
+            known = isinstance(value, str) and getattr(torch, value.removeprefix("torch."), None)
+            if value not in (None, "auto") and not isinstance(known, torch.dtype):
+                raise InvalidCheckpointError(
+                    f"{file} says {name} = {value!r}, which is no dtype of torch: correct it, or take another checkpoint."
+                )
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and COUNTS.search(key) and value > LARGEST_COUNT:
             raise InvalidCheckpointError(
                 f"{file} says {name} = {value}, more than the {LARGEST_COUNT} that any model has: correct it, or take "
                 "another checkpoint."
             )
 
 
-def _numbers(content: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield the fields that count something, at any depth, with their numbers."""
+def _fields(content: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Yield the fields at any depth: where they stand, their names and their plain values."""
     left: list[tuple[str, str, Any]] = [(key, key, value) for key, value in content.items()]
     while left:  # a loop, since a stranger's nesting may be deeper than Python's stack
         path, key, value = left.pop()
@@ -105,8 +117,8 @@ def _numbers(content: dict[str, Any]) -> Iterator[tuple[str, float]]:
             left += [(f"{path}.{name}", name, part) for name, part in value.items()]
         elif isinstance(value, list):
             left += [(path, key, part) for part in value]
-        elif isinstance(value, int | float) and not isinstance(value, bool) and COUNTS.search(key):
-            yield path, value
+        else:
+            yield path, key, value
 
 
 def adapter_base(checkpoint: str, revision: str | None = None) -> str | None:

@@ -11,7 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from biomedgpt_hf.checkpoints.adapters import check_adapter
 from biomedgpt_hf.checkpoints.empty_models import build_empty, compare_shapes, compare_sizes
 from biomedgpt_hf.checkpoints.faults import InvalidCheckpointError, blamed_on, read_json_object
-from biomedgpt_hf.checkpoints.finding import ADAPTER, CONFIG, adapter_base, check_counts, find_config, find_file
+from biomedgpt_hf.checkpoints.finding import ADAPTER, CONFIG, adapter_base, check_config_fields, find_config, find_file
 from biomedgpt_hf.checkpoints.generation_defaults import GENERATION, check_generation_config
 from biomedgpt_hf.checkpoints.stored_weights import find_weights, stored_weights
 
@@ -45,7 +45,7 @@ def inspect_checkpoint(model_class: type[PreTrainedModel], checkpoint: Any, opti
     if file is None:
         return  # transformers has words for it
     content = read_json_object(file)
-    check_counts(content, file)
+    check_config_fields(content, file)
     config = options.get("config")
     if not isinstance(config, PreTrainedConfig):
         with blamed_on(file):
