@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "mini": set(),
     "publishing": set(),
     "environment": {"device", "disk"},
-    "checkpoints": {"__init__"},
+    "checkpoints": {"__init__", "processors"},
     "rows": {"modalities"},
     "chemistry": {"processors"},
     "files": {"disk", "modalities"},
