@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "neighbours": {"disk", "files", "modalities", "rows", "similarity"},
     "registration": {"modalities", "modeling", "processors"},
     "assembly": {"checkpoints", "disk", "modeling", "processors"},
-    "conversion": {"disk", "modeling", "processors"},
+    "conversion": {"checkpoints", "disk", "modeling", "processors"},
     "inference": {
         *("batches", "checkpoints", "chemistry", "device", "disk", "files", "mini", "modalities", "modeling"),
         *("neighbours", "processors", "rows", "similarity"),

@@ -8,6 +8,7 @@ from biomedgpt_hf.checkpoints.finding import adapter_base, find_config
 from biomedgpt_hf.checkpoints.inspection import check_foreign_model, inspect_checkpoint
 from biomedgpt_hf.checkpoints.loading import load_foreign_model, load_model, load_processor, load_tokenizer
 from biomedgpt_hf.checkpoints.processor_faults import explain_processor
+from biomedgpt_hf.checkpoints.stored_weights import shard_names
 
 __all__ = [
     "InvalidCheckpointError",
@@ -20,4 +21,5 @@ __all__ = [
     "load_model",
     "load_processor",
     "load_tokenizer",
+    "shard_names",
 ]

@@ -13,7 +13,7 @@ from transformers.utils import cached_file
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from biomedgpt_hf import register_auto_classes
-from biomedgpt_hf.checkpoints.faults import InvalidCheckpointError, blamed_on, in_words, read_json_object
+from biomedgpt_hf.checkpoints.faults import AGAIN, InvalidCheckpointError, blamed_on, in_words, read_json_object
 
 CONFIG = "config.json"
 ADAPTER = "adapter_config.json"
@@ -78,8 +78,8 @@ def find_config(checkpoint: str, revision: str | None = None) -> Any:
             ) from cause
         if "model type" in str(cause) or "model_type" in str(cause):  # of an unknown one transformers says much
             raise InvalidCheckpointError(
-                f"Cannot load {checkpoint!r}: {in_words(cause or error).split('. ')[0][:200]} ({file}). If one of its parts is "
-                "of your own making, import the module that registers it first."
+                f"Cannot load {checkpoint!r}: {in_words(cause or error).split('. ')[0][:200]} ({file}). If one of its "
+                "parts is of your own making, import the module that registers it first."
             ) from cause
         raise
 
@@ -94,9 +94,7 @@ def check_config_fields(content: dict[str, Any], file: Path) -> None:
         if key in ("dtype", "torch_dtype"):
             known = isinstance(value, str) and getattr(torch, value.removeprefix("torch."), None)
             if value not in (None, "auto") and not isinstance(known, torch.dtype):
-                raise InvalidCheckpointError(
-                    f"{file} says {name} = {value!r}, which is no dtype of torch: correct it, or take another checkpoint."
-                )
+                raise InvalidCheckpointError(f"{file} says {name} = {value!r}, which is no dtype of torch. {AGAIN}")
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if number and COUNTS.search(key) and value > LARGEST_COUNT:
             raise InvalidCheckpointError(
