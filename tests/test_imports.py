@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "mini": set(),
     "publishing": set(),
     "environment": {"device", "disk"},
-    "checkpoints": {"__init__"},
+    "checkpoints": {"__init__", "processors"},
     "rows": {"modalities"},
     "chemistry": {"processors"},
     "files": {"disk", "modalities"},
@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "neighbours": {"disk", "files", "modalities", "rows", "similarity"},
     "registration": {"modalities", "modeling", "processors"},
     "assembly": {"checkpoints", "disk", "modeling", "processors"},
-    "conversion": {"disk", "modeling", "processors"},
+    "conversion": {"checkpoints", "disk", "modeling", "processors"},
     "inference": {
         *("batches", "checkpoints", "chemistry", "device", "disk", "files", "mini", "modalities", "modeling"),
         *("neighbours", "processors", "rows", "similarity"),

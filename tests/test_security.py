@@ -1,6 +1,7 @@
 """What docs/security.md promises of the source: nothing in it runs code that came with a file."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +13,13 @@ PICKLING = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "sh
 RUNNING = {"eval", "exec", "compile", "os.system", "os.popen"}
 # What a loader must be told in order to be safe.
 LOADERS = {"torch.load": ("weights_only", "True"), "yaml.load": ("Loader", "_Loader")}
+# Where a checkpoint's own code would run, if somebody at a terminal says yes to transformers' question.
+AUTO_LOADERS = re.compile(r"\b(Auto[A-Z]\w*|auto_class)\.from_(pretrained|config)$")
 UNSAFE = {("trust_remote_code", "True"), ("allow_pickle", "True"), ("weights_only", "False"), ("shell", "True")}
 
 
-def faults(source: str) -> Iterator[str]:
-    """What in some Python could run code that came with a file."""
+def faults(source: str, package: bool = True) -> Iterator[str]:
+    """What in some Python could run code that came with a file; an example may ask whether it shall."""
     for node in ast.walk(ast.parse(source)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
@@ -31,11 +34,14 @@ def faults(source: str) -> Iterator[str]:
             yield f"calls {called}"
         if called in LOADERS and LOADERS[called] not in given:
             yield f"calls {called} without {'='.join(LOADERS[called])}"
+        loaders = [name for name in map(ast.unparse, (node.func, *node.args)) if AUTO_LOADERS.search(name)]
+        if loaders and ("trust_remote_code", "False") not in given and package:
+            yield f"calls {loaders[0]} without trust_remote_code=False"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_no_file_that_is_read_runs_code(file):
-    assert list(faults(file.read_text("utf-8"))) == []
+    assert list(faults(file.read_text("utf-8"), package=ROOT / "src" in file.parents)) == []
 
 
 @pytest.mark.parametrize(
@@ -48,6 +54,8 @@ def test_no_file_that_is_read_runs_code(file):
         ("np.load(path, allow_pickle=True)", "allow_pickle=True"),
         ("yaml.load(text, Loader=yaml.Loader)", "calls yaml.load without Loader=_Loader"),
         ("AutoModel.from_pretrained(name, trust_remote_code=True)", "trust_remote_code=True"),
+        ("AutoConfig.from_pretrained(name)", "calls AutoConfig.from_pretrained without trust_remote_code=False"),
+        ("load(AutoModel.from_config, config)", "calls AutoModel.from_config without trust_remote_code=False"),
         ("eval(text)", "calls eval"),
     ],
 )

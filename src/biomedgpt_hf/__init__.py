@@ -56,6 +56,7 @@ def register_auto_classes() -> None:
     """Make the Auto classes know this package's types, and saved checkpoints carry their code and a model card."""
     import transformers as t
 
+    from biomedgpt_hf.checkpoints import explain_processor, inspect_checkpoint
     from biomedgpt_hf.modeling import saving_biomedgpt
     from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig, GINConfig
     from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration, BioMedGPTModel
@@ -77,6 +78,8 @@ def register_auto_classes() -> None:
     BioMedGPTProcessor.register_for_auto_class()
     for module in copies_of(saving_biomedgpt):
         module.SelfContainedCheckpointMixin.publisher = ModelPublisher()
+        module.SelfContainedCheckpointMixin.inspector = staticmethod(inspect_checkpoint)
+    BioMedGPTProcessor.explain = staticmethod(explain_processor)
 
 
 if os.environ.get("BIOMEDGPT_REGISTER") != "later":

@@ -4,9 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModel, AutoModelForCausalLM
 
-from biomedgpt_hf.checkpoints import find_config
+from biomedgpt_hf.checkpoints import (
+    check_foreign_model,
+    find_config,
+    load_foreign_model,
+    load_model,
+    load_processor,
+    load_tokenizer,
+)
 from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
 from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
@@ -42,15 +49,17 @@ def assemble(
     """
     require_free(output)
     if molecule_encoder != "random":
-        molecule_features = getattr(find_config(molecule_encoder), "feature_set", molecule_features)
-    positions = protein_positions(find_config(protein_encoder))
+        config = check_foreign_model(AutoModel, molecule_encoder)
+        molecule_features = getattr(config, "feature_set", molecule_features)
+    positions = protein_positions(check_foreign_model(AutoModel, protein_encoder))
+    text = check_foreign_model(AutoModelForCausalLM, language_model)
     processor = BioMedGPTProcessor.from_parts(
-        language_model,
-        protein_encoder,
+        load_tokenizer(language_model),
+        load_tokenizer(protein_encoder),
         chat_template,
         molecule_features=molecule_features or "graphmvp",
         max_protein_length=min(MAX_PROTEIN_LENGTH, positions or MAX_PROTEIN_LENGTH),
-        max_context_length=getattr(find_config(language_model), "max_position_embeddings", None),
+        max_context_length=getattr(text, "max_position_embeddings", None),
         **settings,
     )
     model = BioMedGPTForConditionalGeneration.from_encoders(
@@ -83,13 +92,13 @@ def exchange_language_model(checkpoint: str, language_model: str, output: Path) 
         raise ValueError(
             f"{checkpoint} holds a {config.model_type!r} model, not a BioMedGPT: give one as --checkpoint."
         )
-    processor = BioMedGPTProcessor.from_pretrained(checkpoint)
+    processor = load_processor(checkpoint)
     placeholders = [placeholder.token_id for placeholder in processor.placeholders]
     _check_sizes(checkpoint, config.text_config, language_model, text, min(placeholders))
     _check_tokens(processor, language_model)
-    whole = BioMedGPTForConditionalGeneration.from_pretrained(checkpoint)
+    whole = load_model(checkpoint)
     model = BioMedGPTForConditionalGeneration.from_encoders(
-        AutoModelForCausalLM.from_pretrained(language_model),
+        load_foreign_model(AutoModelForCausalLM, language_model),
         processor=processor,
         dtype=whole.dtype,
         training=config.training,
@@ -140,7 +149,7 @@ def _check_tokens(processor: BioMedGPTProcessor, language_model: str) -> None:
     special = {processor.molecule_token, processor.protein_token}
     ours, theirs = (
         {token: number for token, number in tokenizer.get_vocab().items() if token not in special}
-        for tokenizer in (processor.tokenizer, AutoTokenizer.from_pretrained(language_model))
+        for tokenizer in (processor.tokenizer, load_tokenizer(language_model))
     )
     if ours == theirs:
         return

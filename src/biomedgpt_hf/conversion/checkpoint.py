@@ -260,9 +260,16 @@ def _safetensors_entries(file: SpannedFile, label: str) -> dict[str, StoredTenso
     length = struct.unpack("<Q", file.read_at(0, 8))[0]
     try:
         header = json.loads(file.read_at(8, length))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConversionError(f"{label} is truncated or damaged: its header is not JSON ({error}).") from None
+    if not isinstance(header, dict):
+        raise ConversionError(f"{label} is damaged: its header is no JSON object. Download it again.")
     header.pop("__metadata__", None)
+    for key, entry in header.items():
+        if not _is_whole_entry(entry):
+            raise ConversionError(
+                f"{label} is damaged: its header does not say where {key!r} is and how large. Download it again."
+            )
     entries = {}
     expected = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
     if file.size != expected:
@@ -277,6 +284,17 @@ def _safetensors_entries(file: SpannedFile, label: str) -> dict[str, StoredTenso
         dtype = SAFETENSORS_DTYPES[entry["dtype"]]
         entries[key] = StoredTensor(f"{key} in {label}", tuple(entry["shape"]), dtype, file, offset)
     return entries
+
+
+def _is_whole_entry(entry: Any) -> bool:
+    """Whether an entry of a safetensors header has the type, the shape and the place of a tensor, which agree."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
+        return False
+    shape, place = numbers = [entry.get("shape", ()), entry.get("data_offsets", ())]
+    if not all(isinstance(part, list) and all(type(value) is int and value >= 0 for value in part) for part in numbers):
+        return False
+    dtype = SAFETENSORS_DTYPES.get(entry["dtype"])
+    return len(place) == 2 and (dtype is None or math.prod(shape) * dtype.itemsize == place[1] - place[0])
 
 
 def _torch_entries(file: SpannedFile, label: str, on_disk: bool) -> tuple[dict[str, StoredTensor], dict[str, Any]]:

@@ -1,11 +1,13 @@
 """Configs and tokenizers of an original BioMedGPT's parts: given as a folder or Hub id, or inferred from tensors."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer, EsmConfig, LlamaConfig, PreTrainedConfig
+from transformers import EsmConfig, LlamaConfig, PreTrainedConfig
 
+from biomedgpt_hf import checkpoints
 from biomedgpt_hf.conversion.checkpoint import Checkpoint
 from biomedgpt_hf.conversion.errors import ConversionError
 from biomedgpt_hf.conversion.fair_esm import ROTARY, esm_config, esm_heads
@@ -31,7 +33,7 @@ def load_config(name: str | Path, what: str, model_type: str) -> PreTrainedConfi
     Raises:
         ConversionError: if there is none, or of another type.
     """
-    config = _load(AutoConfig, name, what, CONFIG_FILE)
+    config = _load(checkpoints.find_config, name, what, CONFIG_FILE)
     if config.model_type != model_type:
         raise ConversionError(
             f"{name} holds a {config.model_type!r} config, but the {what} of an original BioMedGPT is {model_type!r}."
@@ -50,7 +52,7 @@ def load_tokenizer(name: str | Path, what: str) -> Any:
         raise ConversionError(
             f"The folder {name}, given as {what}, has no tokenizer ({', '.join(TOKENIZER_FILES)}): put it there."
         )
-    return _load(AutoTokenizer, name, what, "tokenizer")
+    return _load(checkpoints.load_tokenizer, name, what, "tokenizer")
 
 
 def has_tokenizer(folder: str | Path) -> bool:
@@ -58,13 +60,13 @@ def has_tokenizer(folder: str | Path) -> bool:
     return any((Path(folder) / file).exists() for file in TOKENIZER_FILES)
 
 
-def _load(auto_class: Any, name: str | Path, what: str, item: str) -> Any:
+def _load(load: Callable[[str], Any], name: str | Path, what: str, item: str) -> Any:
     folder = Path(name)
     if folder.is_dir() and item == CONFIG_FILE and not (folder / item).exists():
         raise ConversionError(f"The folder {name}, given as {what}, has no {item}.")
     try:
-        return auto_class.from_pretrained(os.fspath(name), trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+        return load(os.fspath(name))
+    except (OSError, ValueError, ImportError) as error:
         if folder.is_dir():
             reason = " ".join(str(error).split())[:200]
             raise ConversionError(f"Cannot read the {item} in {name}, given as {what}: {reason}") from error

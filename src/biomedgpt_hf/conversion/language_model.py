@@ -2,19 +2,22 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedConfig
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedConfig
 
+from biomedgpt_hf.checkpoints import find_config, inspect_checkpoint, load_tokenizer, shard_names
 from biomedgpt_hf.conversion.checkpoint import Checkpoint, open_checkpoint
 from biomedgpt_hf.conversion.errors import ConversionError
 from biomedgpt_hf.conversion.placing import place_tensors
 from biomedgpt_hf.conversion.writing import ConversionReport, NewTensor, count_elements, make_report, write_weights
 from biomedgpt_hf.disk.folders import staged_folder
 from biomedgpt_hf.disk.replacing import write_json
+from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
 
 BODY, HEAD = "model.language_model.", "lm_head.weight"
 OTHER_PARTS = r"model\.(molecule|protein)_(encoder|projector)\..*"
@@ -39,11 +42,12 @@ def export_language_model(
         ConversionError: if there is no BioMedGPT, or its placeholders are not the last rows of the vocabulary.
     """
     source = _local_folder(checkpoint)
-    config = _load(AutoConfig, source, "config.json")
+    config = _load(find_config, source, "config.json")
     if config.model_type != "biomedgpt":
         raise ConversionError(
             f"{checkpoint} holds a {config.model_type!r} model, not a BioMedGPT: nothing to take out."
         )
+    inspect_checkpoint(BioMedGPTForConditionalGeneration, source, {})
     text = config.text_config
     placeholders = sorted(config.placeholder_ids.values())
     rows = text.vocab_size - len(placeholders)
@@ -56,7 +60,7 @@ def export_language_model(
         text.tie_word_embeddings = config.tie_word_embeddings
         text.vocab_size = rows
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(text)
+            model = AutoModelForCausalLM.from_config(text, trust_remote_code=False)
         tensors, dropped = _cut_tensors(weights, model, rows)
         write_weights(folder, tensors, max_shard_size)
         counts = count_elements(tensors)
@@ -84,9 +88,9 @@ def _local_folder(checkpoint: str | Path) -> Path:
         ) from error
 
 
-def _load(auto_class: Any, folder: Path, item: str) -> Any:
+def _load(load: Callable[[str], Any], folder: Path, item: str) -> Any:
     try:
-        return auto_class.from_pretrained(folder)
+        return load(str(folder))
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ConversionError(f"{folder} is no BioMedGPT checkpoint: its {item} cannot be read ({reason}).") from error
@@ -95,8 +99,7 @@ def _load(auto_class: Any, folder: Path, item: str) -> Any:
 def _weight_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-        return [folder / name for name in names]
+        return [folder / name for name in shard_names(index)]
     return [folder / "model.safetensors"]
 
 
@@ -137,7 +140,7 @@ def _generation_config(folder: Path, placeholders: list[int]) -> GenerationConfi
 
 def _save_tokenizer(source: Path, folder: Path, config: PreTrainedConfig) -> list[str]:
     """Save the tokenizer, take the placeholders out of its files, and note if it reads text otherwise then."""
-    tokenizer = _load(AutoTokenizer, source, "tokenizer")
+    tokenizer = _load(load_tokenizer, source, "tokenizer")
     ids = set(config.placeholder_ids.values())
     tokens = {token for token, number in tokenizer.get_vocab().items() if number in ids}
     tokenizer.chat_template = None  # it speaks of molecules and proteins
@@ -149,7 +152,7 @@ def _save_tokenizer(source: Path, folder: Path, config: PreTrainedConfig) -> lis
             for key in ("auto_map", "processor_class"):  # of the composite's processor
                 content.pop(key, None)
             write_json(path, content)
-    exported = AutoTokenizer.from_pretrained(folder)
+    exported = load_tokenizer(str(folder))
     left = set(exported.get_vocab()) & tokens
     if left:
         raise ConversionError(f"The tokenizer {type(tokenizer).__name__} keeps {', '.join(sorted(left))}: report this.")

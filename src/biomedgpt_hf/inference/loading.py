@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
-from transformers import AutoModelForMultimodalLM, AutoProcessor
 
-from biomedgpt_hf.checkpoints import find_config
+from biomedgpt_hf.checkpoints import find_config, load_model, load_processor
 from biomedgpt_hf.device import best_device, check_device
 from biomedgpt_hf.mini import mini_checkpoint
 
@@ -42,7 +41,8 @@ def load(
 
     Raises:
         OSError: if there is no such checkpoint.
-        ValueError: if the model and the processor do not fit together, or there is no such dtype or device.
+        ValueError: if a file of the checkpoint cannot be used or files do not fit together, or there is no such dtype
+            or device.
     """
     check_choice("dtype", dtype, DTYPES)
     device = device or best_device()
@@ -54,9 +54,13 @@ def load(
 def _load(
     checkpoint: str, device: str, dtype: str, revision: str | None
 ) -> tuple[BioMedGPTForConditionalGeneration, BioMedGPTProcessor]:
-    find_config(checkpoint, revision)
-    processor = AutoProcessor.from_pretrained(checkpoint, revision=revision)
-    model = AutoModelForMultimodalLM.from_pretrained(checkpoint, dtype=dtype, revision=revision)
+    config = find_config(checkpoint, revision)
+    if config.model_type != "biomedgpt":
+        raise ValueError(
+            f"{checkpoint} is a {config.model_type!r}, not a BioMedGPT: `biomedgpt init` makes one of it and encoders."
+        )
+    processor = load_processor(checkpoint, revision)
+    model: Any = load_model(checkpoint, revision, dtype=dtype)
     processor.check_model(model.config)
     if dtype == "auto" and device == "cpu" and model.dtype == torch.float16:
         model = model.float()  # half precision is two orders of magnitude slower there

@@ -112,7 +112,7 @@ def make_encoder(config: PreTrainedConfig) -> PreTrainedModel:
     if config.model_type == GINConfig.model_type:
         # Remote code has two copies of this config's module, and the Auto class refuses the other copy's class.
         return GINModel._from_config(config)
-    return prepare_encoder(without_pooler(AutoModel.from_config, config))
+    return prepare_encoder(without_pooler(AutoModel.from_config, config, trust_remote_code=False))
 
 
 def check_encoder(config: PreTrainedConfig) -> None:
@@ -215,14 +215,14 @@ class FromEncodersMixin(ModelBase):
 def _load_language_model(part: ModelPart, dtype: str | torch.dtype) -> PreTrainedModel:
     """Return a causal language model that passes the checks above."""
     if isinstance(part, (str, Path)):
-        config = AutoConfig.from_pretrained(part)
+        config = AutoConfig.from_pretrained(part, trust_remote_code=False)
     else:
         config = part.config if isinstance(part, PreTrainedModel) else deepcopy(part)
     check_language_model(config)  # before anything large is read
     if isinstance(part, (str, Path)):
-        part = AutoModelForCausalLM.from_pretrained(part, dtype=dtype)
+        part = AutoModelForCausalLM.from_pretrained(part, dtype=dtype, trust_remote_code=False)
     elif not isinstance(part, PreTrainedModel):
-        part = AutoModelForCausalLM.from_config(config)
+        part = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     check_logits(part)
     return part
 
@@ -234,8 +234,8 @@ def _load_encoder(part: ModelPart, dtype: str | torch.dtype) -> PreTrainedModel:
     elif isinstance(part, PreTrainedConfig):
         return make_encoder(part)
     else:
-        check_encoder(AutoConfig.from_pretrained(part))
-        part = without_pooler(AutoModel.from_pretrained, part, dtype=dtype)
+        check_encoder(AutoConfig.from_pretrained(part, trust_remote_code=False))
+        part = without_pooler(AutoModel.from_pretrained, part, dtype=dtype, trust_remote_code=False)
     check_encoder(part.config)
     return prepare_encoder(part)
 

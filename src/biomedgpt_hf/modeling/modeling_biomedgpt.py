@@ -125,7 +125,7 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
     def __init__(self, config: BioMedGPTConfig):
         super().__init__(config)
         check_language_model(config.text_config)
-        self.language_model = AutoModel.from_config(config.text_config)
+        self.language_model = AutoModel.from_config(config.text_config, trust_remote_code=False)
         check_arguments(self.language_model, "language model", ("inputs_embeds", "attention_mask", CACHE_NAME))
         for name in self.modalities:
             encoder = make_encoder(getattr(config, f"{name}_config"))

@@ -40,15 +40,24 @@ class Publisher(Protocol):
         """Do what `push_to_hub` is asked for."""
 
 
+class Inspector(Protocol):
+    """What looks at a checkpoint's files before they are loaded, where the package is at work, and only there."""
+
+    def __call__(self, model_class: Any, checkpoint: Any, options: dict[str, Any]) -> None:
+        """Raise an OSError or a ValueError for files that cannot be loaded, or that take more memory than they hold."""
+
+
 class SelfContainedCheckpointMixin(ModelBase):
     """`save_pretrained` with the code, and `from_pretrained` that misses nothing.
 
     Attributes:
         publisher: the package's part in saving and pushing, which it sets when it registers its classes. A checkpoint's
             own code, in a process without the package, has none: there transformers pushes.
+        inspector: likewise its part in loading.
     """
 
     publisher: Publisher | None = None
+    inspector: Inspector | None = None
 
     @classmethod
     def modules_kept_exact(cls) -> list[str]:
@@ -111,9 +120,11 @@ class SelfContainedCheckpointMixin(ModelBase):
         A `quantization_config` never reaches the modules that `modules_kept_exact` names.
 
         Raises:
-            ValueError: if tensors are missing; names them.
+            ValueError: if tensors are missing or of other shapes, or a file cannot be used; names them.
             OSError: if there is no such checkpoint, or its weights are damaged.
         """
+        if cls.inspector is not None:
+            cls.inspector(cls, pretrained_model_name_or_path, {**kwargs, "output_loading_info": output_loading_info})
         if (exact := cls.modules_kept_exact()) and kwargs.get("quantization_config") is not None:
             kwargs["quantization_config"] = exempt(kwargs["quantization_config"], exact)
         try:

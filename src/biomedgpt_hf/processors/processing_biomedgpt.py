@@ -6,7 +6,7 @@ Shape letters:  B texts   T tokens   A atoms of a sample   F atom features   E d
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Unpack
@@ -59,6 +59,8 @@ class BioMedGPTProcessor(ProcessorMixin):
         ValueError: if a modality is not registered, or the parts cannot work together.
     """
 
+    # Set by the package, where it is at work: says what to raise where a processor cannot be loaded.
+    explain: Callable[[Any, BaseException, str | None], Exception] | None = None
     valid_processor_kwargs = BioMedGPTProcessorKwargs
     protein_kwargs: ProteinKwargs = {"truncation": None}
     # A list of offsets is what the assistant mask is made from, token by token.
@@ -81,8 +83,18 @@ class BioMedGPTProcessor(ProcessorMixin):
             ("molecule_features", molecule_features, tuple(FEATURE_SETS)),
             ("protein_feature_select", protein_feature_select, ("full", "residues")),
         ):
-            if value not in known:
+            if not isinstance(value, str) or value not in known:
                 raise ValueError(f"{name}={value!r} is unknown: choose one of {', '.join(known)}.")
+        for length, tokens, kinds in (
+            ("max_protein_length", max_protein_length, int),
+            ("max_context_length", max_context_length, int | None),
+        ):
+            if not isinstance(tokens, kinds) or isinstance(tokens, bool):
+                raise ValueError(f"{length}={tokens!r} is no number of tokens: pass a whole number.")
+        if modalities is not None and not (
+            isinstance(modalities, list | tuple) and all(isinstance(name, str) for name in modalities)
+        ):
+            raise ValueError(f"modalities={modalities!r} is no list of names.")
         self.modalities = list(modalities or DEFAULT_MODALITIES)
         if unknown := [name for name in self.modalities if name not in ITEM_READERS]:
             raise ValueError(
@@ -136,7 +148,9 @@ class BioMedGPTProcessor(ProcessorMixin):
             ValueError: if there is no such template, or the parts cannot work together.
         """
         tokenizer, protein_tokenizer = (
-            AutoTokenizer.from_pretrained(part) if isinstance(part, str | os.PathLike) else part
+            AutoTokenizer.from_pretrained(part, trust_remote_code=False)
+            if isinstance(part, str | os.PathLike)
+            else part
             for part in (tokenizer, protein_tokenizer)
         )
         template = find_template(chat_template, tokenizer)
@@ -144,6 +158,24 @@ class BioMedGPTProcessor(ProcessorMixin):
         tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"  # saved only where it was given
         tokenizer.chat_template = template
         return cls(tokenizer, protein_tokenizer, chat_template=template, **settings)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, *args: Any, **kwargs: Any) -> Any:
+        """As transformers', but nobody is asked whether code of the checkpoint shall run: without trust, it does not.
+
+        Raises:
+            ValueError: if a file cannot be used; with the package, the message names it.
+            OSError: if there is no such checkpoint, or a file is missing.
+        """
+        kwargs["trust_remote_code"] = bool(kwargs.get("trust_remote_code"))
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # tokenizers' panics are no Exception
+            if cls.explain is None:
+                raise
+            raise cls.explain(pretrained_model_name_or_path, error, kwargs.get("revision")) from error
 
     def accepts(self, word: str) -> str:
         """Return what a batch is made of, in words for messages: "text, molecules or proteins"."""

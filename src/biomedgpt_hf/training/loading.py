@@ -8,14 +8,12 @@ import torch
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForMultimodalLM,
-    AutoProcessor,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     TrainingArguments,
 )
 
-from biomedgpt_hf.checkpoints import find_config
+from biomedgpt_hf.checkpoints import find_config, load_foreign_model, load_model, load_processor, load_tokenizer
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 from biomedgpt_hf.training.engine.lean_start import load_empty, starts_empty
@@ -67,13 +65,15 @@ def load_for_training(settings: Settings, arguments: TrainingArguments) -> Loade
     dtype = settings.frozen_dtype(bool(arguments.bf16))
     if remote:
         model = load_empty(auto_class, config, getattr(torch, dtype))
+    elif composite:
+        model = load_model(checkpoint, dtype=dtype, **_quantization(settings))
     else:
-        model = auto_class.from_pretrained(checkpoint, dtype=dtype, **_quantization(settings))
+        model = load_foreign_model(auto_class, checkpoint, dtype=dtype, **_quantization(settings))
     if composite:
-        saved_with = processor = AutoProcessor.from_pretrained(checkpoint)
+        saved_with = processor = load_processor(checkpoint)
         processor.check_model(model.config)
     else:
-        saved_with = AutoTokenizer.from_pretrained(checkpoint)
+        saved_with = load_tokenizer(checkpoint)
         processor = BioMedGPTProcessor.from_parts(
             checkpoint, max_context_length=getattr(config, "max_position_embeddings", None)
         )

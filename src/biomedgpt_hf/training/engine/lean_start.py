@@ -32,7 +32,7 @@ def load_empty(auto_class: type[_BaseAutoModelClass], config: PreTrainedConfig, 
     On the meta device the parameters would all have the address 0, by which accelerate tells them apart.
     """
     with torch.device("meta"):
-        model = auto_class.from_config(config, dtype=dtype)
+        model = auto_class.from_config(config, dtype=dtype, trust_remote_code=False)
     for module in model.modules():
         for tensors in (module._parameters, module._buffers):
             for name, tensor in tensors.items():

@@ -56,7 +56,7 @@ def model_without_weights(config: PreTrainedConfig, settings: Settings) -> nn.Mo
         if config.model_type == "biomedgpt":
             model: nn.Module = BioMedGPTForConditionalGeneration(config)
         else:
-            model = AutoModelForCausalLM.from_config(config)
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
         if settings.lora is not None:
             return add_lora(model, settings.lora)
     if config.model_type == "biomedgpt":

@@ -8,9 +8,10 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, Literal
 
-from transformers import AutoModelForMultimodalLM, PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedModel, ProcessorMixin
 from trl import DPOConfig, DPOTrainer
 
+from biomedgpt_hf import checkpoints
 from biomedgpt_hf.batches.preferences import BioMedGPTPreferenceCollator, optional_columns, preference_features
 from biomedgpt_hf.training.trainers.trainer_kinds import TrainerKind
 from biomedgpt_hf.training.trainers.trl_trainer import (
@@ -75,7 +76,7 @@ class BioMedGPTDPOTrainer(TRLTrainerMixin, DPOTrainer):
         if ref_model is None and not adapters:
             ref_model = copy.deepcopy(model)  # TRL would load it anew, from a folder that need not be what `model` is
         elif isinstance(ref_model, str):
-            ref_model = AutoModelForMultimodalLM.from_pretrained(ref_model, dtype=model.dtype)
+            ref_model = checkpoints.load_model(ref_model, dtype=model.dtype)
         with trained_weights_kept(model):
             super().__init__(
                 model,

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import datasets
 import torch
 from torch import nn
-from transformers import AutoModelForMultimodalLM, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedModel, ProcessorMixin
 from transformers.utils import ModelOutput
 from trl import DPOConfig, SFTConfig
 
+from biomedgpt_hf import checkpoints
 from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
 from biomedgpt_hf.training.trainers.run_trainer import RunTrainerMixin
 
@@ -99,7 +100,7 @@ def load_model(
     args.model_init_kwargs = None
     if (quantization := options.pop("quantization_config", None)) is not None:
         how["quantization_config"] = quantization
-    return AutoModelForMultimodalLM.from_pretrained(model, **how)
+    return checkpoints.load_model(model, **how)
 
 
 def find_processor(
@@ -108,7 +109,7 @@ def find_processor(
     """Return the processor that was given, the collator's, or the one beside the model."""
     found = given or getattr(collator, "processor", None)
     if found is None:
-        found = AutoProcessor.from_pretrained(model if isinstance(model, str) else model.config._name_or_path)
+        found = checkpoints.load_processor(model if isinstance(model, str) else model.config._name_or_path)
     return found
 
 

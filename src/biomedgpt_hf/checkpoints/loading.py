@@ -1,0 +1,91 @@
+"""Models, processors and tokenizers as transformers' Auto classes load them, without code of the checkpoint's own."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from transformers import (
+    AutoModelForMultimodalLM,
+    AutoProcessor,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from biomedgpt_hf.checkpoints.faults import InvalidCheckpointError, blamed_on, in_words
+from biomedgpt_hf.checkpoints.finding import find_file
+from biomedgpt_hf.checkpoints.inspection import check_foreign_model
+from biomedgpt_hf.checkpoints.processor_faults import (
+    check_processor_class,
+    check_tokenizer,
+    explain_processor,
+    try_tokenizer,
+)
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
+
+TEMPLATES = ("chat_template.jinja", "chat_template.json", "processor_config.json", "tokenizer_config.json")
+GREETING = [{"role": "user", "content": [{"type": "text", "text": "Hello."}]}]
+
+
+def load_model(checkpoint: str, revision: str | None = None, **options: Any) -> PreTrainedModel:
+    """Load a BioMedGPT; its class inspects the files first.
+
+    Raises:
+        OSError: if files are absent, damaged or cut off.
+        ValueError: if a file holds what cannot be used, or files do not agree.
+    """
+    return AutoModelForMultimodalLM.from_pretrained(checkpoint, revision=revision, trust_remote_code=False, **options)
+
+
+def load_foreign_model(auto_class: Any, checkpoint: str, **options: Any) -> PreTrainedModel:
+    """Load any kind of model by its Auto class, once its weights are known to be as large as its configuration says.
+
+    Raises:
+        OSError: if files are absent, damaged or cut off.
+        ValueError: if a file holds what cannot be used, or files do not agree.
+    """
+    check_foreign_model(auto_class, checkpoint)
+    return auto_class.from_pretrained(checkpoint, trust_remote_code=False, **options)
+
+
+def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
+    """Load a tokenizer.
+
+    Raises:
+        OSError: if there is none.
+        ValueError: if one of its files cannot be used.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
+        try_tokenizer(tokenizer)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # tokenizers' panics are no Exception
+        check_tokenizer(checkpoint)
+        raise InvalidCheckpointError(f"The tokenizer of {checkpoint} cannot be loaded: {in_words(error)}") from error
+    return tokenizer
+
+
+def load_processor(checkpoint: str, revision: str | None = None) -> BioMedGPTProcessor:
+    """Load a BioMedGPT's processor, and let it read a greeting, since much of what it is made of is read only then.
+
+    Raises:
+        OSError: if files are absent.
+        ValueError: if a file holds what cannot be used.
+    """
+    check_processor_class(checkpoint, revision)
+    try:
+        processor = AutoProcessor.from_pretrained(checkpoint, revision=revision, trust_remote_code=False)
+        try_tokenizer(processor.tokenizer)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise explain_processor(checkpoint, error, revision) from error
+    found = (find_file(checkpoint, name, revision) for name in TEMPLATES)
+    with blamed_on(next((file for file in found if file is not None), checkpoint)), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        processor.apply_chat_template(GREETING, add_generation_prompt=True, tokenize=True, return_dict=True)
+    return processor
