@@ -26,7 +26,7 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MI
 class ConversionReport:
     """What a conversion did; the same is in `conversion.json` beside the checkpoint.
 
-    Args:
+    Attributes:
         output: the folder that was written.
         kind: "biomedgpt", "graphmvp", "esm" or "language-model".
         parameters: of the model, by transformers' count (no statistics, tied weights once).

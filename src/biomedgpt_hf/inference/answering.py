@@ -22,7 +22,7 @@ DEFAULT_NEW_TOKENS = 256
 class Generated(NamedTuple):
     """What the model said to one prompt.
 
-    Args:
+    Attributes:
         text: the answer.
         log_probability: sum of the natural log-probabilities that the model gave the answer's tokens, its end included.
         finish_reason: "stop" where the answer ended by itself, "length" where it was cut.

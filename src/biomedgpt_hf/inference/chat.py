@@ -20,7 +20,7 @@ from biomedgpt_hf.neighbours import Neighbour
 class Answer(NamedTuple):
     """What the model said.
 
-    Args:
+    Attributes:
         text: the answer.
         log_probability: sum of the natural log-probabilities that the model gave the answer's tokens, its end
             included. It tells how sure the model is of its words, not whether they are true.
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 class Turn(NamedTuple):
     """A question, ready to be answered.
 
-    Args:
+    Attributes:
         messages: the conversation, the question included.
         inputs: the batch of it.
         notes: what the processor warns of.

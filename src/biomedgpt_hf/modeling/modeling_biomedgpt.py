@@ -32,7 +32,7 @@ PLACEHOLDER_LOGIT = -(2.0**14)
 class BioMedGPTModelOutputWithPast(BaseModelOutputWithPast):
     """Output of [`BioMedGPTModel`]; a modality from outside adds its `…_hidden_states`.
 
-    Args:
+    Attributes:
         molecule_hidden_states: projected features of all atoms, row by row, [sum of A, H].
         protein_hidden_states: projected features of all residues, row by row, [sum of R, H].
     """
@@ -45,7 +45,7 @@ class BioMedGPTModelOutputWithPast(BaseModelOutputWithPast):
 class BioMedGPTCausalLMOutputWithPast(ModelOutput):
     """Output of [`BioMedGPTForConditionalGeneration`].
 
-    Args:
+    Attributes:
         loss: mean over the label tokens, or their sum over `num_items_in_batch`.
         logits: [B, T, V]; None in training with labels (see `skip_logits`).
         molecule_hidden_states: projected features of all atoms, row by row, [sum of A, H].

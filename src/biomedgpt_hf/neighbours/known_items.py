@@ -121,7 +121,7 @@ def gather(rows: Iterator[dict[str, Any]], counts: Counter[str]) -> list[KnownIt
     """Return the items of rows, each once as it is written (sequences: whatever their case), in order.
 
     Args:
-        rows: see `read_rows`; one is held at a time.
+        rows: see `read_set_rows`; one is held at a time.
         counts: gets the number of "rows" and of "rows_without_items".
     """
     known: dict[tuple[str, str], KnownItem] = {}

@@ -58,7 +58,7 @@ class Columns:
     Where no column of items is named, those of molecules and proteins are guessed by their usual names, and so is that
     of ids where it is not named. Columns of other modalities have to be named.
 
-    Args:
+    Attributes:
         molecules: columns of SMILES or InChI.
         proteins: columns of sequences.
         question: column of each row's own question.

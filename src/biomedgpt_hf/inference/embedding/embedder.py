@@ -24,7 +24,7 @@ FEATURES = ("encoder", "projected")
 class Prepared(NamedTuple):
     """An item that the encoder can read.
 
-    Args:
+    Attributes:
         content: a sample of the modality's reader, such as a molecule's graph.
         length: rows that the encoder gives for it: atoms, or tokens with those before and after the residues.
         truncated: whether it was cut, as proteins may be.
@@ -38,7 +38,7 @@ class Prepared(NamedTuple):
 class Around(NamedTuple):
     """Rows of an encoder's output that stand for no unit of an item, such as those of `<cls>` and `<eos>`.
 
-    Args:
+    Attributes:
         before: how many come first.
         after: how many come last.
         are_projected: whether they go through the projector, too.

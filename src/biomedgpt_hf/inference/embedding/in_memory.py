@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class EmbeddingSettings:
     """How items are embedded.
 
-    Args:
+    Attributes:
         level: "pooled" for one vector an item, the mean over its units, such as atoms or residues; "tokens" for one
             vector a unit.
         features: "encoder" for the encoder's output, "projected" for what the language model reads.

@@ -34,7 +34,7 @@ MOST_FAILURES = 1_000  # that the manifest lists; it counts them all
 class Embedded(NamedTuple):
     """One item of a row, and its embedding or the reason why there is none.
 
-    Args:
+    Attributes:
         row: number of the row in the input, from 1.
         number: of the item among those of its row, from 1.
         id: the row's own name, which others may share.

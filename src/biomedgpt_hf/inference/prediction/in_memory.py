@@ -32,7 +32,7 @@ Column = Sequence[Any] | None  # an entry for each row: one item, several, or No
 class PredictionSettings:
     """How many questions are answered.
 
-    Args:
+    Attributes:
         checkpoint: folder or Hub id; None is the embedded demonstration.
         revision: branch, tag or commit of a checkpoint on the Hub.
         device: where to run; None is the first of cuda, mps, cpu.

@@ -36,7 +36,7 @@ OUT_OF_MEMORY = "It does not fit into the device's memory by itself, not even wi
 class Prediction(NamedTuple):
     """What the model says to one question about one row.
 
-    Args:
+    Attributes:
         row: number of the row in the input, from 1.
         id: the row's own name, which others may share.
         status: "ok", or "error" where there is no answer.

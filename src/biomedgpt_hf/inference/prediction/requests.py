@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Request(NamedTuple):
     """A question about an item.
 
-    Args:
+    Attributes:
         item: the row of the input.
         number: of the question among those about this item, from 0.
         question: text; None where the row has none.
@@ -37,7 +37,7 @@ class Request(NamedTuple):
 class Prompt(NamedTuple):
     """A request that the model can answer.
 
-    Args:
+    Attributes:
         request: the question and the item.
         length: tokens, those of items included.
         limit: most new tokens.

@@ -34,7 +34,7 @@ NEED_TRL = ("sft", "dpo")
 class TrainerKind:
     """What a run has to know of one trainer.
 
-    Args:
+    Attributes:
         name: as recipes call it.
         arguments_class: its `TrainingArguments`; the fields of the class are keys of a recipe.
         trainer_class: what trains.
