@@ -1,18 +1,23 @@
 """Finding a checkpoint by folder or Hub id."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from transformers import AutoConfig
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from biomedgpt_hf import register_auto_classes
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
 ADAPTER = "adapter_config.json"
 
 
-def find_config(checkpoint: str, revision: str | None = None) -> Any:
+def find_config(checkpoint: str, revision: str | None = None) -> PreTrainedConfig:
     """Read a checkpoint's configuration, so that a wrong name fails once, soon and in one line.
 
     A folder with an adapter (PEFT's) has the configuration of the checkpoint that the adapter is of.

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from biomedgpt_hf.building.examples import Example, Rejection
+from biomedgpt_hf.building.exclusions import ExcludedKeys
 from biomedgpt_hf.building.parsing import ParsedChunk
 from biomedgpt_hf.disk.databases import WRITE_AHEAD, Database
 from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
@@ -90,7 +91,7 @@ class Staging:
         """Let go of the file; nothing is lost."""
         self._base.close()
 
-    def add(self, chunk: ParsedChunk, excluded: Any) -> None:
+    def add(self, chunk: ParsedChunk, excluded: ExcludedKeys) -> None:
         """Commit the results of the next records: all of them, or none if that fails.
 
         Args:
@@ -111,7 +112,7 @@ class Staging:
             self._base.execute("UPDATE build SET records = ?", (self.records + len(chunk.records),))
         self.records += len(chunk.records)
 
-    def _accept(self, example: Example, place: tuple[Any, ...], excluded: Any) -> RejectedRecord | None:
+    def _accept(self, example: Example, place: tuple[Any, ...], excluded: ExcludedKeys) -> RejectedRecord | None:
         """Add an example, or return why not."""
         for key in example.keys:
             if key in excluded:

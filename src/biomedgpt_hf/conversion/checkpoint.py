@@ -322,7 +322,7 @@ def _place_in_file(tensor: torch.Tensor) -> int:
     return offset
 
 
-def _unwrap(content: Any, label: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _unwrap(content: object, label: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the state dict, which may lie under "model" or "state_dict", and the entries beside it."""
     if not isinstance(content, dict):
         raise ConversionError(f"{label} holds a {type(content).__name__}, not a state dict.")

@@ -180,7 +180,7 @@ def _values(
                     raise
 
 
-def _is_other(value: Any, modality: str) -> bool:
+def _is_other(value: object, modality: str) -> bool:
     """Tell whether a value is an item that is no text."""
     return value is not None and not is_text(modality)
 
