@@ -153,7 +153,7 @@ def _check_tokens(processor: BioMedGPTProcessor, language_model: str) -> None:
         return
     token = min(token for token in ours.keys() | theirs.keys() if ours.get(token) != theirs.get(token))
     raise ValueError(
-        f"The language model {language_model} has other tokens than the checkpoint: {token!r} is "
-        f"{theirs.get(token, 'none of them')} there and {ours.get(token, 'none of them')} here. Take one with the same "
+        f"The language model {language_model} has other tokens than the checkpoint: {token!r} has the "
+        f"id {theirs.get(token, 'none')} there and {ours.get(token, 'none')} in the checkpoint. Take one with the same "
         "tokenizer, or put a new model together and align it."
     )

@@ -1,4 +1,4 @@
-"""What every builder shares: reading sources, the road from records to a set, splits, leakage."""
+"""What all builders share: the steps from records to a data set, splits, exclusions and the leakage report."""
 
 from biomedgpt_hf.extras import missing_package
 
