@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from biomedgpt_hf.cli import app
 from biomedgpt_hf.console import in_one_line
+from biomedgpt_hf.extras import missing_package
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE, _, FUNCTION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"][
@@ -234,7 +235,7 @@ def test_wrong_usage_is_told_and_exits_with_two(run, words, said):
         (FileNotFoundError("a.pt is not here"), "a.pt is not here"),
         (
             ModuleNotFoundError("No module named 'esm'", name="esm"),
-            "esm is not installed: pip install 'biomedgpt-hf[all]' brings it.",
+            missing_package("esm", "all"),
         ),
     ],
 )

@@ -1,7 +1,9 @@
-"""A new checkpoint out of separate parts: what `biomedgpt init` does."""
+"""Making a new checkpoint out of separate parts, as `biomedgpt init` does."""
+
+from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AutoModel, AutoModelForCausalLM
@@ -19,6 +21,9 @@ from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGene
 from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 from biomedgpt_hf.processors.processor_agreement import protein_positions
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
 MAX_PROTEIN_LENGTH = 1024  # ESM-2's training length in tokens (Lin et al., 2022), and the original's limit
 
 
@@ -34,12 +39,12 @@ def assemble(
     """Join parts by new, untrained projectors and save model and processor in one folder.
 
     Args:
-        language_model: folder or Hub id; its tokenizer gets two placeholders.
+        language_model: folder or Hub id. Its tokenizer gets two placeholders.
         protein_encoder: folder or Hub id, with its tokenizer.
         molecule_encoder: folder or Hub id, or "random" for a new GIN.
-        output: folder to write; it must not exist, or be empty.
-        chat_template: "paper", "language-model" for its own, or a file.
-        molecule_features: what a new GIN reads, "graphmvp" by default; a trained one tells it itself.
+        output: folder to write. It must be empty or not exist.
+        chat_template: "paper", "language-model" for the language model's own, or a file.
+        molecule_features: the feature set that a new GIN reads, "graphmvp" by default. A trained encoder has its own.
         settings: other arguments of `BioMedGPTProcessor`.
 
     Raises:
@@ -71,15 +76,15 @@ def assemble(
 
 
 def exchange_language_model(checkpoint: str, language_model: str, output: Path) -> None:
-    """Put another language model into a BioMedGPT: one of its width and its tokens, such as its own, trained further.
+    """Put another language model of the same width and tokens into a BioMedGPT, such as its own, trained further.
 
-    Encoders, projectors, processor and the placeholders' rows are the checkpoint's, and so is the dtype. Everything
-    else of the language model, its depth and its positions included, is the new one's.
+    Encoders, projectors, processor, the placeholders' rows and the dtype stay those of the checkpoint. Everything else
+    of the language model comes from the new one, also its depth and its positions.
 
     Args:
         checkpoint: folder or Hub id of a BioMedGPT.
-        language_model: folder or Hub id, such as `export_language_model` wrote and a training changed.
-        output: folder to write; it must not exist, or be empty.
+        language_model: folder or Hub id, for example what `export_language_model` wrote and a training changed.
+        output: folder to write. It must be empty or not exist.
 
     Raises:
         FileExistsError: if the folder holds something.
@@ -90,7 +95,7 @@ def exchange_language_model(checkpoint: str, language_model: str, output: Path) 
     config, text = find_config(checkpoint), _find_language_model(language_model)
     if config.model_type != "biomedgpt":
         raise ValueError(
-            f"{checkpoint} holds a {config.model_type!r} model, not a BioMedGPT: give one as --checkpoint."
+            f"{checkpoint} holds a {config.model_type!r} model, not a BioMedGPT. Give a BioMedGPT as --checkpoint."
         )
     processor = load_processor(checkpoint)
     placeholders = [placeholder.token_id for placeholder in processor.placeholders]
@@ -114,33 +119,35 @@ def exchange_language_model(checkpoint: str, language_model: str, output: Path) 
     processor.save_pretrained(output)
 
 
-def _find_language_model(language_model: str) -> Any:
-    """Return the configuration of a causal language model that is there whole."""
+def _find_language_model(language_model: str) -> PreTrainedConfig:
+    """Return the configuration of a causal language model whose weights are complete."""
     if (Path(language_model) / "adapter_config.json").is_file():
         raise ValueError(
-            f"{language_model} holds adapters and no whole language model: merge them into it first, with "
-            "PeftModel.merge_and_unload, and save the result."
+            f"{language_model} holds only adapters. Merge them into their language model with "
+            "PeftModel.merge_and_unload, save the result, and pass that."
         )
     config = find_config(language_model)
     if config.model_type == "biomedgpt":
         raise ValueError(
-            f"{language_model} holds a BioMedGPT: take its language model out first, with "
+            f"{language_model} holds a BioMedGPT. Take its language model out first, with "
             "`biomedgpt convert language-model`."
         )
     return config
 
 
-def _check_sizes(checkpoint: str, ours: Any, language_model: str, theirs: Any, first_placeholder: int) -> None:
-    """Raise a ValueError, with both numbers, unless two language models have one width and one vocabulary."""
+def _check_sizes(
+    checkpoint: str, ours: PreTrainedConfig, language_model: str, theirs: PreTrainedConfig, first_placeholder: int
+) -> None:
+    """Raise a ValueError, with both numbers, unless two language models have the same width and vocabulary."""
     if theirs.hidden_size != ours.hidden_size:
         raise ValueError(
             f"The language model {language_model} is {theirs.hidden_size} wide, but the projectors of {checkpoint} "
-            f"make rows of {ours.hidden_size}: take one of that width, or put a new model together and align it."
+            f"make rows of {ours.hidden_size}. Take one of that width, or put a new model together and align it."
         )
     if not first_placeholder <= theirs.vocab_size <= ours.vocab_size:
         raise ValueError(
             f"The language model {language_model} has {theirs.vocab_size} rows of embeddings, but {checkpoint} has "
-            f"{ours.vocab_size} with its two placeholders: take one with the same vocabulary."
+            f"{ours.vocab_size} with its two placeholders. Take one with the same vocabulary."
         )
 
 
@@ -155,7 +162,7 @@ def _check_tokens(processor: BioMedGPTProcessor, language_model: str) -> None:
         return
     token = min(token for token in ours.keys() | theirs.keys() if ours.get(token) != theirs.get(token))
     raise ValueError(
-        f"The language model {language_model} has other tokens than the checkpoint: {token!r} is "
-        f"{theirs.get(token, 'none of them')} there and {ours.get(token, 'none of them')} here. Take one with the same "
+        f"The language model {language_model} has other tokens than the checkpoint: {token!r} has the "
+        f"id {theirs.get(token, 'none')} there and {ours.get(token, 'none')} in the checkpoint. Take one with the same "
         "tokenizer, or put a new model together and align it."
     )

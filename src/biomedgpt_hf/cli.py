@@ -39,7 +39,7 @@ def env() -> None:
 
 def main() -> None:
     """Run the command line."""
-    # Where torchao and bitsandbytes are installed, each import of them warns of what nothing here uses.
+    # torchao and bitsandbytes, if installed, warn on import of functions that nothing here uses.
     for name in ("torchao", "torch.utils._pytree", "bitsandbytes.backends.cpu.ops"):
         logging.getLogger(name).setLevel(logging.ERROR)
     app(prog_name="biomedgpt")

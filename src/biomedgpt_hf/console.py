@@ -1,7 +1,7 @@
 """How commands look and how they fail, for `cli`.
 
-A command raises ValueError, OSError or ImportError for what its user can mend; that becomes one
-line on stderr and exit code 1. Anything else is a fault of ours and keeps its traceback.
+A command raises ValueError, OSError or ImportError for a mistake that its user can correct. It becomes
+one line on stderr and exit code 1. Any other error is a fault of the package and keeps its traceback.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,11 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from biomedgpt_hf.extras import missing_package
+
 
 class Commands(TyperGroup):
-    """The commands, with the user's mistakes told in one line unless `--debug` is given."""
+    """The commands. A user's mistake is reported in one line unless `--debug` is given."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -26,16 +28,16 @@ class Commands(TyperGroup):
 
 
 def in_one_line(error: Exception) -> str:
-    """Say what went wrong without line breaks, and what to install where a package is missing."""
+    """Return an error's message without line breaks, and say what to install if a package is missing."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}."
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"{error.name} is not installed: pip install 'biomedgpt-hf[all]' brings it."
+        return missing_package(error.name, "all")
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def group(help: str, **arguments: Any) -> typer.Typer:
-    """Make a group of commands that shows its help when none is named, and plain text only."""
+    """Make a group of commands that prints plain text, and its help if no command is named."""
     return typer.Typer(
         help=help,
         add_completion=False,

@@ -1,4 +1,4 @@
-"""What a bug report needs to know about a machine and what is installed there."""
+"""What a bug report needs to know about a machine and the packages on it."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "HF_HUB_OFFLINE", "HF_HO
 
 
 def describe_environment() -> dict[str, str]:
-    """Return versions, devices and settings by name, ready to print; nothing in it is secret."""
+    """Return versions, devices and settings by name, ready to print. Nothing in it is secret."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     requirements = _requirements()
     found = versions(DISTRIBUTION, *requirements)
@@ -38,10 +38,10 @@ def describe_environment() -> dict[str, str]:
 
 
 def _requirements() -> list[str]:
-    """Names of all packages that this one or an extra of it asks for, by its own metadata."""
+    """Return the names of all packages that this package or one of its extras needs, by its metadata."""
     try:
         lines = metadata.requires(DISTRIBUTION) or []
-    except metadata.PackageNotFoundError:  # run from the source, without an installation
+    except metadata.PackageNotFoundError:  # the program runs from its source and is not installed
         lines = ["torch", "transformers"]
     names = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines}
     return sorted(names - {DISTRIBUTION}, key=str.lower)

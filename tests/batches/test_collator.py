@@ -169,7 +169,7 @@ for builder in ("chebi20", "uniprotqa"):
     try:
         __import__(f"biomedgpt_hf.sets.{builder}.builder")
     except ImportError as error:
-        assert "pip install 'biomedgpt-hf[data]'" in str(error), error
+        assert 'pip install ".[data]" -c constraints.txt' in str(error), error
     else:
         raise SystemExit(builder + " was imported")
 """

@@ -389,7 +389,7 @@ def test_the_set_knows_its_sources_options_and_splits(build, source):
 
 def test_nothing_is_written_where_a_package_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ImportError, match=r"pip install 'biomedgpt-hf\[data\]'"):
+    with pytest.raises(ImportError, match=r'pip install "\.\[data\]" -c constraints'):
         build_set(
             output=tmp_path / "set", about=ABOUT, sources=[], read=lambda _: iter(()), parse=parse, settings=QUIET
         )

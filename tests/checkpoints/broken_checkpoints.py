@@ -134,10 +134,10 @@ def main(folder: Path, share: float) -> None:
             if grown > 50_000:
                 wrong = f"{wrong}; took {grown} kB more"
             if wrong:
-                print(json.dumps({"file": name, "fault": what, "loader": loader, "wrong": wrong}), flush=True)
+                sys.stdout.write(json.dumps({"file": name, "fault": what, "loader": loader, "wrong": wrong}) + "\n")
         file.write_bytes(whole)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"tried": tried, "before": before, "after": after}))
+    sys.stdout.write(json.dumps({"tried": tried, "before": before, "after": after}) + "\n")
 
 
 if __name__ == "__main__":

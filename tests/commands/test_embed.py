@@ -61,8 +61,8 @@ def test_cut_proteins_are_warned_of(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--output", "out.npy"), "out.npy should end in .parquet or .safetensors"),
-        (("--output", "out.parquet"), "pairs.csv:2 has a molecule and a protein: choose one of them by --modality"),
+        (("--output", "out.npy"), "out.npy must end in .parquet or .safetensors"),
+        (("--output", "out.parquet"), "pairs.csv:2 has a molecule and a protein. Choose one of them with --modality"),
         (("--output", "out.parquet", "--modality", "cell"), "modality is 'cell'"),
         (("--output", "out.parquet", "--level", "atom"), "level is 'atom'"),
         (("--output", "out.parquet", "--modality", "protein", "--checkpoint", "./no"), "no checkpoint folder './no'"),
@@ -82,5 +82,5 @@ def test_a_mistake_is_one_line_and_leaves_nothing(run, pairs, tmp_path, monkeypa
 def test_where_nothing_can_be_embedded_the_command_fails_but_writes_why(run, pairs, tmp_path):
     (tmp_path / "bad.smi").write_text("C(C\n")
     result = run(tmp_path / "bad.smi", "--output", tmp_path / "out.parquet")
-    assert result.exit_code == 1 and "not one molecule could be embedded" in result.stderr
+    assert result.exit_code == 1 and "no molecule could be embedded" in result.stderr
     assert pq.read_table(tmp_path / "out.parquet")["status"].to_pylist() == ["error"]

@@ -140,7 +140,7 @@ def test_an_output_that_is_there_is_not_overwritten(tmp_path, smiles_file):
 def test_nothing_answered_is_no_success_but_the_reasons_are_written(tmp_path):
     (tmp_path / "bad.fasta").write_text(">P1\nM1K\n>P2\n")
     result = run(tmp_path / "bad.fasta", "--question", "What?", "--output", tmp_path / "answers.jsonl", *SHORT)
-    assert result.exit_code == 1 and "not one row could be answered" in result.stderr
+    assert result.exit_code == 1 and "no row could be answered" in result.stderr
     assert [row["status"] for row in rows_of(tmp_path / "answers.jsonl")] == ["error"] * 2
 
 
@@ -258,7 +258,7 @@ def test_a_run_that_is_killed_again_and_again_writes_the_same_bytes(tmp_path, ki
         seen.append(answers_so_far(tmp_path / ".answers.jsonl.running"))
     assert seen == sorted(set(seen)) and 0 < seen[0] and seen[-1] < 240
     last = subprocess.run(command(molecules, *settings, "--output", output), check=True, timeout=300, stderr=-1)
-    assert re.search(rb"Going on after \d+ of 120 rows", last.stderr)
+    assert re.search(rb"The run continues after \d+ of 120 rows", last.stderr)
     assert output.read_bytes() == whole.read_bytes()
 
 

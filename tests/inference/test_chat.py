@@ -108,15 +108,15 @@ def test_a_conversation_beyond_the_models_context_is_refused_with_both_numbers()
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"question": ""}, ValueError, "ask something"),
-        ({"question": None}, ValueError, "ask something"),
+        ({"question": ""}, ValueError, "must be a text that is not empty"),
+        ({"question": None}, ValueError, "must be a text that is not empty"),
         ({"question": "?", "molecules": ""}, biomedgpt_hf.InvalidMoleculeError, "empty"),
         ({"question": "?", "molecules": "aspirin"}, biomedgpt_hf.InvalidMoleculeError, "looks like a name"),
         ({"question": "?", "molecules": [None]}, ValueError, "None"),
         ({"question": "?", "molecules": 3}, ValueError, "int"),
         ({"question": "?", "proteins": ""}, biomedgpt_hf.InvalidProteinError, "empty"),
         ({"question": "?", "proteins": ">sp|P1|X\nMKT"}, biomedgpt_hf.InvalidProteinError, "FASTA"),
-        ({"question": "?", "proteins": ASPIRIN}, biomedgpt_hf.InvalidProteinError, "pass it as one"),
+        ({"question": "?", "proteins": ASPIRIN}, biomedgpt_hf.InvalidProteinError, "Pass it as one"),
         ({"question": "?", "molecules": UBIQUITIN}, biomedgpt_hf.InvalidMoleculeError, "protein"),
         ({"question": "What is <moleculeHere>?"}, ValueError, "<moleculeHere>"),
         ({"question": "?", "checkpoint": "no-such/checkpoint"}, OSError, "no-such/checkpoint"),

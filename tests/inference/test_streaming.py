@@ -38,7 +38,7 @@ def test_the_pieces_are_the_answer_and_the_turn_is_remembered():
 
 
 def test_a_bad_question_is_refused_before_anything_is_read_from_the_stream():
-    with pytest.raises(ValueError, match="ask something"):
+    with pytest.raises(ValueError, match="must be a text that is not empty"):
         Chat(device="cpu").stream(" ")
 
 

@@ -111,8 +111,8 @@ BAD = {
     "CC(=O)Oc1ccccc1": "It looks like a molecule",
     "[Na+].[Cl-]": "It looks like a molecule",
     "InChI=1S/CH4/h1H4": "It looks like a molecule",
-    "1 mkvlt 60": "'1' at index 0 is no residue",
-    "MK|T": "'|' at index 2 is no residue",
+    "1 mkvlt 60": "'1' at index 0 is not a residue",
+    "MK|T": "'|' at index 2 is not a residue",
 }
 
 

@@ -19,6 +19,7 @@ from biomedgpt_hf.rows.schema import to_conversation
 
 if TYPE_CHECKING:
     import datasets
+    from transformers import ProcessorMixin
 
 LENGTH_COLUMN = "length"  # transformers' default `length_column_name`
 
@@ -44,7 +45,7 @@ class BioMedGPTDataCollator:
 
     def __init__(
         self,
-        processor: Any,
+        processor: ProcessorMixin,
         padding_side: str = "right",
         max_length: int | None = None,
         processor_kwargs: Mapping[str, Any] | None = None,

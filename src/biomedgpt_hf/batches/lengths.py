@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rdkit import rdBase
@@ -22,6 +22,9 @@ from biomedgpt_hf.processors.processor_options import read_options
 from biomedgpt_hf.processors.prompt_segments import SEGMENT_BREAK, cut, start_ids, tokenize_segments
 from biomedgpt_hf.rows.documents import is_document
 from biomedgpt_hf.rows.schema import to_conversation
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 ROWS_AT_ONCE = 1_000
 # One atom of a SMILES: in brackets, or of the organic subset; everything else that may stand outside brackets.
@@ -53,7 +56,7 @@ def count_atoms(molecule: str) -> int:
 
 def row_lengths(
     rows: Iterable[Mapping[str, Any]],
-    processor: Any,
+    processor: BioMedGPTProcessor,
     processor_kwargs: Mapping[str, Any] | None = None,
     **template_arguments: Any,
 ) -> np.ndarray:
@@ -87,7 +90,9 @@ COUNTERS: dict[str, Callable[[str], int]] = {"molecule": count_atoms}
 class _Counter:
     """Counts the tokens of rows, with what does not depend on them made once."""
 
-    def __init__(self, processor: Any, processor_kwargs: dict[str, Any], template_arguments: dict[str, Any]) -> None:
+    def __init__(
+        self, processor: BioMedGPTProcessor, processor_kwargs: dict[str, Any], template_arguments: dict[str, Any]
+    ) -> None:
         self.processor, self.tokenizer = processor, processor.tokenizer
         self.options = read_options(processor, dict(processor_kwargs), with_answers=False)
         # The template writes the break that the processor cuts a prompt at, if it knows of one.

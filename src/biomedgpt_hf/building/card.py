@@ -1,4 +1,4 @@
-"""The dataset card (README.md) of a built set, from its manifest and leakage report alone."""
+"""The dataset card (README.md) of a built set, made only from its manifest and leakage report."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from biomedgpt_hf.building.leakage_report import leakage_section
 from biomedgpt_hf.modalities import item_columns
 
-# Licences by the names that the Hub knows (https://huggingface.co/docs/hub/repositories-licenses).
+# Licences and the names that the Hub has for them (https://huggingface.co/docs/hub/repositories-licenses).
 HUB_LICENSES = ("apache-2.0", "mit", "odc-by", "odbl", "pddl")
 
 
 def dataset_card(manifest: Mapping[str, Any], leakage: Mapping[str, Any]) -> str:
     """Return the card from the set's manifest and its leakage report.
 
-    Its YAML names no data files: `load_dataset` finds the splits by the files' names, and only then
-    does its cache notice that a set was built again, or that another one has the same folder name.
+    Its YAML names no data files. Then `load_dataset` finds the splits by the files' names, and its cache notices
+    when a set was built again or when another set has the same folder name.
     """
     counts, columns = manifest["counts"], item_columns()
     licenses = [f"- {license}" for license in dict.fromkeys(map(_hub_license, manifest["licenses"]))]

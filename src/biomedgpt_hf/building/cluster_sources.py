@@ -7,7 +7,7 @@
     idmapping_selected    the same as a table of 22 columns, https://ftp.uniprot.org/…/idmapping/README
     UniRef XML            uniref50.xml and its like
 
-Each plain or .gz. UniProt's hold clusters of several identities; one level is read.
+Each may be plain or .gz. UniProt's tables hold clusters of several identities, of which one level is read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SELECTED_PLACES = dict(zip(LEVELS, (7, 8, 9), strict=True))
 ACCESSION = (
     r"(?:[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2})"  # uniprot.org/help/accession_numbers
 )
-LISTED = 10  # members that UniProt's tables list of each cluster, unless all were asked for
+LISTED = 10  # UniProt's tables list so many members of each cluster, unless all were asked for
 EXPECTED = (
     "Expected MMseqs2's table (representative and member on each line), a UniRef table with the columns "
     '"Cluster ID" and "Cluster members", UniProt\'s idmapping.dat or idmapping_selected.tab, or UniRef XML.'
@@ -46,11 +46,11 @@ class Membership(NamedTuple):
 
 
 def read_memberships(path: Path, level: str) -> Iterator[Membership]:
-    """Yield who is in which cluster; memory is that of one line, or of one cluster in XML.
+    """Yield which protein is in which cluster. Memory holds one line, or one cluster in XML.
 
     Args:
         path: the table.
-        level: "UniRef100", "UniRef90" or "UniRef50": which of UniProt's clusters; MMseqs2's have no level.
+        level: "UniRef100", "UniRef90" or "UniRef50" for UniProt's clusters. MMseqs2's clusters have no level.
 
     Raises:
         OSError: see `sources.open_source`.
@@ -71,7 +71,9 @@ def read_memberships(path: Path, level: str) -> Iterator[Membership]:
         return _of_level(path, level, _in_idmapping(path, everything))
     if len(cells) == 2 and all(header):
         return _in_pairs(path, everything)
-    raise SourceError(path, number, "unknown format", f"{first[:60]!r} begins no table of clusters. {EXPECTED}")
+    raise SourceError(
+        path, number, "unknown format", f"{first[:60]!r} is not the beginning of a table of clusters. {EXPECTED}"
+    )
 
 
 def plain_identifier(identifier: str) -> str:
@@ -82,7 +84,7 @@ def plain_identifier(identifier: str) -> str:
 
 
 def without_isoform(identifier: str) -> str | None:
-    """Return the accession of an isoform's identifier such as P12345-2, or None if it is none."""
+    """Return the accession in an isoform's identifier such as P12345-2, or None for other identifiers."""
     match = re.fullmatch(rf"({ACCESSION})-\d+", identifier)
     return match[1] if match else None
 
@@ -92,7 +94,7 @@ def _is_accession(text: str) -> bool:
 
 
 def _of_level(path: Path, level: str, memberships: Iterable[Membership]) -> Iterator[Membership]:
-    """Yield the memberships in clusters of a level; there must be one."""
+    """Yield the memberships in clusters of a level. There must be at least one."""
     others = set()
     found = False
     for membership in memberships:
@@ -107,7 +109,7 @@ def _of_level(path: Path, level: str, memberships: Iterable[Membership]) -> Iter
 
 
 def _in_pairs(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[Membership]:
-    """Yield MMseqs2's pairs; each representative is a member of its own cluster."""
+    """Yield MMseqs2's pairs. Each representative is a member of its own cluster."""
     confirmed = False
     for cells in _cells(path, lines, 2):
         representative, member = map(plain_identifier, cells)
@@ -132,7 +134,7 @@ def _in_idmapping(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[Memb
 
 
 def _in_uniref_table(path: Path, header: Sequence[str], lines: Iterable[tuple[int, str]]) -> Iterator[Membership]:
-    """Yield the members that UniRef's table lists, and what ID mapping mapped from."""
+    """Yield the members that UniRef's table lists, and the identifiers that ID mapping mapped."""
     places = {name: place for place, name in enumerate(header)}
     members, origin, size = (places.get(name) for name in ("cluster members", "from", "size"))
     if members is None and origin is None:
@@ -157,7 +159,7 @@ def _in_uniref_table(path: Path, header: Sequence[str], lines: Iterable[tuple[in
 
 
 def _cells(path: Path, lines: Iterable[tuple[int, str]], width: int) -> Iterator[list[str]]:
-    """Yield the cells of the lines that have so many; the others are counted and told."""
+    """Yield the cells of the lines with the right number of columns. The others are counted, with a warning."""
     wrong, first = 0, (0, "")
     for number, line in lines:
         cells = line.split("\t")
@@ -167,13 +169,13 @@ def _cells(path: Path, lines: Iterable[tuple[int, str]], width: int) -> Iterator
             wrong, first = wrong + 1, first if wrong else (number, line)
     if wrong:
         logger.warning(
-            "%s: %d lines have not %d columns and are left out. The first is line %d: %r",
+            "%s: %d lines do not have %d columns and are left out. The first is line %d: %r",
             *(path, wrong, width, first[0], first[1][:60]),
         )
 
 
 def _in_xml(path: Path) -> Iterator[Membership]:
-    """Yield the members of UniRef's XML by their accessions, UniParc's by their UPI."""
+    """Yield the members in UniRef's XML by their accessions, and those of UniParc by their UPI."""
     line = 0
     try:
         with open_source(path) as file:
@@ -187,7 +189,7 @@ def _in_xml(path: Path) -> Iterator[Membership]:
                     root.clear()
                     line += 1
     except ElementTree.ParseError as error:
-        detail = f"the XML breaks off or is no XML after {line:,} clusters ({error}). Download it again."
+        detail = f"the XML breaks off or is broken after {line:,} clusters ({error}). Download it again."
         raise SourceError(path, 0, "broken XML", detail) from error
     except (EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:

@@ -1,4 +1,4 @@
-"""In which cluster of similar proteins a protein is, for splits that cut no cluster.
+"""The cluster of similar proteins that a protein belongs to, for splits that do not cut clusters.
 
 The clusters come from UniRef or from MMseqs2 (see `cluster_sources`):
 
@@ -26,7 +26,7 @@ from biomedgpt_hf.building.cluster_sources import (
 from biomedgpt_hf.disk.databases import UNSAFE, Database
 from biomedgpt_hf.disk.paths import existing_file
 
-CHUNK = 50_000  # memberships committed together
+CHUNK = 50_000  # memberships that are committed together
 TABLES = """
 CREATE TABLE about (facts TEXT);
 CREATE TABLE member (id TEXT PRIMARY KEY, cluster TEXT NOT NULL) WITHOUT ROWID;
@@ -36,12 +36,12 @@ logger = logging.getLogger(__name__)
 
 
 class ClusterTable:
-    """Clusters by the identifiers of their members, in a SQLite file: memory does not grow with them.
+    """Clusters by the identifiers of their members. They are in a SQLite file, so memory does not grow with them.
 
-    Make one with `read`. Use as a context manager, or `close` it.
+    Make one with `ClusterTable.read`. Use it as a context manager, or `close` it.
 
     Attributes:
-        conflicts: how often a member was named again in another cluster; the first one counts.
+        conflicts: how often a member was named again in another cluster. The first cluster counts.
     """
 
     def __init__(self, base: Database, facts: dict[str, Any]) -> None:
@@ -51,21 +51,21 @@ class ClusterTable:
 
     @classmethod
     def read(cls, path: Path, scratch: Path, level: str = "UniRef50", *, progress: bool = False) -> ClusterTable:
-        """Read a table of clusters into a scratch file, or take that as it is if it holds this table.
+        """Read a table of clusters into a scratch file, or use the scratch file if it holds this table already.
 
         Args:
             path: the table, in one of the formats of `cluster_sources`.
-            scratch: SQLite file to make; anything else there is overwritten.
-            level: "UniRef100", "UniRef90" or "UniRef50", where the table is UniProt's.
+            scratch: SQLite file to make. Other content is overwritten.
+            level: "UniRef100", "UniRef90" or "UniRef50", for a table of UniProt.
             progress: show a progress bar.
 
         Raises:
             OSError: the table is missing or unreadable, or the scratch file cannot be written.
             SourceError: the table is empty, truncated, corrupt, of an unknown format, or without such clusters.
-            ValueError: `level` is none of UniRef's.
+            ValueError: `level` is not a level of UniRef.
         """
         if level not in LEVELS:
-            raise ValueError(f"The level of clusters is {level!r}: choose {', '.join(LEVELS)}.")
+            raise ValueError(f"The level of clusters is {level!r}. Choose one of {', '.join(LEVELS)}.")
         path, scratch = existing_file(path), Path(scratch)
         status = path.stat()
         source = [str(path.resolve()), status.st_size, status.st_mtime_ns, level]
@@ -86,8 +86,8 @@ class ClusterTable:
         """Return the cluster of a protein, or None if the table does not have it.
 
         Args:
-            identifier: as the table has it, e.g. "P12345"; sp|P12345|NAME_HUMAN is looked up by its
-                accession, and an isoform such as P12345-2 by the protein's, if it has no cluster itself.
+            identifier: as the table writes it, such as "P12345". For sp|P12345|NAME_HUMAN its accession counts, and
+                for an isoform such as P12345-2 without a cluster the protein's accession.
         """
         identifier = plain_identifier(identifier)
         cluster = self._lookup(identifier)
@@ -110,24 +110,24 @@ class ClusterTable:
         self.close()
 
     def close(self) -> None:
-        """Close the scratch file and leave it for another time."""
+        """Close the scratch file, which is kept for later use."""
         self._base.close()
 
 
 def _finished(scratch: Path) -> dict[str, Any]:
-    """Return the facts that a whole scratch file ends with, or {}."""
+    """Return the facts that a complete scratch file ends with, or {} if it is not complete."""
     if not scratch.exists():
         return {}
     try:
         with Database(scratch, create=False) as base:
             row = base.row("SELECT facts FROM about")
             return json.loads(row[0]) if row else {}
-    except OSError:  # something else, or left half written
+    except OSError:  # the file is something else, or only half written
         return {}
 
 
 def _fill(scratch: Path, memberships: Iterator[Membership], source: list[Any], bar: tqdm) -> dict[str, Any]:
-    """Write the members to a new scratch file; return the facts that it ends with."""
+    """Write the members to a new scratch file, and return the facts that it ends with."""
     scratch.unlink(missing_ok=True)
     with Database(scratch, TABLES, pragmas=UNSAFE) as base:
         members = conflicts = 0
@@ -142,7 +142,7 @@ def _fill(scratch: Path, memberships: Iterator[Membership], source: list[Any], b
 
 
 def _add(base: Database, chunk: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:
-    """Add members; return how many were new, and those that are in another cluster already."""
+    """Add members, and return how many were new and which are in another cluster already."""
     with base.transaction():
         added = base.execute_many("INSERT OR IGNORE INTO member VALUES (?, ?)", chunk)
     if added == len(chunk):
@@ -152,5 +152,5 @@ def _add(base: Database, chunk: list[tuple[str, str]]) -> tuple[int, list[tuple[
 
 
 def _storable(text: str) -> str:
-    """Return a text that SQLite can hold: bytes that are not UTF-8 written out."""
+    """Return a text that SQLite can hold. Bytes that are not UTF-8 become escapes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

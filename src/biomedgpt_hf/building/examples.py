@@ -1,4 +1,4 @@
-"""What builders make of records: examples, and rejections of records that give none."""
+"""What builders make out of records: examples, and rejections of records that give no example."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 
 
 class Example(NamedTuple):
-    """What a record gives.
+    """What a builder makes out of one record.
 
     Attributes:
-        rows: rows of `schema`, one or more.
-        keys: what its items are known by: `structure_key(molecule)`, the sequence in upper case, `item_key` of others.
-            For text alone, the question. The first one decides the split of a record without a split of its own, so
-            that it is never cut through.
-        split: "train", "validation" or "test" where the source says so, else None.
-        marks: identities of the record; it is a duplicate if any of them was there before.
-        notes: what was changed on the way, e.g. "cropped to 256 words"; counted in the manifest.
+        rows: one or more rows (see `rows.schema`).
+        keys: the keys of its items: `structure_key(molecule)`, the sequence in upper case, `item_key` of others. For
+            text without items, the question. The first key decides the split of a record without a split of its own, so
+            that a key is never in two splits.
+        split: "train", "validation" or "test" if the source says so, else None.
+        marks: identities of the record. It is a duplicate if any of them occurred before.
+        notes: what was changed, such as "cropped to 256 words". The manifest counts them.
     """
 
     rows: list[dict[str, Any]]

@@ -1,6 +1,6 @@
-"""The items in any file that a set may have to keep clear of, one at a time.
+"""Reading the items of files whose items a set must not contain, one at a time.
 
-    sets built here   their folder, or one of its Parquet files, with items of every modality
+    built data sets   their folder, or one of its Parquet files, with items of every modality
     tables            CSV, TSV, JSON Lines and Parquet with columns of SMILES, InChI or sequences
     molecules         lists of SMILES, SDF, ChEBI's ontology or a module of it (OBO)
     proteins          FASTA, entries of UniProtKB in each of its formats
@@ -30,37 +30,37 @@ from biomedgpt_hf.files.uniprot.formats import read_entries
 from biomedgpt_hf.modalities import MOLECULE, PROTEIN, item_columns
 from biomedgpt_hf.rows.row_items import holds_rows, read_item_blocks, split_files
 
-HEAD = 4096  # bytes; what a format is recognised by
+HEAD = 4096  # bytes by which a format is recognised
 EXPECTED_EXCLUSIONS = (
     "Expected the folder or a Parquet file of a set built here; a table (CSV, TSV, JSON Lines, Parquet) with a column "
     "named SMILES, InChI or Sequence; lines of SMILES; SDF; OBO; FASTA; or entries of UniProtKB."
 )
-# Names of columns in lower case, without blanks, underscores and the like; all columns that fit are read.
+# Names of columns in lower case, without blanks, underscores and hyphens. All columns that match are read.
 SMILES_COLUMN = re.compile(r".*smiles.*|molecules?|structures?|ligands?|drugs?")
-INCHI_COLUMN = re.compile(r".*inchi")  # never an InChIKey
+INCHI_COLUMN = re.compile(r".*inchi")  # does not match an InChIKey
 SEQUENCE_COLUMN = re.compile(
     r"proteins?|targets?|seqs?|aaseqs?|sequences?|(?:protein|target|aa|aminoacid|bindingdbtargetchain)sequences?"
 )
-# For each modality what its columns are called; the first pattern that fits any column counts.
+# Patterns for the columns of each modality. The first pattern that matches any column counts.
 ITEM_COLUMN_NAMES: Mapping[str, tuple[re.Pattern[str], ...]] = {
     MOLECULE.name: (SMILES_COLUMN, INCHI_COLUMN),
     PROTEIN.name: (SEQUENCE_COLUMN,),
 }
-ENTRY = "entry"  # kind of a candidate that is an entry of UniProtKB, whose protein is yet to be read
-# In the beginning of UniProtKB's JSON, and not of a table's.
+ENTRY = "entry"  # kind of a candidate that is an entry of UniProtKB, whose protein is not read yet
+# A text at the beginning of UniProtKB's JSON that JSON tables do not have.
 UNIPROT_JSON = re.compile(rb'"(?:results|entryType|primaryAccession)"')
 NUCLEOTIDES = re.compile(r"[ACGTUN]*", re.IGNORECASE)
 
 
 class Candidate(NamedTuple):
-    """What may be an item.
+    """Something that may be an item.
 
     Attributes:
-        line: where it begins in its file, from 1; in Parquet and the folder of a set, its number.
+        line: the line where it begins, from 1; in Parquet and the folder of a set, its number.
         kind: the name of its modality, or `ENTRY`.
-        content: a SMILES or InChI or a `molecule_lists.Structure`; a sequence; an entry of UniProtKB, unparsed; an item
-            of another modality as it is.
-        problem: why there is none, or None.
+        content: a SMILES, an InChI or a `molecule_lists.Structure`; a sequence; an unparsed entry of UniProtKB; or an
+            unchanged item of another modality.
+        problem: why there is no item, or None.
     """
 
     line: int
@@ -111,7 +111,7 @@ def _unknown(path: Path, detail: str) -> SourceError:
 def _in_rows(files: Sequence[Path]) -> Iterator[Candidate]:
     for modality, column in item_columns().items():
         for block in read_item_blocks(files, column):
-            first: dict[str, Candidate] = {}  # the questions about an item follow each other
+            first: dict[str, Candidate] = {}  # rows with questions about one item follow one another
             for number, value in enumerate(block.values, block.start + 1):
                 first.setdefault(item_text(value), Candidate(number, modality, value))
             yield from first.values()
@@ -130,7 +130,7 @@ def _in_parquet(path: Path) -> Iterator[Candidate]:
 
 
 def _in_table(path: Path) -> Iterator[Candidate] | None:
-    """Return what the rows of a table hold, or None if it has no column of items."""
+    """Return the items in the rows of a table, or None if it has no column of items."""
     kinds = _column_kinds(open_table(path, []).columns)
     return _in_cells(path, kinds) if kinds else None
 

@@ -1,4 +1,4 @@
-"""What a set must not hold: the items of other files, such as a benchmark's."""
+"""The items that a set must not contain, such as those of a benchmark."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN, KnowingModali
 from biomedgpt_hf.similarity.hashing import digest
 from biomedgpt_hf.similarity.structure_key import structure_key
 
-CHUNK = 500  # candidates read together
-PENDING = 2**20  # digests gathered before repeated ones among them are dropped
+CHUNK = 500  # candidates that are read together
+PENDING = 2**20  # digests that are gathered before repeated ones are removed
 
 logger = logging.getLogger(__name__)
 
 
 class ExcludedKeys:
-    """A set of keys that can be asked `key in keys`; 8 bytes for each.
+    """A set of keys for `key in keys`. Each key takes 8 bytes.
 
-    Digests of 64 bits stand for the keys: of ten million, one in a million millions of other keys is
-    taken for one of them.
+    Digests of 64 bits stand for the keys. With ten million keys, one in a million millions of other keys is
+    mistaken for one of them.
 
     Attributes:
-        unreadable: how many items could not be read, and so exclude nothing.
+        unreadable: how many items could not be read, so that they exclude nothing.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class ExcludedKeys:
 
 
 class _Keys(NamedTuple):
-    """What a chunk of candidates gave: digests of keys, number of unreadable ones, the first one's line and why."""
+    """The result of a chunk of candidates: digests, number of unreadable ones, and line and reason of the first."""
 
     digests: array[int]
     unreadable: int
@@ -64,12 +64,12 @@ class _Keys(NamedTuple):
 
 
 def excluded_keys(paths: Iterable[Path], *, processes: int = 1) -> ExcludedKeys:
-    """Return the keys of all items in some files; see `exclusion_sources` for what they may be.
+    """Return the keys of all items in some files (see `exclusion_sources` for the formats).
 
-    The keys are those of `examples.Example`. What cannot be read is counted and told in a warning.
+    The keys are those of `examples.Example`. Items that cannot be read are counted and reported in a warning.
 
     Args:
-        paths: files, or folders of sets built here.
+        paths: files, or folders of data sets of this package.
         processes: worker processes.
 
     Raises:
@@ -120,7 +120,7 @@ def _read_keys(candidates: list[Candidate]) -> _Keys:
 
 
 def _key(candidate: Candidate) -> str:
-    """Return the key of a candidate; that of a modality without a rule of its own is the item's text.
+    """Return the key of a candidate. For a modality without a rule of its own, it is the item's text.
 
     Raises:
         RejectedRecord: it cannot be read.

@@ -1,4 +1,4 @@
-"""The comparison of a set's splits for one kind of item, streaming; `leakage_report` reports it.
+"""Comparing a set's splits for one kind of item, as a stream. `leakage_report` writes the report.
 
 Shape letters:  N distinct keys held out   S of them in the sample   V values of a row group
 """
@@ -22,14 +22,14 @@ from biomedgpt_hf.similarity.shared_features import KnownSets
 
 
 class SplitItems(NamedTuple):
-    """A split's files, and how its items are read.
+    """The files of a split, and how its items are read.
 
     Attributes:
         files: its Parquet files, in order.
         kind: the kind of item that is compared.
-        seed: salts the keys' digests, by whose order the sample is chosen.
+        seed: salt of the keys' digests, whose order chooses the sample.
         processes: worker processes.
-        tell: called with the number of items read on.
+        tell: called with the number of further items that were read.
     """
 
     files: Sequence[Path]
@@ -40,13 +40,13 @@ class SplitItems(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """What is held out, ready to be looked for.
+    """The held-out items, prepared for the search.
 
     Attributes:
-        keys: digests of the distinct keys, uint64 [N], in order; the first S are the sample.
-        numbers: number in its split of the first item with each key, int64 [N].
-        outlines: their distinct outlines, uint64, in order.
-        sample: the features of the first S.
+        keys: digests of the distinct keys, uint64 [N], in order. The first S are the sample.
+        numbers: for each key, the number of the first item with it in its split, int64 [N].
+        outlines: the distinct outlines of the items, uint64, in order.
+        sample: the features of the first S items.
         unreadable: how many items have no key.
     """
 
@@ -58,12 +58,12 @@ class HeldOut(NamedTuple):
 
 
 class FoundItems(NamedTuple):
-    """What a part holds of a `HeldOut`.
+    """What was found of a `HeldOut` in another part.
 
     Attributes:
-        same: for each key, the number of the first item there that has it too, or -1, int64 [N].
-        scores: for each of the sample, the highest similarity, float64 [S]; 1 where `same` has an item.
-        nearest: number of the first item there with this similarity, or -1, int64 [S].
+        same: for each key, the number of the first item of the part that has it too, or -1, int64 [N].
+        scores: for each item of the sample, the highest similarity, float64 [S]; 1 where `same` has an item.
+        nearest: number of the first item of the part with this similarity, or -1, int64 [S].
     """
 
     same: np.ndarray
@@ -72,7 +72,7 @@ class FoundItems(NamedTuple):
 
 
 class _Values(NamedTuple):
-    """The distinct values of a row group [V], each one's first number, and how often each is there."""
+    """The distinct values of a row group [V], the first number of each, and how often each occurs."""
 
     values: list[str]
     numbers: np.ndarray
@@ -80,7 +80,7 @@ class _Values(NamedTuple):
 
 
 def read_held_out(part: SplitItems, sample: int) -> HeldOut:
-    """Read a split that is held out; of each distinct value 24 bytes are kept."""
+    """Read a split that is held out. Memory keeps 24 bytes of each distinct value."""
     work = partial(_identify, kind=part.kind, seed=part.seed)
     found = list(map_in_order(work, _read_values(part), part.processes))
     table = np.concatenate([np.empty((3, 0), np.uint64), *(columns for columns, _ in found)], axis=1)
@@ -93,10 +93,10 @@ def read_held_out(part: SplitItems, sample: int) -> HeldOut:
 
 
 def find_in(part: SplitItems, sides: Sequence[HeldOut]) -> tuple[list[FoundItems], int]:
-    """Look for what is held out in another part, read once.
+    """Search another part for the held-out items. The part is read once.
 
     Returns:
-        What it holds of each side, and how many of its items are unreadable.
+        What was found of each held-out split, and how many items of the part are unreadable.
     """
     results = [
         FoundItems(np.full(len(side.keys), -1), np.zeros(len(side.sample.sizes)), np.full(len(side.sample.sizes), -1))
@@ -108,7 +108,7 @@ def find_in(part: SplitItems, sides: Sequence[HeldOut]) -> tuple[list[FoundItems
         unreadable += missed
         for result, (places, numbers, scores, nearest) in zip(results, matches, strict=True):
             new = result.same[places] < 0
-            # Backwards, because the last one that is written to a place stays.
+            # In reverse order: where several are written to one place, the last one stays, which is the first item.
             result.same[places[new][::-1]] = numbers[new][::-1]
             better = scores > result.scores
             result.scores[better], result.nearest[better] = scores[better], nearest[better]
@@ -158,17 +158,16 @@ def _identify(block: _Values, kind: ComparedKind, seed: int) -> tuple[np.ndarray
 def _match(
     block: _Values, kind: ComparedKind, seed: int, sides: Sequence[HeldOut]
 ) -> tuple[list[tuple[Any, ...]], int]:
-    """Look for each side in a row group.
+    """Search a row group for the items of each held-out split.
 
     Returns:
-        For each side: places of the keys found, numbers of the items that have them, and for each of
-        the sample its highest score and the number of the item that has it. Then how many items are
-        unreadable.
+        For each held-out split: places of the found keys, numbers of the items that have them, and for each item of
+        the sample its highest score and the number of the item that has it. Then how many items are unreadable.
     """
     read = [kind.read(value) for value in block.values]
     places = [place for place, item in enumerate(read) if item is not None]
     unreadable = sum(count for count, item in zip(block.counts, read, strict=True) if item is None)
-    numbers = np.append(block.numbers[places], -1)  # -1 is where nothing was found in an empty row group
+    numbers = np.append(block.numbers[places], -1)  # -1 stands for nothing found, as in an empty row group
     outlines = np.array([kind.outline(read[place]) for place in places], dtype=np.uint64)
     features = [kind.features(read[place]) for place in places]
     alike = np.flatnonzero(np.logical_or.reduce([_find(side.outlines, outlines)[0] for side in sides]))

@@ -1,8 +1,8 @@
 """What the splits of a built set share: the same and nearly the same molecules, proteins and questions.
 
-What is held out (validation, test) is compared with each part before it. `similarity` says what is the
-same and what is alike. The same is looked for with every held-out item; what is alike too, or, where
-there are many, with a sample of them, among all items of the other part.
+Held-out items (validation, test) are compared with all items of each part before theirs. `similarity.kinds` says when
+two items are the same and how alike they are. Every held-out item is searched for the same item. Similarity is computed
+for all of them too or, if there are many, for a sample.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def leakage_report(
 ) -> dict[str, Any]:
     """Return what the splits of a set share.
 
-    Memory does not grow with the training rows; of each distinct held-out item 24 bytes are kept.
+    Memory does not grow with the training rows. It keeps 24 bytes of each distinct held-out item.
 
     Args:
-        folder: a set's folder; of its files only `data/SPLIT-*.parquet` are read.
-        sample: how many distinct items of a kind that a split holds out are compared for likeness;
-            a hash of their keys chooses them.
+        folder: a set's folder, of which only the files `data/SPLIT-*.parquet` are read.
+        sample: how many distinct held-out items of a kind are compared for similarity in each split. A hash of
+            their keys chooses them.
         seed: another seed chooses another sample.
         processes: worker processes.
         progress: show progress bars.
@@ -50,7 +50,7 @@ def leakage_report(
         ValueError: `sample` is less than 1.
     """
     if sample < 1:
-        raise ValueError(f"sample is {sample}: compare 1 item or more.")
+        raise ValueError(f"sample is {sample}. It must be at least 1.")
     files = split_files(folder)
     kinds = {}
     for kind in COMPARED_KINDS:
@@ -98,7 +98,7 @@ def _numbers(kind: ComparedKind, side: HeldOut, found: FoundItems) -> dict[str, 
 def _examples(
     against: SplitItems, held_out: SplitItems, kind: ComparedKind, side: HeldOut, found: FoundItems
 ) -> dict[str, Any]:
-    """Return row ids of a few that are the same, the first ones, and of a few that are alike, the most similar."""
+    """Return row ids of a few items that are the same, the first ones, and of the few that are most similar."""
     same = np.flatnonzero(found.same >= 0)
     same = same[np.argsort(side.numbers[same])][:EXAMPLES]
     near = np.flatnonzero((found.same[: len(found.scores)] < 0) & (found.scores >= kind.thresholds[-1]))

@@ -16,12 +16,12 @@ from biomedgpt_hf.files.sources import require_utf8
 from biomedgpt_hf.modalities import KnowingModalities
 from biomedgpt_hf.rows import schema
 
-CHUNK = 500  # records parsed, and committed, together
-EXAMPLE_COLUMN = "example"  # beside the row's columns: position in the chunk of the row's record
+CHUNK = 500  # records that are parsed and committed together
+EXAMPLE_COLUMN = "example"  # a column beside those of a row: the position of its record in the chunk
 
 
 class ParsedChunk(NamedTuple):
-    """What a chunk of records gave.
+    """The results of a chunk of records.
 
     Attributes:
         records: the records, without their content.
@@ -37,7 +37,7 @@ class ParsedChunk(NamedTuple):
 def parse_chunks(
     records: Iterable[Record], parse: Callable[[Record], Example], arrow_schema: pa.Schema, processes: int
 ) -> Iterator[ParsedChunk]:
-    """Yield the parsed chunks in order; memory holds a few chunks for each process.
+    """Yield the parsed chunks in order. Memory holds a few chunks for each process.
 
     Raises:
         OSError: a worker process died.
@@ -56,7 +56,7 @@ def parse_chunk(records: Sequence[Record], parse: Callable[[Record], Example], a
         if isinstance(result, Example):
             rows += ({**row, EXAMPLE_COLUMN: position} for row in result.rows)
     table = pa.Table.from_pylist(rows, schema=arrow_schema.append(pa.field(EXAMPLE_COLUMN, pa.int32())))
-    # The rows travel in the table; of the others nothing but their identity is needed any more.
+    # The rows are in the table. Of the records, only their identity is still needed.
     bare = [result._replace(rows=[]) if isinstance(result, Example) else result for result in results]
     return ParsedChunk([record._replace(content=None, problem=None) for record in records], bare, table)
 

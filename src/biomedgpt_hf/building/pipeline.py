@@ -1,10 +1,10 @@
-"""The road that every set takes from its sources to a folder: read, parse, stage, split, write.
+"""Building a set from its sources, in five steps: read, parse, stage, split and write.
 
     OUTPUT                    the finished set, or nothing
     .OUTPUT.building/         beside it while a build runs, and after it was interrupted
 
-Running the same command again goes on where it was. Memory does not grow with the sources: records
-stream through the workers, and what has to be remembered is in a SQLite file.
+Running the same command again continues an interrupted build. Memory does not grow with the sources: records
+stream through the workers, and results are in a SQLite file.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class BuildSettings(NamedTuple):
 
     Attributes:
         seed: another seed gives another split.
-        exclude: files; no item found in them comes into the set.
-        clusters: table of protein clusters (see `clusters`); a cluster is on one side of the split.
-        cluster_level: which of its columns, where the table is an idmapping of UniProt.
-        max_rejected: more faulty records than this are an error: a number, or a share such as "1%".
-        processes: worker processes; 1 works in this one.
+        exclude: files whose items must not be in the set.
+        clusters: table of protein clusters (see `building.clusters`). A cluster is on one side of the split.
+        cluster_level: the level to read, for a table of UniProt.
+        max_rejected: the number of faulty records that is allowed, or a share of them such as "1%".
+        processes: number of worker processes; with 1, the work is done in this process.
         progress: show progress bars.
     """
 
@@ -74,7 +74,7 @@ class About(NamedTuple):
 
 
 def read_each(read: Callable[[Path], Iterable[Record]], paths: Iterable[Path]) -> Iterator[Record]:
-    """Yield the records of several files; one that cannot be read (on) becomes a rejected record."""
+    """Yield the records of several files. A file that cannot be read further gives a rejected record."""
     for path in paths:
         try:
             yield from read(Path(path))
@@ -101,7 +101,7 @@ def build_set(
         read: gets a scratch folder and yields all records of the sources, in a fixed order.
         parse: turns a record into an example; picklable.
         settings: what the user chose.
-        options: what else the set depends on, for the manifest.
+        options: further settings that the set depends on, for the manifest.
 
     Returns:
         The manifest.
@@ -109,7 +109,7 @@ def build_set(
     Raises:
         FileExistsError: `output` already holds something.
         OSError: a source is missing, the disk is full, a worker died, or another build of this
-            output is running. What was done is kept for the next run.
+            output is running. The finished part is kept for the next run.
         ValueError: a setting is wrong, no record gave a row, or more were faulty than
             `settings.max_rejected`.
     """
@@ -122,13 +122,13 @@ def build_set(
     if settings.clusters:
         options |= {"split_by": "cluster", "cluster_level": settings.cluster_level}
     facts: dict[str, Any] = {**about._asdict(), "sources": _describe_sources(sources, settings), "options": options}
-    facts = json.loads(json.dumps(facts))  # as a manifest gives them back
+    facts = json.loads(json.dumps(facts))  # in the form in which they are read from a manifest
     if finished := _finished(output, building, facts):
         return finished
     require_free(output)
-    schema_of_rows = schema.features().arrow_schema  # before anything is written: it may need one more package
+    schema_of_rows = schema.features().arrow_schema  # first, since it fails if a package is missing
     staging = Staging(building, fingerprint([schema.row_fields(), facts]))
-    done = False  # with the folder beside the output: nothing in it will be wanted again
+    done = False  # whether the folder beside the output is no longer needed
     try:
         _tell_start(staging, output)
         _stage(staging, read(building), parse, settings, allowed, schema_of_rows)
@@ -161,7 +161,7 @@ def _describe_sources(sources: Iterable[Path], settings: BuildSettings) -> list[
 
 
 def _finished(output: Path, building: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the manifest of a set that was whole when its build was killed, before it could tidy up."""
+    """Return the manifest of a set that was complete when its build was killed, before the scratch was removed."""
     if not building.exists() or not (output / "manifest.json").is_file():
         return None
     manifest: dict[str, Any] = json.loads((output / "manifest.json").read_text("utf-8"))
@@ -173,7 +173,7 @@ def _finished(output: Path, building: Path, facts: Mapping[str, Any]) -> dict[st
 
 def _tell_start(staging: Staging, output: Path) -> None:
     if staging.restarted:
-        logger.warning("%s: an unfinished build of something else was thrown away.", output)
+        logger.warning("%s: an unfinished build with other settings was removed.", output)
     elif staging.records:
         logger.warning("%s: going on after %d records of an earlier run.", output, staging.records)
 
@@ -186,7 +186,7 @@ def _stage(
     allowed: tuple[float, float],
     schema_of_rows: pa.Schema,
 ) -> None:
-    """Parse and commit the records that an earlier run has not."""
+    """Parse and commit the records that an earlier run did not finish."""
     excluded = excluded_keys(settings.exclude, processes=settings.processes)
     remaining = islice(records, staging.records, None)
     silent = None if settings.progress else True
@@ -206,7 +206,7 @@ def _open_clusters(settings: BuildSettings, scratch: Path) -> AbstractContextMan
 
 
 def _check_rejected(staging: Staging, allowed: tuple[float, float], *, at_end: bool) -> None:
-    """Raise if too many records were faulty (a share is told at the end), or if there is no row."""
+    """Raise if too many records were faulty (a share is checked at the end), or if there is no row."""
     faulty, reasons = staging.faulty
     number, share = allowed
     if faulty > number or (at_end and faulty > share * staging.records):
@@ -227,7 +227,7 @@ def _check_rejected(staging: Staging, allowed: tuple[float, float], *, at_end: b
 
 
 def _write(staging: Staging, writer: DatasetWriter, settings: BuildSettings, notes: Mapping[str, int]) -> None:
-    """Write what was staged, split by split, in the order of the sources."""
+    """Write the staged rows, split by split, in the order of the sources."""
     writer.count_read(staging.records)
     writer.notes = {**staging.notes(), **notes}
     for rejection in staging.rejections():

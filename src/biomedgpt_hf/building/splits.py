@@ -1,4 +1,4 @@
-"""Which side of a split a record is on."""
+"""Choosing the split of a record."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def split_of_hash(seed: int, key: str, shares: tuple[int, int, int] = (8, 1, 1))
 
     Args:
         seed: another seed gives another split.
-        key: what must stay on one side, e.g. a structure key or a protein sequence.
-        shares: relative sizes of the three parts; 8 : 1 : 1 is the paper's (§3.2).
+        key: what must be in one split only, such as a structure key or a protein sequence.
+        shares: relative sizes of the three splits. The paper uses 8 : 1 : 1 (§3.2).
     """
     digest = hashlib.sha256(f"{seed}\n{key}".encode()).digest()
     position = int.from_bytes(digest[:8], "big") / 2**64 * sum(shares)
@@ -28,18 +28,18 @@ def split_of_hash(seed: int, key: str, shares: tuple[int, int, int] = (8, 1, 1))
 
 
 class SplitChooser:
-    """Tells the split of an example, or why it can have none.
+    """Chooses the split of an example, or says why it can have none.
 
-    An official split stays as it is. Where the sources have any, the other examples train, unless an
-    item of theirs is held out. Elsewhere a hash of the example's cluster or first key decides.
+    An official split is kept. If the sources have official splits, all other examples are for training, unless one of
+    their items is held out. Otherwise a hash of the example's cluster or first key decides.
 
     Args:
         staging: knows which keys are in an official validation or test split.
         seed: another seed gives another split.
-        clusters: of the examples, by their identifiers.
+        clusters: the clusters of the examples, by their identifiers.
 
     Attributes:
-        clustered, alone: how many examples the clusters hold, and how many they lack.
+        clustered, alone: how many examples are in a cluster, and how many are not.
     """
 
     def __init__(self, staging: Staging, seed: int, clusters: ClusterTable | None = None) -> None:
@@ -63,7 +63,7 @@ class SplitChooser:
         return split_of_hash(self._seed, group)
 
     def notes(self) -> dict[str, int]:
-        """Return what the manifest should count.
+        """Return the notes that the manifest counts.
 
         Raises:
             ValueError: the clusters hold none of the examples.

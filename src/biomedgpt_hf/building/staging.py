@@ -1,7 +1,7 @@
-"""What a build has made so far, in one SQLite file, so that it can go on after any interruption.
+"""The results of a build so far, in one SQLite file, so that it can continue after any interruption.
 
-Each chunk of records is committed whole or not at all, whatever kills the process. Duplicates are
-told here, by a table of what was met, since that may not fit into memory.
+Each chunk of records is committed completely or not at all, even if the process is killed. Duplicates are
+recognised here, by a table of all marks so far, since these may not fit into memory.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from biomedgpt_hf.building.examples import Example, Rejection
+from biomedgpt_hf.building.exclusions import ExcludedKeys
 from biomedgpt_hf.building.parsing import ParsedChunk
 from biomedgpt_hf.disk.databases import WRITE_AHEAD, Database
 from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
@@ -36,7 +37,7 @@ CREATE TABLE IF NOT EXISTS notes (note TEXT PRIMARY KEY, times INTEGER);
 
 
 class StagedExample(NamedTuple):
-    """An accepted record: its number among all, where it stood, and what decides its split."""
+    """An accepted record: its number among all records, its place in the source, and what decides its split."""
 
     number: int
     file: str
@@ -54,12 +55,12 @@ class Staging:
     """The SQLite file of one build.
 
     Args:
-        folder: where the file is; made if need be.
-        fingerprint: what the build was asked for; work on something else is thrown away.
+        folder: where the file is. It is made if it is missing.
+        fingerprint: digest of what the build was asked for. Work on anything else is removed.
 
     Attributes:
         records: how many records have been committed.
-        restarted: work on something else was found, and thrown away.
+        restarted: whether work on something else was found and removed.
 
     Raises:
         BlockingIOError: another process is at work on it.
@@ -87,15 +88,15 @@ class Staging:
             raise BlockingIOError(f"{self.path.parent}: another build of this set is running.") from error
 
     def close(self) -> None:
-        """Let go of the file; nothing is lost."""
+        """Close the file. The results stay."""
         self._base.close()
 
-    def add(self, chunk: ParsedChunk, excluded: Any) -> None:
+    def add(self, chunk: ParsedChunk, excluded: ExcludedKeys) -> None:
         """Commit the results of the next records: all of them, or none if that fails.
 
         Args:
-            chunk: as `parsing.parse_chunks` gives it.
-            excluded: holds (`key in excluded`) the keys of what must not be in the set.
+            chunk: a chunk that `parsing.parse_chunks` yielded.
+            excluded: the keys of items that must not be in the set.
 
         Raises:
             OSError: the disk is full, or cannot be written.
@@ -111,8 +112,8 @@ class Staging:
             self._base.execute("UPDATE build SET records = ?", (self.records + len(chunk.records),))
         self.records += len(chunk.records)
 
-    def _accept(self, example: Example, place: tuple[Any, ...], excluded: Any) -> RejectedRecord | None:
-        """Add an example, or return why not."""
+    def _accept(self, example: Example, place: tuple[Any, ...], excluded: ExcludedKeys) -> RejectedRecord | None:
+        """Add an example, or return the reason why it is not added."""
         for key in example.keys:
             if key in excluded:
                 return UnwantedRecord("in an excluded file", key)
@@ -163,7 +164,7 @@ class Staging:
         return self._has("held_out", "key", _hash(key))
 
     def assign(self, choose: Callable[[StagedExample], str | RejectedRecord]) -> None:
-        """Give each example its split, or reject it, as `choose` says; again if an earlier run did."""
+        """Give each example the split that `choose` returns, or reject it. Splits of an earlier run are replaced."""
         with self._base.transaction():
             for example in self._accepted():
                 chosen = choose(example)
@@ -175,7 +176,7 @@ class Staging:
                     self._base.execute(query, (chosen, example.number))
 
     def _accepted(self) -> Iterator[StagedExample]:
-        """Yield the examples in order; each may be changed when it has been yielded."""
+        """Yield the examples in order. An example may be changed after it was yielded."""
         query = f"SELECT {EXAMPLE_FIELDS} FROM examples WHERE number > ? ORDER BY number LIMIT {PAGE}"  # noqa: S608
         last = -1
         while page := list(self._base.rows(query, (last,))):
@@ -210,7 +211,7 @@ def _hash(text: str) -> bytes:
 
 
 def _printable(text: str) -> str:
-    """Return text that is UTF-8, with foreign bytes written out."""
+    """Return text that is UTF-8. Other bytes become escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Writing a data set folder that `datasets.load_dataset(folder)` opens as it is.
+"""Writing a data set folder that `datasets.load_dataset(folder)` opens directly.
 
 OUTPUT/README.md              dataset card: splits, sources, licences, leakage, what was left out
 OUTPUT/manifest.json          the same as facts: checksums, dates, versions, counts
@@ -38,22 +38,22 @@ TOOLS = ("biomedgpt-hf", "datasets", "pyarrow", "rdkit")
 class DatasetWriter:
     """Writes rows to a folder beside `output` and renames it when everything is there.
 
-    Use as a context manager. An error or Ctrl-C inside removes what was written, so a folder named
-    `output` is always a whole data set. Memory holds one row group per split.
+    Use it as a context manager. An error or Ctrl-C inside removes what was written, so a folder named
+    `output` is always a complete data set. Memory holds one row group per split.
 
     Args:
-        output: folder to make; it must not exist, or be empty.
-        name: what the set is called in its card.
+        output: folder to make. It must be empty or not exist.
+        name: name of the set in its card.
         description: one paragraph for the card.
         sources: one mapping per source file, as `disk.manifests.describe_source` returns them.
         options: what the build was asked for (seed, exclusions, …), recorded in the manifest.
         citation: BibTeX or plain reference for the card.
-        partial: folder to write to meanwhile, see `staged_folder`.
+        partial: folder to write to until the set is complete (see `staged_folder`).
         leakage_options: passed on to `leakage_report`.
 
     Attributes:
-        manifest: when everything is written, what `manifest.json` holds.
-        notes: how often rows were changed on the way, by what was done.
+        manifest: the content of `manifest.json`, after everything is written.
+        notes: how often rows were changed, for each kind of change.
 
     Raises:
         FileExistsError: `output` already holds something.
@@ -116,7 +116,7 @@ class DatasetWriter:
         self._staged.__exit__(kind, error, trace)
 
     def count_read(self, records: int = 1) -> None:
-        """Count records of a source: each becomes at least one row, or one rejection."""
+        """Count records of a source. Each becomes at least one row, or one rejection."""
         self._read += records
 
     def write(self, split: str, row: dict[str, Any]) -> None:
@@ -154,7 +154,7 @@ class DatasetWriter:
         self._rejects.write(rejection.to_json())
 
     def _flush(self, split: str) -> None:
-        """Write what was gathered for a split as one row group, to a new shard if the last is full."""
+        """Write the gathered rows of a split as one row group, to a new shard if the last one is full."""
         rows = pa.concat_tables(self._tables.pop(split))
         if split in self._shards and self._rows_in_shard[split] + rows.num_rows > ROWS_PER_SHARD:
             self._shards.pop(split).close()

@@ -23,7 +23,7 @@ class FunctionalGroup(NamedTuple):
         name: as a question or an answer names it, without article.
         smarts: the pattern that defines it.
         share: how many molecules have it: share of the 33,010 compounds of ChEBI-20. Questions are
-            balanced by it (`sampling.weight`).
+            balanced by it (see `chemistry.facts`).
     """
 
     name: str

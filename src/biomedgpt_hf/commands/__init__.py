@@ -1,1 +1,1 @@
-"""The commands of `biomedgpt`, one module for each thing people do; `cli` puts them together."""
+"""The commands of `biomedgpt`, one module for each task. `cli` puts them together."""

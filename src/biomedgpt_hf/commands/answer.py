@@ -36,7 +36,7 @@ def ask(
     index: options.Index = None,
     neighbours: options.Neighbours = 0,
 ) -> None:
-    """Answer one question; the answer goes to stdout, warnings go to stderr."""
+    """Answer one question. The answer goes to stdout, warnings go to stderr."""
     from biomedgpt_hf.files.items import read_distinct_chains, read_molecules
     from biomedgpt_hf.inference import chat
 
@@ -45,7 +45,7 @@ def ask(
     for file in molecule_file or []:
         molecules += read_molecules(file)
     if chain and not protein_file:
-        raise ValueError("--chain chooses from a PDB or mmCIF file: name it by --protein-file.")
+        raise ValueError("--chain chooses from a PDB or mmCIF file. Name that file with --protein-file.")
     for file in protein_file or []:
         distinct = read_distinct_chains(file, chain or ())
         proteins += distinct.proteins
@@ -61,7 +61,7 @@ def ask(
 
 @command(commands, "chat", "chat", "chat --checkpoint biomedgpt-10b")
 def chat(checkpoint: options.Checkpoint = None) -> None:
-    """Ask in turns, until Ctrl-D; the model sees the turns before. Ctrl-C stops an answer."""
+    """Ask in turns, until Ctrl-D. The model sees all earlier turns. Ctrl-C stops an answer."""
     from biomedgpt_hf.inference.chat import Chat
     from biomedgpt_hf.modalities import MODALITIES
 
@@ -79,9 +79,9 @@ def chat(checkpoint: options.Checkpoint = None) -> None:
             try:
                 answer = say(conversation.stream(line, **items))
                 warn(answer, warned)
-            except ValueError as error:  # the conversation goes on without this turn
+            except ValueError as error:  # the conversation continues without this turn
                 typer.echo(f"Error: {in_one_line(error)}", err=True)
-            except KeyboardInterrupt:  # likewise
+            except KeyboardInterrupt:  # the conversation continues without this turn
                 typer.echo("\nStopped.", err=True)
             items = {column: [] for column in items}
 
@@ -111,7 +111,7 @@ def show(answer: "Answer", warned: set[str]) -> None:
 
 
 def describe(neighbour: "Neighbour") -> str:
-    """Say how near a known item is, and what is known of it."""
+    """Return how similar a known item is, and what is known of it."""
     name = neighbour.id or neighbour.item[:60]
     known = " ".join(text.answer for text in neighbour.texts)
     nearness = "the same" if neighbour.same else f"similarity {neighbour.similarity:.2f}"

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from biomedgpt_hf.console import command, group
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.conversion import ConversionReport
 
 commands = group("Checkpoints.")
 convert = group("Turn original checkpoints into folders that load here.")
@@ -64,7 +67,7 @@ def convert_language_model(
     show_report(conversion.export_language_model(checkpoint, output))
 
 
-def show_report(report: Any) -> None:
+def show_report(report: "ConversionReport") -> None:
     """Print what a conversion did; all of it is in conversion.json."""
     typer.echo(f"Wrote {report.output}: {report.parameters:,} parameters.")
     for reason, count in Counter(report.dropped.values()).items():

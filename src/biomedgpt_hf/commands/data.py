@@ -4,12 +4,15 @@ import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from biomedgpt_hf.commands import options
 from biomedgpt_hf.console import command, group, many
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.building.pipeline import BuildSettings
 
 commands = group("Data.")
 data = group("Turn public files, or a table of your own, into rows to train on.")
@@ -17,7 +20,7 @@ commands.add_typer(data, name="data")
 
 Build = Callable[..., dict[str, Any]]  # (sources, output, settings, its own options) → manifest
 
-# What all sets have in common, and what those with public sources have besides.
+# Options that all sets have, and further options of sets with public sources.
 Sources = Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Files, plain or .gz.")]
 Output = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")]
 Exclude = Annotated[list[Path] | None, many("FILE", "Leave out the molecules and proteins found there")]
@@ -33,21 +36,21 @@ Download = Annotated[bool, typer.Option("--download", help="Fetch the public sou
 DownloadFolder = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where downloads are kept; OUTPUT-sources if none.")
 ]
-# What sets with proteins have.
+# Options of sets with proteins.
 Clusters = Annotated[
     Path | None, typer.Option(metavar="FILE", help="MMseqs2's cluster table, or UniRef's or UniProt's mapping.")
 ]
 ClusterLevel = Annotated[
     str, typer.Option(metavar="LEVEL", help="UniRef100, UniRef90 or UniRef50, for UniProt's mapping.")
 ]
-# What sets of captions have.
+# Options of sets of captions.
 OntologyCaptions = Annotated[
     str, typer.Option(metavar="composed|definition", help="What an ontology term says: all, or its definition.")
 ]
 
 
 def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Build], Build]:
-    """Register a function as `biomedgpt data NAME`, with its own options and those that all sets have in common."""
+    """Register a function as `biomedgpt data NAME`, with its own options and those that all sets have."""
 
     def register(build: Build) -> Build:
         own = [_parameter(p.name, p.annotation, p.default) for p in inspect.signature(build).parameters.values()][3:]
@@ -75,7 +78,7 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
                 sources = find(name, sources, download, download_folder, output)
             show_counts(build(sources, output, settings, **chosen), output)
 
-        # Typer reads options off the signature.
+        # Typer reads the options from the signature.
         parameters = [_parameter("sources", OptionalSources, None) if downloads else _parameter("sources", Sources)]
         parameters += [_parameter("output", Output), *own]
         parameters += [_parameter("exclude", Exclude, None), _parameter("seed", Seed, 0)]
@@ -92,7 +95,7 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
     return register
 
 
-def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+def _parameter(name: str, annotation: object, default: object = inspect.Parameter.empty) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
@@ -104,7 +107,7 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
 def table(
     sources: list[Path],
     output: Path,
-    settings: Any,
+    settings: "BuildSettings",
     answer_column: Annotated[str, typer.Option(metavar="C", help="Column of the answers.")],
     molecule_column: options.MoleculeColumn = None,
     protein_column: options.ProteinColumn = None,
@@ -150,7 +153,7 @@ def table(
     "data pubchemqa --download --exclude chebi20/test.txt --output pubchemqa",
     downloads=True,
 )
-def pubchemqa(sources: list[Path], output: Path, settings: Any) -> dict[str, Any]:
+def pubchemqa(sources: list[Path], output: Path, settings: "BuildSettings") -> dict[str, Any]:
     """Build rows from PubChem's descriptions (PUG-View pages or records) and structures."""
     from biomedgpt_hf.sets.pubchemqa import builder as pubchemqa
 
@@ -166,7 +169,7 @@ def pubchemqa(sources: list[Path], output: Path, settings: Any) -> dict[str, Any
 def uniprotqa(
     sources: list[Path],
     output: Path,
-    settings: Any,
+    settings: "BuildSettings",
     reviewed_only: Annotated[bool, typer.Option("--reviewed-only", help="Keep Swiss-Prot entries only.")] = False,
     split_by: Annotated[str, typer.Option(metavar="protein|cluster", help="What a split keeps together.")] = "protein",
     clusters: Clusters = None,
@@ -176,7 +179,7 @@ def uniprotqa(
     from biomedgpt_hf.sets.uniprotqa import builder as uniprotqa
 
     if split_by not in ("protein", "cluster"):
-        raise ValueError(f"--split-by {split_by}: a protein set is split by protein or by cluster.")
+        raise ValueError(f"--split-by is {split_by!r}, but a protein set is split by protein or by cluster.")
     settings = clustered(settings, split_by, clusters, cluster_level)
     return uniprotqa.build_uniprotqa(sources, output, reviewed_only=reviewed_only, settings=settings)
 
@@ -188,7 +191,7 @@ def uniprotqa(
     downloads=True,
 )
 def chebi20(
-    sources: list[Path], output: Path, settings: Any, ontology_captions: OntologyCaptions = "composed"
+    sources: list[Path], output: Path, settings: "BuildSettings", ontology_captions: OntologyCaptions = "composed"
 ) -> dict[str, Any]:
     """Build rows from ChEBI-20 files, and ChEBI's ontology beside them."""
     from biomedgpt_hf.sets.chebi20 import builder as chebi20
@@ -203,7 +206,7 @@ def chebi20(
     downloads=True,
 )
 def chebi(
-    sources: list[Path], output: Path, settings: Any, ontology_captions: OntologyCaptions = "composed"
+    sources: list[Path], output: Path, settings: "BuildSettings", ontology_captions: OntologyCaptions = "composed"
 ) -> dict[str, Any]:
     """Build captions from ChEBI's ontology or modules of it."""
     return chebi20(sources, output, settings, ontology_captions)
@@ -218,7 +221,7 @@ def chebi(
 def biomedical_qa(
     sources: list[Path],
     output: Path,
-    settings: Any,
+    settings: "BuildSettings",
     roles: Annotated[
         str, typer.Option(metavar="paper|official", help="Whose choice of what trains and what tests.")
     ] = "paper",
@@ -240,7 +243,7 @@ def biomedical_qa(
 def molecule_facts(
     sources: list[Path],
     output: Path,
-    settings: Any,
+    settings: "BuildSettings",
     facts: Annotated[str | None, typer.Option(metavar="A,B,…", help="Which facts; all if none.")] = None,
     questions_per_molecule: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="So many of the facts, chosen by chance.")
@@ -263,17 +266,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def clustered(settings: Any, split_by: str | None, clusters: Path | None, level: str) -> Any:
+def clustered(settings: "BuildSettings", split_by: str | None, clusters: Path | None, level: str) -> "BuildSettings":
     """Return the `BuildSettings` with the clusters that a split should keep together."""
     if (split_by == "cluster") != (clusters is not None):
-        raise ValueError("--split-by cluster and --clusters FILE go together: name both, or neither.")
+        raise ValueError("--split-by cluster and --clusters FILE belong together. Give both, or neither.")
     return settings._replace(clusters=clusters, cluster_level=level)
 
 
 def find(name: str, sources: list[Path] | None, download: bool, folder: Path | None, output: Path) -> list[Path]:
-    """Return the files to build from: those named, or the public ones when they have been fetched."""
+    """Return the files to build from: the named ones, or the public ones after they are fetched."""
     if bool(sources) == download:
-        raise ValueError(f"Name the SOURCE files of {name}, or let --download fetch the public ones.")
+        raise ValueError(f"Name the SOURCE files of {name}, or give --download to fetch the public ones.")
     if sources:
         return sources
     from biomedgpt_hf.sets.catalogue import fetch_sources

@@ -43,7 +43,7 @@ def embed(
     device: options.Device = None,
     long_proteins: options.LongProteins = "report",
 ) -> None:
-    """Turn every molecule or protein of files into float16 vectors; a killed run goes on when it is started again.
+    """Turn every molecule or protein of files into float16 vectors. A killed run continues when it is started again.
 
     A vector is the mean over an item's atoms or residues. Several processes share the work under torchrun.
     """
@@ -64,7 +64,7 @@ def embed(
         device=device,
         long_proteins=long_proteins,
     )
-    if "embedded" in manifest:  # only one process tells
+    if "embedded" in manifest:  # only one process prints
         show_counts(manifest, output)
 
 

@@ -39,7 +39,7 @@ def predict(
     index: options.Index = None,
     neighbours: options.Neighbours = 0,
 ) -> None:
-    """Ask about every row of files; a killed run goes on when the same command is given again.
+    """Ask about every row of files. A killed run continues when the same command is given again.
 
     Several processes share the work under torchrun: torchrun --nproc-per-node 8 -m biomedgpt_hf.cli predict …
     """
@@ -62,12 +62,12 @@ def predict(
         index=index,
         neighbours=neighbours,
     )
-    if "predictions" in manifest:  # only one process tells
+    if "predictions" in manifest:  # only one process prints
         show_counts(manifest, output)
 
 
 def show_counts(manifest: dict[str, Any], output: Path) -> None:
-    """Print how many answers there are, and warn of those that are missing or made up."""
+    """Print how many answers there are, and warn of missing or invented ones."""
     from biomedgpt_hf.mini import DEMONSTRATION
 
     if manifest["checkpoint"] == "mini":

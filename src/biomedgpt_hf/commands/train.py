@@ -1,4 +1,4 @@
-"""`biomedgpt train` and `biomedgpt recipes`: training by a recipe and the words behind it."""
+"""`biomedgpt train` and `biomedgpt recipes`: training by a recipe and the arguments after it."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ Example:
 
 
 class TrainCommand(TyperCommand):
-    """A command whose help lists the recipes that there are."""
+    """A command whose help lists the recipes."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the recipes above the examples."""
@@ -50,11 +50,11 @@ def train(
         int | None, typer.Option(metavar="N", min=1, help="With --plan: for so many processes; torchrun's if none.")
     ] = None,
 ) -> None:
-    """Train by a recipe; a killed run goes on when the same command is given again.
+    """Train by a recipe. A killed run continues when the same command is given again.
 
-    After the recipe come any of its keys with values, as `--learning-rate 1e-4` or `--lora.r=8`: those of
-    transformers' TrainingArguments or of TRL's arguments, as the recipe's trainer has them, of peft's LoraConfig, and
-    a few of this package (docs/training.md).
+    After the recipe, give any of its keys with values, such as `--learning-rate 1e-4` or `--lora.r=8`. The keys are
+    those of transformers' TrainingArguments, or of TRL's arguments if the recipe's trainer is one of TRL's, those of
+    peft's LoraConfig, and a few of this package (docs/training.md).
     """
     from biomedgpt_hf.training.recipe.recipe import read_recipe
 
@@ -67,7 +67,7 @@ def train(
     result = run_training(told)
     if is_first_process():
         typer.echo(result.summary())
-    if result.stopped_by:  # as a shell tells of a process that a signal ended
+    if result.stopped_by:  # the exit code that a shell gives to a process ended by a signal
         raise typer.Exit(128 + result.stopped_by)
 
 
@@ -83,7 +83,7 @@ def recipes(
         typer.echo(f"Wrote {copy_file(copy, output)}")
         return
     if output:
-        raise ValueError(f"--output {output} goes with --copy NAME: say which recipe is to be written there.")
+        raise ValueError(f"--output {output} needs --copy NAME, which says what recipe to write there.")
     for name in [*recipe_names(), *launcher_names()]:
         typer.echo(f"{name:28} {summary(name)}")
 
@@ -98,5 +98,5 @@ def show_plan(recipe: "Recipe", processes: int) -> None:
 
 
 def is_first_process() -> bool:
-    """Whether this is the process that tells, of all that torchrun started."""
+    """Tell whether this is the one process that prints, of all that torchrun started."""
     return os.environ.get("RANK", "0") == "0"

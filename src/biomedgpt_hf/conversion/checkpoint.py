@@ -36,7 +36,7 @@ WRAPPERS = ("model", "state_dict", "model_state_dict")
 class StoredTensor:
     """A tensor that stays on disk until its chunks are read.
 
-    Args:
+    Attributes:
         name: file and key, for messages.
         file: where its bytes are; None for the old torch format, whose tensors are in `data`.
         offset: of its first element in the file, in bytes.
@@ -88,7 +88,7 @@ class StoredTensor:
 class Checkpoint:
     """The tensors of one or several files, by key, with what else was found.
 
-    Args:
+    Attributes:
         extra: entries beside the state dict of a wrapped one, such as `cfg`.
         sources: name, bytes and SHA-256 of each file.
         opened: the files to close at the end.
@@ -340,7 +340,7 @@ def _place_in_file(tensor: torch.Tensor) -> int:
     return offset
 
 
-def _unwrap(content: Any, label: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _unwrap(content: object, label: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the state dict, which may lie under "model" or "state_dict", and the entries beside it."""
     if not isinstance(content, dict):
         raise ConversionError(f"{label} holds a {type(content).__name__}, not a state dict.")

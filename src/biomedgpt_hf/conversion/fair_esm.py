@@ -7,7 +7,6 @@ model, and `predict_contacts` works if the contact-regression file lay beside th
 import argparse
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import EsmConfig, EsmForMaskedLM
@@ -160,7 +159,7 @@ def rotary_tensor(key: str, config: EsmConfig) -> NewTensor:
     return NewTensor(key, (rotary_frequencies(head_size, config.rope_theta),), torch.float32)
 
 
-def _config(checkpoint: Checkpoint, settings: Any) -> EsmConfig:
+def _config(checkpoint: Checkpoint, settings: object) -> EsmConfig:
     """From the settings in the file, compared with the tensors' shapes when these are placed."""
     layers = count_layers(checkpoint, r"layers\.(\d+)\.")
     width = need(checkpoint, "embed_tokens.weight").shape[1]

@@ -1,5 +1,7 @@
 """Reading a checkpoint's bytes: one file, or several parts seen as one file."""
 
+from __future__ import annotations
+
 import bisect
 import io
 import os
@@ -7,7 +9,10 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 BLOCK = 4 << 20  # bytes read at once while hashing
 EXTENSIONS = {"pt", "pth", "bin"}  # endings that a part's name may have after its number
@@ -51,7 +56,7 @@ class SpannedFile(io.RawIOBase):
         self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
         return self._position
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Buffer) -> int:
         """Fill the buffer across part boundaries; less only at the end."""
         view = memoryview(buffer).cast("B")
         done = 0

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from biomedgpt_hf.conversion.checkpoint import SAFETENSORS_DTYPES, StoredTensor
@@ -26,7 +27,7 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MI
 class ConversionReport:
     """What a conversion did; the same is in `conversion.json` beside the checkpoint.
 
-    Args:
+    Attributes:
         output: the folder that was written.
         kind: "biomedgpt", "graphmvp", "esm" or "language-model".
         parameters: of the model, by transformers' count (no statistics, tied weights once).
@@ -177,7 +178,7 @@ def _write_safetensors(path: Path, tensors: Sequence[NewTensor]) -> Iterator[int
 
 
 def make_report(
-    output: str | Path, kind: str, model: Any, tensors: Sequence[NewTensor], **facts: Any
+    output: str | Path, kind: str, model: PreTrainedModel, tensors: Sequence[NewTensor], **facts: Any
 ) -> ConversionReport:
     """Report whose counts follow from the model (on the meta device) and the tensors written."""
     dtypes = {str(dtype).removeprefix("torch."): count for dtype, count in count_elements(tensors).items()}
@@ -207,7 +208,7 @@ def resolve_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
     return resolved
 
 
-def save_around(folder: Path, model: Any, tensors: Sequence[NewTensor]) -> None:
+def save_around(folder: Path, model: PreTrainedModel, tensors: Sequence[NewTensor]) -> None:
     """Save all of a model but its weights: config, code, card, generation config.
 
     Args:

@@ -29,7 +29,7 @@ def describe_source(path: Path, role: str = "rows") -> dict[str, Any]:
     """Return what the manifest tells of a source file, or of the folder of a set that was built here.
 
     That is its name, role, size in bytes, sha256 (of a set: of its Parquet files' digests) and date
-    of last change (UTC); and, of a file that `download.catalogue` fetched, whence and when.
+    of last change (UTC); and, of a file that `download.transfer` fetched, where it came from and when.
 
     Raises:
         OSError: the file is missing, or a folder without a set.

@@ -1,4 +1,4 @@
-"""The answer without a model: what is known of the nearest known item."""
+"""An answer without a model: the text of the nearest known item."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ def nearest_answer(
 ) -> Text | None:
     """Return the text of the nearest known item that answers a question, or None if nothing known is near.
 
-    The nearest item is the most similar one to any of the molecules and proteins, in their order where two
-    are equally similar. Of its texts that one is taken whose question shares most words with this one
-    (see `most_alike`): a set asks one task in one wording, so it is the answer to the same task where
-    the item has one.
+    The nearest item is the one most similar to any of the molecules and proteins; the first of equally similar
+    ones counts. Of its texts, the one whose question shares most words with this question is returned (see
+    `most_alike`). A set asks each task in its own wording, so that is the answer to the same task if the item has one.
 
     Args:
-        index: of what may be known, so not of what is held out.
+        index: an index of items that may be known, so without those that are held out.
         question: what is asked about the items.
         molecules: SMILES or InChI.
         proteins: amino-acid sequences.
-        exclude_same: leave out the very items that are asked about.
-        embeddings: of the proteins, if the index compares embeddings.
+        exclude_same: leave out the items that are asked about.
+        embeddings: embeddings of the proteins, if the index compares embeddings.
 
     Raises:
         ValueError: RDKit cannot read a molecule, a sequence is blank, or embeddings are missing.
@@ -48,9 +47,10 @@ def nearest_answer(
 
 
 def most_alike(question: str, texts: Sequence[Text]) -> Text | None:
-    """Return the text with the same question or else that with most words in common; the first of several.
+    """Return the text with the same question, or else the text whose question has most words in common.
 
-    Words in common are counted as a share of the words of either, without case and punctuation.
+    Words in common are counted as a share of all words of both questions, without case and punctuation. Of equally
+    good texts, the first is returned.
     """
     words = set(plain_words(question).split())
 

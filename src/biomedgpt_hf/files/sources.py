@@ -9,10 +9,13 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from biomedgpt_hf.disk.paths import existing_file
 from biomedgpt_hf.files.records import RejectedRecord
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 GZIP_MAGIC = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -91,7 +94,7 @@ class _Unpacked(io.RawIOBase):
     def tell(self) -> int:
         return self._file.tell()
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Buffer) -> int:
         is_start = self._file.tell() == 0
         data = self._file.read1(memoryview(buffer).nbytes)
         if is_start and data.startswith(GZIP_MAGIC):

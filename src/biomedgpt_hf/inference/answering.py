@@ -6,7 +6,7 @@ Shape letters:  B prompts   T their tokens   N new tokens   V vocabulary
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,17 +14,20 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
 if TYPE_CHECKING:
-    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.modeling.modeling_biomedgpt import (
+        BioMedGPTCausalLMOutputWithPast,
+        BioMedGPTForConditionalGeneration,
+    )
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 DEFAULT_NEW_TOKENS = 256
-NOT_FINITE = "The model gave numbers that are not finite: it may be damaged, or its dtype too narrow for it."
+NOT_FINITE = "The model gave numbers that are not finite. It may be damaged, or its dtype is too narrow."
 
 
 class Generated(NamedTuple):
     """What the model said to one prompt.
 
-    Args:
+    Attributes:
         text: the answer.
         log_probability: sum of the natural log-probabilities that the model gave the answer's tokens, its end included.
         finish_reason: "stop" where the answer ended by itself, "length" where it was cut.
@@ -52,7 +55,7 @@ def room_for_answer(model: BioMedGPTForConditionalGeneration, length: int, max_n
     if context is None:
         return max_new_tokens
     if length >= context:
-        raise ValueError(f"The prompt is {length:,} tokens long, but the model reads {context:,}.")
+        raise ValueError(f"The prompt is {length:,} tokens long, but the model reads at most {context:,}.")
     return min(max_new_tokens, context - length)
 
 
@@ -60,21 +63,21 @@ def room_for_answer(model: BioMedGPTForConditionalGeneration, length: int, max_n
 def generate_answers(
     model: BioMedGPTForConditionalGeneration,
     processor: BioMedGPTProcessor,
-    inputs: Any,
+    inputs: Mapping[str, Any],
     limits: Sequence[int],
     **generation: Any,
 ) -> list[Generated]:
-    """Generate the answers to a batch of prompts; greedy unless `generation` says otherwise.
+    """Generate the answers to a batch of prompts. Decoding is greedy unless `generation` says otherwise.
 
-    Greedy answers are those of each prompt by itself, since each is cut at its own limit; beams see the longest limit,
-    so a batch of them should have one.
+    Each greedy answer is the same as the prompt would get alone, since it is cut at its own limit. Beam search uses the
+    longest limit of the batch, so all prompts of such a batch should have the same limit.
 
     Args:
         model: a `BioMedGPTForConditionalGeneration`.
         processor: its processor.
         inputs: `input_ids` and `attention_mask` [B, T], padded on the left, with the items' tensors, or with their
             features as `mm_encoder_outputs`.
-        limits: most new tokens of each prompt, B numbers.
+        limits: largest number of new tokens for each prompt, B numbers.
         generation: further arguments of `generate`.
     """
     length = inputs["input_ids"].shape[1]
@@ -96,7 +99,7 @@ def generate_answers(
     is_end = torch.isin(tokens, ends).cpu()
     answers = []
     for row, limit in enumerate(limits):
-        end = is_end[row, :limit].nonzero()[:1].flatten() + 1  # behind the first end token, if there is one
+        end = is_end[row, :limit].nonzero()[:1].flatten() + 1  # just after the first end token, if there is one
         size = int(end[0]) if len(end) else min(limit, tokens.shape[1])
         answers.append(
             Generated(
@@ -120,25 +123,26 @@ def _of_beams(
 ) -> torch.Tensor:
     """Return the log-probabilities of all new tokens, fp32 [B, N].
 
-    `compute_transition_scores` sums over the vocabulary in an order that costs up to 2e-4 a token where that is large.
+    transformers' `compute_transition_scores` is not used: with a large vocabulary, the order in which it sums changes
+    a log-probability by up to 2e-4 per token.
 
     Args:
-        logits: of each step [beams of all rows, V].
+        logits: the logits of each step, [beams of all rows, V].
         tokens: the answers [B, N].
-        beam_indices: the beam of each token [B, N], -1 behind a row's end; None without beams.
+        beam_indices: the beam of each token [B, N], -1 after a row's end; None without beams.
     """
     steps = []
-    for step, of_step in zip(range(tokens.shape[1]), logits, strict=False):  # beams may go on behind the best one's end
+    for step, of_step in zip(range(tokens.shape[1]), logits, strict=False):  # other beams may be longer than the best
         chosen = of_step if beam_indices is None else of_step[beam_indices[:, step].clamp(min=0)]
         steps.append(_of_tokens(chosen, tokens[:, step]))
     return torch.cat(steps, 1).cpu()
 
 
 class _Recorder(LogitsProcessor):
-    """Keeps the log-probability of each chosen token; keeping all logits would take V times the memory."""
+    """Keeps the log-probability of each chosen token. Keeping all logits would take V times the memory."""
 
     def __init__(self) -> None:
-        self.latest: torch.Tensor | None = None  # of the next token, before anything changes them [B, V]
+        self.latest: torch.Tensor | None = None  # logits of the next token, unchanged [B, V]
         self._previous: torch.Tensor | None = None
         self._chosen: list[torch.Tensor] = []
 
@@ -153,7 +157,7 @@ class _Recorder(LogitsProcessor):
             self._chosen.append(_of_tokens(self._previous, input_ids[:, -1]))
 
     def log_probabilities(self, sequences: torch.Tensor) -> torch.Tensor:
-        """Return those of all new tokens, fp32 [B, N]; behind a row's end they mean nothing."""
+        """Return the log-probabilities of all new tokens, fp32 [B, N]. Values after a row's end have no meaning."""
         self._take(sequences)
         return torch.cat(self._chosen, 1).cpu()
 
@@ -162,8 +166,8 @@ class _Recorder(LogitsProcessor):
 def _recorded(model: BioMedGPTForConditionalGeneration) -> Iterator[_Recorder]:
     recorder = _Recorder()
 
-    def note(_module: Any, _arguments: Any, output: Any) -> None:
-        recorder.latest = output.logits[:, -1]
+    def note(_module: torch.nn.Module, _arguments: tuple[Any, ...], output: BioMedGPTCausalLMOutputWithPast) -> None:
+        recorder.latest = output["logits"][:, -1]
 
     hook = model.register_forward_hook(note)
     try:

@@ -6,6 +6,7 @@ from os import PathLike
 from typing import Any, NamedTuple
 
 import torch
+from transformers import BatchFeature
 
 from biomedgpt_hf.files.items.cells import cell_items
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS, Generated, generate_answers, room_for_answer
@@ -20,7 +21,7 @@ from biomedgpt_hf.neighbours import Neighbour
 class Answer(NamedTuple):
     """What the model said.
 
-    Args:
+    Attributes:
         text: the answer.
         log_probability: sum of the natural log-probabilities that the model gave the answer's tokens, its end
             included. It tells how sure the model is of its words, not whether they are true.
@@ -37,26 +38,26 @@ class Answer(NamedTuple):
 class Turn(NamedTuple):
     """A question, ready to be answered.
 
-    Args:
+    Attributes:
         messages: the conversation, the question included.
-        inputs: the batch of it.
-        notes: what the processor warns of.
-        neighbours: the nearest known items of the question's.
+        inputs: the conversation as the model reads it, a batch of one.
+        notes: the processor's warnings.
+        neighbours: the known items that are nearest to those of the question.
     """
 
     messages: list[dict[str, Any]]
-    inputs: Any
+    inputs: BatchFeature
     notes: list[str]
     neighbours: tuple[Neighbour, ...]
 
 
 class Chat:
-    """A conversation with a checkpoint; every question sees the turns before it.
+    """A conversation with a checkpoint. Every question sees the turns before it.
 
     Args:
         checkpoint: folder or Hub id; None is the embedded demonstration.
         device: where to run; None is the first of cuda, mps, cpu.
-        index: folder of an index of known items, see `neighbours`.
+        index: folder of an index of known items (see `biomedgpt_hf.neighbours`).
         neighbours: how many of the nearest known items each answer gets for each new item.
 
     Example:
@@ -102,17 +103,17 @@ class Chat:
     ) -> Generator[str, None, Answer]:
         """Answers as `ask` does, and hands the answer out while it is written.
 
-        The model works in a thread of its own. A stream that is left before its end stops it, and the conversation
-        stays as it was.
+        The model works in a thread of its own. If the reader leaves the stream before its end, the model stops and the
+        conversation stays as it was.
 
         Args:
             question, molecules, proteins, others: as for `ask`; beams cannot be streamed.
 
         Returns:
-            An iterator over pieces of text, which joined are the answer's; `yield from` it gives the `Answer`.
+            An iterator over pieces of text; joined, they are the answer's text. `yield from` it gives the `Answer`.
 
         Raises:
-            ValueError: as `ask`; what goes wrong while the model writes is raised by the iterator.
+            ValueError: see `ask`. Errors that occur while the model writes are raised by the iterator.
 
         Example:
             >>> for piece in Chat().stream("What is this?", molecules="CCO"):
@@ -133,7 +134,7 @@ class Chat:
     def _read(self, question: str, given: Mapping[str, Given]) -> Turn:
         """Return the turn of a new question about what was given for each modality."""
         if not isinstance(question, str) or not question.strip():
-            raise ValueError(f"The question is {question!r}: ask something, in text.")
+            raise ValueError(f"The question is {question!r}. It must be a text that is not empty.")
         items = {modality: cell_items(one_or_several, modality) for modality, one_or_several in given.items()}
         content = [*item_blocks(items), {"type": "text", "text": question.strip()}]
         messages = [*self.messages, {"role": "user", "content": content}]
@@ -146,7 +147,7 @@ class Chat:
         nearest = self._finder.find(items) if self._finder else ()
         return Turn(messages, inputs, notes, nearest)
 
-    def _generate(self, inputs: Any, generation: dict[str, Any]) -> Generated:
+    def _generate(self, inputs: BatchFeature, generation: dict[str, Any]) -> Generated:
         most = generation.get("max_new_tokens", DEFAULT_NEW_TOKENS)
         try:
             room = room_for_answer(self.model, inputs["input_ids"].shape[1], most)
@@ -165,7 +166,7 @@ class Chat:
         self.messages = [*turn.messages, {"role": "assistant", "content": [{"type": "text", "text": generated.text}]}]
         notes = [*self.notes, *turn.notes]
         if generated.finish_reason == "length":
-            notes.append(f"The answer was cut at {generated.tokens} tokens: raise max_new_tokens for all of it.")
+            notes.append(f"The answer was cut at {generated.tokens} tokens. Raise max_new_tokens to get all of it.")
         return Answer(generated.text, generated.log_probability, tuple(notes), turn.neighbours)
 
 

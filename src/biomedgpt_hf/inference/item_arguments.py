@@ -11,10 +11,10 @@ Given = Any | Sequence[Any] | None  # one item, several, or none
 
 
 def split_arguments(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what was given for each modality, by its name, and the arguments that are no items.
+    """Return what was given for each modality, by its name, and the arguments that are not items.
 
     Args:
-        arguments: by name; that of a modality's items is its column, such as "molecules".
+        arguments: arguments by their names. The name for a modality's items is its column, such as "molecules".
     """
     columns = {modality.column: name for name, modality in MODALITIES.items()}
     given = {columns[argument]: value for argument, value in arguments.items() if argument in columns}
@@ -26,12 +26,12 @@ def item_blocks(items: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """Return the blocks of a message for the items of each modality, in the order of the modalities.
 
     Raises:
-        ValueError: an item is None, which the processor would take for the place of one that comes by itself.
+        ValueError: an item is None. The processor would take it for a block whose item is passed separately.
     """
     blocks: list[dict[str, Any]] = []
     for modality in MODALITIES:
         for position, item in enumerate(items.get(modality, ())):
             if item is None:
-                raise ValueError(f"The {modality} {position} is None: pass a {modality}, or leave it out.")
+                raise ValueError(f"The {modality} {position} is None. Pass a {modality}, or leave it out.")
             blocks.append({"type": modality, modality: item})
     return blocks

@@ -1,4 +1,4 @@
-"""A checkpoint's model and processor, ready to answer, and what tells one checkpoint from another."""
+"""Loading a checkpoint's model and processor, and telling one checkpoint from another."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
-LONG_PROTEINS = ("report", "crop")  # what becomes of proteins beyond the encoder's limit
-ROWS_IN_DIGEST = 4  # of each tensor
+LONG_PROTEINS = ("report", "crop")  # what is done with proteins beyond the encoder's limit
+ROWS_IN_DIGEST = 4  # rows of each tensor that the digest reads
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -31,7 +31,9 @@ def load(
     dtype: str = "auto",
     revision: str | None = None,
 ) -> tuple[BioMedGPTForConditionalGeneration, BioMedGPTProcessor]:
-    """Load a checkpoint's model, in evaluation mode, and its processor; check that they fit. The last one is kept.
+    """Load a checkpoint's model, in evaluation mode, and its processor, and check that they fit together.
+
+    The last checkpoint is kept in memory.
 
     Args:
         checkpoint: folder or Hub id; None is the embedded demonstration.
@@ -70,13 +72,14 @@ def _load(
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Raise a ValueError unless a value is one of some choices."""
     if value not in choices:
-        raise ValueError(f"{name} is {value!r}: choose one of {', '.join(choices)}.")
+        raise ValueError(f"{name} is {value!r}. Choose one of {', '.join(choices)}.")
 
 
 def identify(checkpoint: str | PathLike | None, model: BioMedGPTForConditionalGeneration) -> dict[str, str]:
-    """Tells one checkpoint from another without reading all weights: name, and commit (Hub) or digest (folder).
+    """Return what tells one checkpoint from another: its name, and its commit (Hub) or digest (folder).
 
-    The digest is of the small files and of the beginning of each tensor, so that a copy has the same.
+    The digest covers the small files and the beginning of each tensor, so not all weights are read. A copy of a folder
+    has the same digest.
 
     Args:
         checkpoint: as for `load`.

@@ -1,4 +1,4 @@
-"""The nearest known items of what is asked about, with embeddings where an index compares them."""
+"""The known items that are nearest to those of a question, by embeddings where an index compares embeddings."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def check_neighbours(index: str | PathLike | None, neighbours: int) -> None:
     """Raise a ValueError unless both an index and a number of neighbours are given, or neither."""
     if neighbours < 0 or (neighbours > 0) != (index is not None):
         raise ValueError(
-            f"neighbours is {neighbours} and index is {index}: give both, how many and among what, or neither. "
+            f"neighbours is {neighbours} and index is {index}. Give both, or neither. "
             "`biomedgpt data index` makes an index of a training set."
         )
 
 
 def open_finder(index: str | PathLike | None, neighbours: int, **options: Any) -> NeighbourFinder | None:
-    """Open an index, if there is one to look in.
+    """Open an index, if one is given.
 
     Args:
         index: its folder.
@@ -37,7 +37,7 @@ def open_finder(index: str | PathLike | None, neighbours: int, **options: Any) -
         options: see `NeighbourFinder`.
 
     Raises:
-        ValueError: only one of both is given.
+        ValueError: only one of the two is given.
         OSError: there is no such index.
     """
     check_neighbours(index, neighbours)
@@ -45,16 +45,16 @@ def open_finder(index: str | PathLike | None, neighbours: int, **options: Any) -
 
 
 class NeighbourFinder:
-    """Finds the nearest known items of molecules and proteins; those of other modalities cannot be compared.
+    """Finds the nearest known items of molecules and proteins. Items of other modalities cannot be compared.
 
-    Where the index compares proteins by embeddings, these are made by the checkpoint that made its own,
-    which is loaded for the first protein.
+    Where the index compares proteins by embeddings, a protein is embedded by the same checkpoint that made the
+    embeddings of the index. It is loaded for the first protein.
 
     Args:
-        index: of known items.
-        k: how many of them to find for each item.
+        index: the index of known items.
+        k: how many known items to find for each item.
         device: where to embed proteins; None is the first of cuda, mps, cpu.
-        crop: cut too long proteins to embed them instead of refusing them.
+        crop: cut proteins that are too long, instead of refusing them.
     """
 
     def __init__(
@@ -64,10 +64,11 @@ class NeighbourFinder:
         self._device, self._crop = device, crop
 
     def find(self, items: Mapping[str, Sequence[Any]]) -> tuple[Neighbour, ...]:
-        """Return the nearest known items of each of some items, modality by modality, in order; see `NeighbourIndex`.
+        """Return the nearest known items of each item, modality by modality and in order; see `NeighbourIndex`.
 
         Args:
-            items: by the name of their modality: molecules as SMILES, InChI or RDKit `Mol`, proteins as sequences.
+            items: the items of each modality, by its name: molecules as SMILES, InChI or RDKit `Mol`, proteins as
+                sequences.
 
         Raises:
             ValueError: RDKit cannot read a molecule, a sequence is blank, too long or no protein, the index does not
@@ -80,7 +81,7 @@ class NeighbourFinder:
             if modality not in compare:
                 raise ValueError(
                     f"Items of the modality {modality!r} cannot be compared with known ones, only those of "
-                    f"{' and '.join(compare)}: ask about them without neighbours."
+                    f"{' and '.join(compare)}. Ask about them without neighbours."
                 )
             found += compare[modality](items[modality])
         return tuple(neighbour for of_one in found for neighbour in of_one)
@@ -96,7 +97,9 @@ class NeighbourFinder:
     def embed(self, proteins: Sequence[str]) -> np.ndarray:
         """Return embeddings of proteins by the checkpoint of the index, float16 [number of proteins, D]."""
         embedder = self._embedder
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of what is cut: the answer tells
+        with warnings.catch_warnings(
+            action="ignore", category=UserWarning
+        ):  # warnings of cut proteins: the answer tells of them
             prepared = [embedder.prepare(protein, position) for position, protein in enumerate(proteins)]
         embeddings = np.empty((len(prepared), embedder.width), np.float16)
         for batch in embedder.batches([one.length for one in prepared]):
@@ -111,7 +114,7 @@ class NeighbourFinder:
         made_by = self.index.embeddings or {}
         if "checkpoint" not in made_by:
             raise ValueError(
-                f"{self.index.folder} does not tell which checkpoint made its embeddings: build it again from a file "
+                f"{self.index.folder} does not tell which checkpoint made its embeddings. Build it again from a file "
                 "of `biomedgpt embed`, or pass embeddings to NeighbourIndex.proteins."
             )
         name = None if made_by["checkpoint"] == "mini" else made_by["checkpoint"]
@@ -121,7 +124,7 @@ class NeighbourFinder:
         if "digest" in made_by and identify(name, model).get("digest") != made_by["digest"]:
             warnings.warn(
                 f"The checkpoint {made_by['checkpoint']} has changed since {self.index.folder} was made from its "
-                "embeddings: where its weights are others, similarities mean nothing.",
+                "embeddings. If its weights have changed, the similarities mean nothing.",
                 stacklevel=2,
             )
         return Embedder(model, processor, PROTEIN.name, features=made_by.get("features", "encoder"), crop=self._crop)

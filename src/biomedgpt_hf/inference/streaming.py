@@ -1,4 +1,4 @@
-"""An answer while it is written: the model works in a thread, and its words come out one by one."""
+"""An answer while it is written. The model works in a thread, and its words come out one by one."""
 
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +13,13 @@ from biomedgpt_hf.inference.answering import Generated
 def words_of(
     generate: Callable[[BaseStreamer], Generated], decode: Callable[[list[int]], str]
 ) -> Generator[str, None, Generated]:
-    """Run a generation and yield its text as whole words, which joined are the text.
+    """Run a generation and yield its text as whole words. Joined, they are the text.
 
-    An error of the generation is raised here. A generator that is closed early ends the generation at its next token.
+    An error of the generation is raised here. If this generator is closed early, the generation ends at its next token.
 
     Args:
         generate: generates one answer, with the given `streamer`.
-        decode: text of token ids.
+        decode: returns the text of token ids.
 
     Returns:
         What `generate` returns.
@@ -33,7 +33,7 @@ def words_of(
         try:
             while (new := streamer.queue.get()) is not None:
                 tokens += new
-                parts = decode(tokens).strip().rsplit(None, 1)  # the last word may be half of one
+                parts = decode(tokens).strip().rsplit(None, 1)  # the last word may be incomplete
                 if len(parts) == 2 and len(parts[0]) > len(said):
                     yield parts[0][len(said) :]
                     said = parts[0]
@@ -46,7 +46,7 @@ def words_of(
 
 
 class _TokenQueue(BaseStreamer):
-    """Takes tokens from `generate` in one thread for another, until nobody reads them any more."""
+    """Takes tokens from `generate` in one thread and gives them to another, until that one stops reading."""
 
     def __init__(self) -> None:
         self.queue: SimpleQueue[list[int] | None] = SimpleQueue()
@@ -64,4 +64,4 @@ class _TokenQueue(BaseStreamer):
 
 
 class _NobodyReadsError(Exception):
-    """Ends a generation from within."""
+    """Ends a generation from inside it."""

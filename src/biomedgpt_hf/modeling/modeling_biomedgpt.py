@@ -41,7 +41,7 @@ ATTENTION_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
 class BioMedGPTModelOutputWithPast(BaseModelOutputWithPast):
     """Output of [`BioMedGPTModel`]; a modality from outside adds its `…_hidden_states`.
 
-    Args:
+    Attributes:
         molecule_hidden_states: projected features of all atoms, row by row, [sum of A, H].
         protein_hidden_states: projected features of all residues, row by row, [sum of R, H].
     """
@@ -54,7 +54,7 @@ class BioMedGPTModelOutputWithPast(BaseModelOutputWithPast):
 class BioMedGPTCausalLMOutputWithPast(CausalLMOutputWithPast):
     """Output of [`BioMedGPTForConditionalGeneration`].
 
-    Args:
+    Attributes:
         loss: mean over the label tokens, or their sum over `num_items_in_batch`; 0 without a label token.
         logits: [B, T, V]; None in training with labels (see `skip_logits`).
         molecule_hidden_states: projected features of all atoms, row by row, [sum of A, H].

@@ -1,4 +1,4 @@
-"""Nearest known items: an index over the molecules and proteins of built sets, and what is known of them.
+"""Nearest known items: an index of the molecules and proteins in built data sets, with their texts.
 
     biomedgpt data index SET… --output INDEX
 

@@ -2,8 +2,8 @@
 
     biomedgpt data index pubchemqa uniprotqa --output INDEX
 
-Each distinct molecule and protein is one item: molecules with one canonical SMILES are one, and so are
-sequences that differ in case alone. Memory holds the items and their texts.
+Each distinct molecule and protein is one item. Molecules with the same canonical SMILES are the same, and so are
+sequences that differ only in case. Memory holds the items and their texts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from biomedgpt_hf.neighbours.known_items import KnownItem, gather, read_set_rows
 from biomedgpt_hf.similarity import molecules, proteins
 from biomedgpt_hf.similarity.embeddings import embedding_tensors, measure
 
-CHUNK = 200  # molecules that are described at once by a worker
+CHUNK = 200  # molecules that a worker describes at a time
 TOOLS = ("biomedgpt-hf", "numpy", "pyarrow", "rdkit", "safetensors", "scipy")
 COUNTS = ("rows", "rows_without_items", "molecules", "proteins", "texts")
 LEFT_OUT = ("unreadable_molecules", "proteins_without_embedding")
@@ -38,10 +38,10 @@ class IndexedItems(NamedTuple):
     """One modality of an index.
 
     Attributes:
-        items: those that can be compared.
+        items: the items that can be compared.
         tensors: what they are compared by; nothing if there is no item.
-        measure: what similarity means, in words.
-        settings: what both sides of a comparison have to agree on.
+        measure: the meaning of similarity, in words.
+        settings: settings that must be the same for both sides of a comparison.
     """
 
     items: list[KnownItem]
@@ -64,9 +64,9 @@ def build_index(
     Args:
         sources: folders of sets that `biomedgpt data` built.
         output: folder to make.
-        splits: of which splits; what is held out should stay out where the index is a baseline.
-        protein_embeddings: file that `biomedgpt embed` wrote of these proteins; they are compared by it
-            and not by their 5-mers, and those without an embedding are left out.
+        splits: which splits are indexed. For a baseline, leave out the splits that are held out.
+        protein_embeddings: file that `biomedgpt embed` wrote for these proteins. They are compared by their
+            embeddings instead of their 5-mers, and those without an embedding are left out.
         processes: worker processes.
         progress: show progress bars.
 
@@ -77,13 +77,13 @@ def build_index(
     Raises:
         FileExistsError: `output` already holds something.
         OSError: a source is missing, or a worker died.
-        ValueError: there is no source, a source is corrupt, no set, or has none of the splits, or there is
-            no item.
+        ValueError: there is no source, a source is corrupt, is not a data set, or has none of the splits, or
+            there is no item.
     """
     output, sources = Path(output), [Path(source) for source in sources]
     require_free(output)
     if not sources:
-        raise ValueError("An index needs the folder of a set, and none was named.")
+        raise ValueError("An index needs the folder of at least one data set. Name one.")
     files = [file for source in sources for file in set_files(source, splits)]
     described = [describe_source(source) for source in sources]
     if protein_embeddings:
@@ -101,7 +101,7 @@ def build_index(
         }
     if not any(part.items for part in parts.values()):
         found = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts.items())
-        raise ValueError(f"No molecule or protein can be indexed, nothing was written to {output}: {found}.")
+        raise ValueError(f"No molecule or protein can be indexed, so nothing was written to {output}: {found}.")
     counts["texts"] = sum(len(one.texts) for part in parts.values() for one in part.items)
     facts = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -121,7 +121,7 @@ def _write(output: Path, parts: Mapping[str, IndexedItems], facts: Mapping[str, 
         write_items(folder / ITEMS, [one for part in parts.values() for one in part.items])
         for modality, part in parts.items():
             if part.items:
-                # `save_file` would make a file that its owner alone can read.
+                # safetensors' `save_file` would make a file that only its owner can read.
                 (folder / TENSORS[modality]).write_bytes(save(dict(part.tensors)))
         return write_manifest(folder, facts)
 
@@ -129,7 +129,7 @@ def _write(output: Path, parts: Mapping[str, IndexedItems], facts: Mapping[str, 
 def _molecule_part(
     known: Sequence[KnownItem], counts: Counter[str], processes: int, tell: Callable[[int], object]
 ) -> IndexedItems:
-    """Describe molecules, and make one of those that are the same but for their notation."""
+    """Describe molecules, and merge those that differ only in their notation."""
     chunks = [[one.item for one in known[start : start + CHUNK]] for start in range(0, len(known), CHUNK)]
     first: dict[int, tuple[KnownItem, molecules.MoleculeFacts]] = {}
     ordered = iter(known)
@@ -148,7 +148,7 @@ def _molecule_part(
 
 
 def _protein_part(known: list[KnownItem], counts: Counter[str], embeddings: Path | None) -> IndexedItems:
-    """Describe proteins by their 5-mers or, where there is a file of them, by embeddings."""
+    """Describe proteins by their 5-mers or, if there is a file of embeddings, by those."""
     sequences = [one.item for one in known]
     if embeddings is None:
         counts["proteins"] = len(known)

@@ -1,9 +1,9 @@
-"""The folder of an index, as it is written and opened.
+"""Writing and opening the folder of an index.
 
 INDEX/index.json              what it was built from and how: sources, settings, versions, counts, checksums
 INDEX/items.parquet           the items with their texts, molecules first
-INDEX/molecules.safetensors   what molecules are compared by, see `molecules`
-INDEX/proteins.safetensors    what proteins are compared by, see `proteins` or `embeddings`
+INDEX/molecules.safetensors   what molecules are compared by, see `similarity.molecules`
+INDEX/proteins.safetensors    what proteins are compared by, see `similarity.proteins` or `similarity.embeddings`
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from biomedgpt_hf.neighbours.known_items import KnownItem, Text
 FORMAT, VERSION = "biomedgpt_hf nearest known items", 2
 MANIFEST, ITEMS = "index.json", "items.parquet"
 TENSORS = {"molecule": "molecules.safetensors", "protein": "proteins.safetensors"}
-ITEMS_PER_GROUP = 256  # of items.parquet: what is read for one hit
+ITEMS_PER_GROUP = 256  # rows in a row group of items.parquet, which is read for one hit
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("modality", "item", "id", "source", "license")),
@@ -35,10 +35,10 @@ SCHEMA = pa.schema(
 
 
 class NeighbourIndexError(ValueError):
-    """A folder that is no index, or not a whole one, or one that this version cannot read.
+    """A folder that is not an index, is not complete, or cannot be read by this version.
 
     Attributes:
-        path: the folder or the file in it.
+        path: the folder or a file in it.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -60,13 +60,13 @@ def _to_row(known: KnownItem) -> dict[str, Any]:
         "item": known.item,
         "id": known.id,
         "source": ", ".join(known.sources),
-        "license": " AND ".join(known.licenses),  # as SPDX joins licences that hold together
+        "license": " AND ".join(known.licenses),  # how SPDX joins licences that all apply
         "texts": [text._asdict() for text in known.texts],
     }
 
 
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write `index.json` with the size and checksum of each file that stands beside it; return what it holds."""
+    """Write `index.json` with the size and checksum of each file beside it, and return its content."""
     files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in sorted(folder.iterdir())}
     manifest = {"format": FORMAT, "version": VERSION, **facts, "files": files}
     write_json(folder / MANIFEST, manifest)
@@ -74,26 +74,26 @@ def write_manifest(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return what `index.json` holds, with the sha256 of that file, which stands for the whole index.
+    """Return the content of `index.json`, with the sha256 of that file, which identifies the whole index.
 
     Raises:
         OSError: the folder is missing.
-        NeighbourIndexError: it is no index, of another version, or a file is missing or of another size.
+        NeighbourIndexError: it is not an index, has another version, or a file is missing or has another size.
     """
     path = folder / MANIFEST
     if not folder.exists():
         raise FileNotFoundError(f"{folder}: there is no such folder.")
     if not path.is_file():
-        raise NeighbourIndexError(folder, f"is no index: it has no {MANIFEST}. `biomedgpt data index` builds one.")
+        raise NeighbourIndexError(folder, f"is not an index: it has no {MANIFEST}. `biomedgpt data index` builds one.")
     try:
         manifest = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise NeighbourIndexError(path, f"cannot be read ({error}). Build the index again.") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise NeighbourIndexError(folder, f"is no index of {FORMAT}. `biomedgpt data index` builds one.")
+        raise NeighbourIndexError(folder, f"is not an index of {FORMAT}. `biomedgpt data index` builds one.")
     if manifest.get("version") != VERSION:
         found = manifest.get("version")
-        raise NeighbourIndexError(folder, f"is an index of version {found}, and {VERSION} is known. Build it again.")
+        raise NeighbourIndexError(folder, f"has version {found}, but this program reads {VERSION}. Build it again.")
     _check_files(folder, manifest)
     return {**manifest, "sha256": sha256_of(path)}
 
@@ -105,17 +105,17 @@ def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     except (KeyError, TypeError, ValueError, AttributeError):
         known = False
     if not known or folder / ITEMS not in sizes:
-        raise NeighbourIndexError(folder / MANIFEST, "is not whole. Build the index again.")
+        raise NeighbourIndexError(folder / MANIFEST, "is not complete. Build the index again.")
     for path, size in sizes.items():
         if not path.is_file():
             raise NeighbourIndexError(path, "is missing. Build the index again, or copy the whole folder.")
         if path.stat().st_size != size:
-            found = f"{path.stat().st_size:,} bytes, and was written with {size:,}"
+            found = f"{path.stat().st_size:,} bytes, but was written with {size:,}"
             raise NeighbourIndexError(path, f"has {found}. Build the index again, or copy the whole folder.")
 
 
 class ItemFile:
-    """`items.parquet`, of which only what is found is read.
+    """The file `items.parquet`. Only the row groups of found items are read.
 
     Args:
         path: the file.
@@ -130,7 +130,7 @@ class ItemFile:
             self._metadata = pq.read_metadata(path)
 
     def read(self, positions: Iterable[int]) -> dict[int, dict[str, Any]]:
-        """Return the rows at these positions; only the row groups around them are read.
+        """Return the rows at these positions. Only the row groups around them are read.
 
         Raises:
             NeighbourIndexError: the file is corrupt.
@@ -138,7 +138,7 @@ class ItemFile:
         rows: dict[int, dict[str, Any]] = {}
         wanted = sorted(set(positions))
         with self._errors(), pq.ParquetFile(self._path, metadata=self._metadata) as file:
-            size = self._metadata.row_group(0).num_rows  # of all but the last one
+            size = self._metadata.row_group(0).num_rows  # the size of all row groups but the last
             for group, chosen in groupby(wanted, key=lambda position: position // size):
                 table = file.read_row_group(group)
                 for position in chosen:

@@ -1,11 +1,11 @@
-"""An index of known items, opened: the nearest ones, with what is known of them."""
+"""Searching an index of known items: the nearest ones, with their texts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
@@ -20,21 +20,23 @@ from biomedgpt_hf.similarity.proteins import SETTINGS as PROTEIN_SETTINGS
 from biomedgpt_hf.similarity.proteins import ProteinSearch
 from biomedgpt_hf.similarity.ranking import Hit
 
+Search = TypeVar("Search")
+
 
 class Neighbour(NamedTuple):
-    """A known item near to one that was asked about.
+    """A known item that is similar to one that was asked about.
 
     Attributes:
         modality: "molecule" or "protein".
         item: its SMILES, InChI or sequence.
-        id: of the first row that has it.
+        id: id of the first row that has it.
         similarity: above 0, at most 1; 1 where it is the same.
-        measure: what similarity means, in words.
+        measure: the meaning of similarity, in words.
         texts: what is known of it, in the rows' order.
         source: where the texts come from; several are separated by commas.
-        license: of the texts; several are joined by AND.
-        same: whether it is the very item. Molecules: one structure key, so stereoisomers, salts and ions of
-            one structure are the same. Proteins: one sequence.
+        license: the licence of the texts; several are joined by AND.
+        same: whether it is the same item as the one asked about. Molecules are the same if they have the same
+            structure key, so stereoisomers, salts and ions of one structure are. Proteins need the same sequence.
     """
 
     modality: str
@@ -49,14 +51,14 @@ class Neighbour(NamedTuple):
 
 
 class NeighbourIndex:
-    """The nearest of an index's known items. Open it with `NeighbourIndex.open`.
+    """An index of known items. Open it with `NeighbourIndex.open`.
 
-    What molecules and proteins are compared by is loaded when the first of them is looked for; texts are
-    read only for what is found.
+    The tensors of molecules and of proteins are loaded at the first search for one. Texts are read only for items that
+    are found.
 
     Attributes:
-        folder: of the index.
-        manifest: what its `index.json` holds, and the "sha256" of that file.
+        folder: the folder of the index.
+        manifest: the content of its `index.json`, and the "sha256" of that file.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
@@ -68,7 +70,7 @@ class NeighbourIndex:
 
         Raises:
             OSError: it is missing.
-            NeighbourIndexError: it is no index, not a whole one, or of another version.
+            NeighbourIndexError: it is not an index, is not complete, or has another version.
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
@@ -80,13 +82,13 @@ class NeighbourIndex:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What tells this index from any other: name, sha256 (of its index.json, which has all checksums) and more."""
+        """What identifies this index: name, sha256 (of its index.json, which has all checksums) and more."""
         names = ("sha256", "created", "sources", "splits", "measures", "counts")
         return {"name": self.folder.resolve().name, **{name: self.manifest[name] for name in names}}
 
     @property
     def embeddings(self) -> dict[str, str] | None:
-        """What made the embeddings that `proteins` needs, see `embeddings.ABOUT`; None if it needs none."""
+        """What made the embeddings that `proteins` needs (see `embeddings.ABOUT`); None if it needs none."""
         found: dict[str, str] | None = self.manifest["settings"]["protein"].get("embeddings")
         return found
 
@@ -94,12 +96,12 @@ class NeighbourIndex:
         """Return the nearest known molecules of each.
 
         The identical molecule comes first, then others of the same structure (stereoisomers, salts, ions),
-        then the most similar; of equally similar ones, that which is first in the sets.
+        then the most similar ones. Equally similar ones have the order of the sets.
 
         Args:
             molecules: SMILES or InChI.
-            k: at most so many for each, fewer where fewer have any similarity.
-            exclude_same: leave the same ones out, see `Neighbour.same`.
+            k: number of known molecules for each; fewer if fewer have any similarity.
+            exclude_same: leave the same molecules out (see `Neighbour.same`).
 
         Raises:
             ValueError: k is less than 1, or RDKit cannot read a molecule.
@@ -115,24 +117,24 @@ class NeighbourIndex:
     ) -> list[list[Neighbour]]:
         """Return the nearest known proteins of each.
 
-        The same sequence comes first, then the most similar ones. Of equally similar ones, by 5-mers that of
-        the more similar length comes first, then that which is first in the sets.
+        The same sequence comes first, then the most similar ones. Equally similar ones have the order of the sets; in
+        a comparison by 5-mers, those with a more similar length come first.
 
         Args:
             proteins: amino-acid sequences.
-            k: at most so many for each, fewer where fewer have any similarity.
+            k: number of known proteins for each; fewer if fewer have any similarity.
             exclude_same: leave the same sequence out.
-            embeddings: of these proteins, floating [number of them, D], if the index compares embeddings.
+            embeddings: embeddings of these proteins, floating [number of proteins, D], if the index compares them.
 
         Raises:
-            ValueError: k is less than 1, a sequence is blank, or embeddings are missing, needless or unusable.
+            ValueError: k is less than 1, a sequence is blank, or embeddings are missing, not needed or unusable.
             NeighbourIndexError: a file of the index is corrupt.
         """
         _require_count(k)
         if (embeddings is None) != (self.embeddings is None):
             made_by = "5-mers, and takes none" if self.embeddings is None else f"embeddings ({self.embeddings})"
             given = "no embeddings" if embeddings is None else "embeddings"
-            raise ValueError(f"{self.folder} compares proteins by {made_by}; {given} were given.")
+            raise ValueError(f"{self.folder} compares proteins by {made_by}, but {given} were given.")
         search = self._protein_search
         if search is None:
             hits: list[list[Hit]] = [[] for _ in proteins]
@@ -152,11 +154,12 @@ class NeighbourIndex:
 
     @cached_property
     def _protein_search(self) -> ProteinSearch | EmbeddingSearch | None:
-        make = EmbeddingSearch if self.embeddings is not None else lambda path: ProteinSearch(load_file(path))
-        return self._load("protein", make)
+        if self.embeddings is not None:
+            return self._load("protein", EmbeddingSearch)
+        return self._load("protein", lambda path: ProteinSearch(load_file(path)))
 
-    def _load(self, modality: str, make: Any) -> Any:
-        """Return the search over what is known of a modality, or None where the index has nothing of it."""
+    def _load(self, modality: str, make: Callable[[Path], Search]) -> Search | None:
+        """Return the search over the known items of a modality, or None if the index has none."""
         if TENSORS[modality] not in self.manifest["files"]:
             return None
         path = self.folder / TENSORS[modality]
@@ -166,7 +169,7 @@ class NeighbourIndex:
             raise NeighbourIndexError(path, f"cannot be read ({error}). Build the index again.") from error
 
     def _read(self, modality: str, hits: list[list[Hit]]) -> list[list[Neighbour]]:
-        """Return the known items of hits."""
+        """Return the known items of some hits."""
         before = self.manifest["counts"]["molecules"] if modality == "protein" else 0
         rows = self._items.read(before + hit.position for found in hits for hit in found)
         measure = self.manifest["measures"][modality]
@@ -181,4 +184,4 @@ class NeighbourIndex:
 
 def _require_count(k: int) -> None:
     if k < 1:
-        raise ValueError(f"{k} nearest known items are asked for: ask for 1 or more.")
+        raise ValueError(f"The number of nearest known items is {k}. It must be at least 1.")

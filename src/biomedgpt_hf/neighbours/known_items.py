@@ -1,4 +1,4 @@
-"""The molecules and proteins of built sets, each once, with all that the sets say of it."""
+"""The molecules and proteins of built data sets, each once, with all texts of the sets about it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from biomedgpt_hf.rows.schema import SPLITS, to_conversation
 from biomedgpt_hf.similarity.kmers import sequence_key
 
 COLUMNS = ["messages", *item_columns().values(), "id", "source", "license"]
-ROWS = 1_000  # that are read at once
+ROWS = 1_000  # rows that are read at a time
 
 
 class Text(NamedTuple):
-    """What a set says of an item: a question of the user, "" if there is none, and the answer to it.
+    """A text about an item: a question of the user, "" if there is none, and the answer to it.
 
     Where a row is about several items, its text counts for each of them.
     """
@@ -37,9 +37,9 @@ class KnownItem(NamedTuple):
 
     Attributes:
         modality: "molecule" or "protein".
-        item: SMILES, InChI or sequence, as it stands in the first row that has it.
-        id: of that row.
-        sources, licenses, texts: of all rows that have the item, each once, in order (keys of a mapping).
+        item: SMILES, InChI or sequence, as the first row that has it writes it.
+        id: id of that row.
+        sources, licenses, texts: those of all rows that have the item, each once and in order (keys of a mapping).
     """
 
     modality: str
@@ -50,7 +50,7 @@ class KnownItem(NamedTuple):
     texts: dict[Text, None]
 
     def add(self, other: KnownItem) -> None:
-        """Take over what is known of the same item."""
+        """Add what another entry knows of the same item."""
         self.sources.update(other.sources)
         self.licenses.update(other.licenses)
         self.texts.update(other.texts)
@@ -61,11 +61,11 @@ def set_files(folder: Path, splits: Sequence[str]) -> list[Path]:
 
     Raises:
         OSError: the folder is missing.
-        SourceError: it is not that of a set, or has none of the splits.
+        SourceError: it is not the folder of a data set, or has none of the splits.
         ValueError: a split has an unknown name.
     """
     if unknown := [split for split in splits if split not in SPLITS] or not splits:
-        raise ValueError(f"Unknown splits {unknown if splits else splits!r}: splits are {', '.join(SPLITS)}.")
+        raise ValueError(f"Unknown splits {unknown if splits else splits!r}. The splits are {', '.join(SPLITS)}.")
     folder = Path(folder)
     if not folder.exists():
         raise FileNotFoundError(f"{folder}: there is no such folder.")
@@ -82,12 +82,12 @@ def read_set_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a set's Parquet file.
 
     Raises:
-        SourceError: the file is corrupt, or has not the columns of `schema`.
+        SourceError: the file is corrupt, or does not have the columns of `rows.schema`.
     """
     try:
         with pq.ParquetFile(path) as file:
             if not holds_rows(file) or not set(COLUMNS) <= set(file.schema_arrow.names):
-                detail = f"has not the columns {', '.join(COLUMNS)} of a set's rows."
+                detail = f"does not have the columns {', '.join(COLUMNS)} of a data set's rows."
                 raise SourceError(path, 0, "no rows", detail)
             for batch in file.iter_batches(ROWS, columns=COLUMNS):
                 yield from batch.to_pylist()
@@ -99,7 +99,7 @@ def row_items(row: Mapping[str, Any]) -> list[KnownItem]:
     """Return the items of a row, each with the row's texts: every answer with the question before it.
 
     Raises:
-        InvalidRowError: the row breaks the rules of `schema`.
+        InvalidRowError: the row breaks the rules of `rows.schema`.
     """
     items: list[tuple[str, str]] = []
     texts: dict[Text, None] = {}
@@ -118,11 +118,11 @@ def row_items(row: Mapping[str, Any]) -> list[KnownItem]:
 
 
 def gather(rows: Iterator[dict[str, Any]], counts: Counter[str]) -> list[KnownItem]:
-    """Return the items of rows, each once as it is written (sequences: whatever their case), in order.
+    """Return the items of rows in order, each once. Sequences that differ only in case are the same item.
 
     Args:
-        rows: see `read_rows`; one is held at a time.
-        counts: gets the number of "rows" and of "rows_without_items".
+        rows: rows as `read_set_rows` yields them. Memory holds one at a time.
+        counts: the numbers of "rows" and of "rows_without_items" are added to it.
     """
     known: dict[tuple[str, str], KnownItem] = {}
     for row in rows:

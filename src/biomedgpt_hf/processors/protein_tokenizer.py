@@ -60,7 +60,7 @@ class ResidueTable(NamedTuple):
     """What a protein tokenizer does, as arrays, for which reading a protein is one lookup.
 
     Attributes:
-        ids: id of each ASCII character, −1 where it is no residue, int64 [128].
+        ids: id of each ASCII character, −1 where it is not a residue, int64 [128].
         start: ids before the residues, int64 [number of them].
         end: ids after the residues, int64 [number of them].
         pad_id: id that fills short rows.
@@ -241,12 +241,12 @@ def _complaint(value: str, table: ResidueTable) -> str:
         if not letter.isspace() and (not letter.isascii() or table.ids[ord(letter.upper())] < 0)
     )
     if value.startswith("InChI=") or SMILES.fullmatch(value.strip()):
-        return f"{value[index]!r} at index {index} is no residue. It looks like a molecule: pass it as one."
+        return f"{value[index]!r} at index {index} is not a residue. It looks like a molecule. Pass it as one."
     if value[index] == "*":
         return f"'*' at index {index}: a stop inside the sequence. Pass the chain before it, or one chain at a time."
     if value[index] in GAPS:
         return f"{value[index]!r} at index {index}: this encoder's vocabulary has no gaps. Take them out."
-    return f"{value[index]!r} at index {index} is no residue. Write one letter per residue and nothing else."
+    return f"{value[index]!r} at index {index} is not a residue. Write one letter per residue and nothing else."
 
 
 def collate_proteins(samples: Sequence[Sequence[np.ndarray]], pad_id: int) -> dict[str, np.ndarray]:

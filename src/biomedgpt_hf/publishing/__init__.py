@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, and how it gets to the Hub: model cards, and uploads without pickles.
+"""Publishing checkpoints: model cards, and uploads to the Hub without pickles.
 
-`PublishingMixin` is in `trainers`, what models do in `models`, what must be saved with an adapter in `saved_parts`.
+`trainers` has `PublishingMixin`, `models` saves and uploads models, and `saved_parts` checks what an adapter saves.
 """

@@ -1,22 +1,32 @@
-"""A model's card where it lies: in a folder, and in a repository on the Hub."""
+"""The file of a model's card, in a folder and in a repository on the Hub."""
+
+from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import HfApi
 
 from biomedgpt_hf.publishing.model_card import is_untouched, is_untouched_template, model_card
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
 CARD = "README.md"
 
 
 def write_model_card(
-    model: Any, folder: str | os.PathLike, checkpoint: str = ".", tags: list[str] | None = None, **metadata: Any
+    model: PreTrainedModel | PeftModel,
+    folder: str | os.PathLike,
+    checkpoint: str = ".",
+    tags: list[str] | None = None,
+    **metadata: Any,
 ) -> None:
-    """Write the card of `model` to `folder/README.md`, unless somebody has edited it or written another there.
+    """Write the card of `model` to `folder/README.md`, unless somebody has edited the card that is there.
 
-    Arguments as `model_card`.
+    The arguments are those of `model_card`.
     """
     path = Path(folder, CARD)
     if not path.exists() or is_untouched(_read(path)):
@@ -24,7 +34,7 @@ def write_model_card(
 
 
 def gives_way(folder: Path, api: HfApi, repo_id: str, revision: str | None = None) -> bool:
-    """Whether the card in a folder is nobody's own, and the one in a repository is somebody's, and so stays there."""
+    """Tell whether the card in a folder is unedited while a person wrote the one in a repository, which then stays."""
     if not is_untouched(_read(folder / CARD)) or not api.file_exists(repo_id, CARD, revision=revision):
         return False
     there = _read(Path(api.hf_hub_download(repo_id, CARD, revision=revision)))

@@ -1,29 +1,37 @@
 """The model card that goes with every saved checkpoint."""
 
+from __future__ import annotations
+
 import hashlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
 from biomedgpt_hf.publishing.model_card_sections import Adapter, adapter_of, describe_model, hub_ids
 from biomedgpt_hf.publishing.model_card_text import FRAME, NO_TRAINING
 
-# Tells a card that a save may renew from one that somebody has edited: the digest is of everything else in the card.
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+# The mark of a card that a save may renew. Its digest covers the rest of the card, so an edited card does not match it.
 MARK = "<!-- Written by biomedgpt_hf and renewed by every save until somebody edits it. {digest} -->\n"
 MARK_PATTERN = MARK.format(digest="([0-9a-f]{16})")
 LICENCE_KEYS = ("license", "license_name", "license_link")
 UNKNOWN_LICENCE = {"license": "other", "license_name": "inherited-from-the-parts"}
 
 
-def model_card(model: Any, checkpoint: str = ".", tags: list[str] | None = None, **metadata: Any) -> str:
+def model_card(
+    model: PreTrainedModel | PeftModel, checkpoint: str = ".", tags: list[str] | None = None, **metadata: Any
+) -> str:
     """Text of a model's card: metadata, snippet, sizes, training facts, limits, licence, citation.
 
     Args:
         model: a `BioMedGPTModel`, with or without its head, a `GINModel`, a language model alone, or PEFT's wrapper
             around one of them. In its config, `training` holds the facts to repeat, and `fine_tuned_from` what the
             card inherits from the checkpoint that training started from.
-        checkpoint: what the snippet loads; "." is the folder that the card lies in.
+        checkpoint: what the snippet loads; "." is the card's own folder.
         tags: more tags for the Hub.
         **metadata: more of the card's metadata, or other values for it, such as `license`.
     """
@@ -43,13 +51,13 @@ def model_card(model: Any, checkpoint: str = ".", tags: list[str] | None = None,
 
 
 def is_untouched(text: str) -> bool:
-    """Whether a card is as `model_card` wrote it, so that a newer one may take its place."""
+    """Tell whether a card is still as `model_card` wrote it, so that a newer one may replace it."""
     mark = re.search(MARK_PATTERN, text)
     return mark is not None and _digest(text.replace(mark[0], "", 1)) == mark[1]
 
 
 def is_untouched_template(text: str) -> bool:
-    """Whether a card is transformers' own template, filled in by nobody (a processor pushed by itself leaves one)."""
+    """Tell whether a card is the unedited template of transformers, which pushing only a processor writes."""
     empty = ModelCard.from_template(ModelCardData(), model_description="\0").text
     before, after = (part.strip() for part in empty.split("\0"))
     body = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL).strip()
@@ -61,14 +69,16 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-def _metadata(model: Any, adapter: Adapter | None, parts: list[str], given: dict[str, Any]) -> dict[str, Any]:
-    """Return what the Hub reads, without the tags.
+def _metadata(
+    model: PreTrainedModel, adapter: Adapter | None, parts: list[str], given: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the metadata that the Hub reads, without the tags.
 
     Args:
-        model: without PEFT's wrapper.
-        adapter: if that is all that is saved.
-        parts: Hub ids of what the model was composed of.
-        given: what takes precedence over everything found.
+        model: the model without PEFT's wrapper.
+        adapter: the adapter, if only that is saved.
+        parts: Hub ids of the parts that the model was composed of.
+        given: metadata that replaces everything found.
     """
     origin = getattr(model.config, "fine_tuned_from", None) or {}
     bases = origin.get("base_model") or parts
@@ -84,19 +94,19 @@ def _metadata(model: Any, adapter: Adapter | None, parts: list[str], given: dict
     return {**{key: value for key, value in data.items() if key not in LICENCE_KEYS}, **licence}
 
 
-def _tags(model: Any, adapter: Adapter | None, more: list[str] | None) -> list[str]:
+def _tags(model: PreTrainedModel, adapter: Adapter | None, more: list[str] | None) -> list[str]:
     subject = ["chemistry", "molecule"] if str(model.config.model_type).startswith("biomedgpt") else ["biology"]
     kind = getattr(adapter.settings, "peft_type", None) if adapter is not None else None
     adapters = [str(getattr(kind, "value", kind)).lower()] if kind else []
     return list(dict.fromkeys(["biomedgpt", *subject, *adapters, *(more or [])]))
 
 
-def _title(model: Any, adapter: Adapter | None) -> str:
+def _title(model: PreTrainedModel, adapter: Adapter | None) -> str:
     return type(model).__name__.removeprefix("FSDP") + (" adapter" if adapter is not None else "")
 
 
 def _facts(facts: dict[str, Any], indent: str = "") -> str:
-    """Return a list of facts; those of a nested dictionary stand below its name."""
+    """Return facts as a list. Those of a nested dictionary are below its name."""
     lines = []
     for name, value in facts.items():
         below = isinstance(value, dict)
@@ -105,7 +115,7 @@ def _facts(facts: dict[str, Any], indent: str = "") -> str:
 
 
 def _inherited(metadata: dict[str, Any]) -> str:
-    """Return a sentence on the licence, where the checkpoint that training started from has one."""
+    """Return a sentence on the licence, if the checkpoint that training started from has one."""
     if metadata["license"] == UNKNOWN_LICENCE["license"] and metadata.get("license_name") in (
         None,
         UNKNOWN_LICENCE["license_name"],

@@ -1,8 +1,10 @@
 """The sections of a model card, for each kind of model."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biomedgpt_hf.publishing.model_card_text import (
     ADAPTER,
@@ -30,28 +32,34 @@ from biomedgpt_hf.publishing.model_card_text import (
     LANGUAGE_MODEL_WITHOUT_PACKAGE,
 )
 
+if TYPE_CHECKING:
+    from peft import PeftConfig, PeftModel
+    from transformers import PreTrainedModel
+
 
 class Adapter(NamedTuple):
-    """What PEFT put into a model: under which name, and how."""
+    """An adapter that PEFT put into a model: its name and its settings."""
 
     name: str
-    settings: Any
+    settings: PeftConfig
 
 
-def adapter_of(model: Any) -> Adapter | None:
+def adapter_of(model: PreTrainedModel | PeftModel) -> Adapter | None:
     """Return the adapter, PEFT's or transformers', that a save of `model` would write instead of the model."""
     if hasattr(model, "get_base_model") or getattr(model, "_hf_peft_config_loaded", False):
         return Adapter(*next(iter(model.peft_config.items())))
     return None
 
 
-def describe_model(model: Any, checkpoint: str, adapter: Adapter | None) -> tuple[dict[str, str], list[str]]:
+def describe_model(
+    model: PreTrainedModel, checkpoint: str, adapter: Adapter | None
+) -> tuple[dict[str, str], list[str]]:
     """Sections of a model's card, and the Hub ids that its parts came from.
 
     Args:
-        model: without PEFT's wrapper.
+        model: the model without PEFT's wrapper.
         checkpoint: what the snippet loads.
-        adapter: if that is all that is saved.
+        adapter: the adapter, if only that is saved.
     """
     kinds = {"biomedgpt": _describe_biomedgpt, "biomedgpt_gin": _describe_gin}
     sections, bases = kinds.get(model.config.model_type, _describe_language_model)(model, checkpoint)
@@ -61,12 +69,12 @@ def describe_model(model: Any, checkpoint: str, adapter: Adapter | None) -> tupl
 
 
 def hub_ids(*names: str | None) -> list[str]:
-    """Those names that are repositories' on the Hub; local folders are nobody else's business."""
+    """Return the names that are repositories on the Hub. Local folders are left out, since others do not have them."""
     ids = [name for name in names if name and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and not Path(name).exists()]
     return list(dict.fromkeys(ids))
 
 
-def _describe_biomedgpt(model: Any, checkpoint: str) -> tuple[dict[str, str], list[str]]:
+def _describe_biomedgpt(model: PreTrainedModel, checkpoint: str) -> tuple[dict[str, str], list[str]]:
     config = model.config
     parts = dict(model.base_model.named_children())
     has_head = hasattr(model, "lm_head")
@@ -101,7 +109,7 @@ def _describe_biomedgpt(model: Any, checkpoint: str) -> tuple[dict[str, str], li
     return sections, bases
 
 
-def _describe_gin(model: Any, checkpoint: str) -> tuple[dict[str, str], list[str]]:
+def _describe_gin(model: PreTrainedModel, checkpoint: str) -> tuple[dict[str, str], list[str]]:
     config = model.config
     inside = [
         _table({"all": model}),
@@ -121,8 +129,8 @@ def _describe_gin(model: Any, checkpoint: str) -> tuple[dict[str, str], list[str
     return sections, []
 
 
-def _describe_language_model(model: Any, checkpoint: str) -> tuple[dict[str, str], list[str]]:
-    """Return a language model that was trained by itself, to become part of a BioMedGPT."""
+def _describe_language_model(model: PreTrainedModel, checkpoint: str) -> tuple[dict[str, str], list[str]]:
+    """Return the sections for a language model that was trained alone, to become part of a BioMedGPT."""
     sections = {
         "introduction": LANGUAGE_MODEL_INTRODUCTION,
         "snippet": LANGUAGE_MODEL_SNIPPET.format(checkpoint=checkpoint),
@@ -136,7 +144,7 @@ def _describe_language_model(model: Any, checkpoint: str) -> tuple[dict[str, str
 
 
 def _table(parts: dict[str, Any]) -> str:
-    """Type, layers, width and parameters of each part."""
+    """Return a table of the type, layers, width and parameters of each part."""
     rows = ["| part | type | layers | width | parameters |", "|---|---|---|---|---|"]
     total, size, dtypes = 0, 0, set()
     for name, module in parts.items():
@@ -152,8 +160,8 @@ def _table(parts: dict[str, Any]) -> str:
     return "\n".join([*rows, "", f"{total:,} parameters, {size / 1e6:,.1f} MB in {', '.join(sorted(dtypes))}."])
 
 
-def _inside(model: Any, adapter: Adapter) -> str:
-    """Return what an adapter's folder holds: matrices beside weights that stay, and modules that replace others."""
+def _inside(model: PreTrainedModel, adapter: Adapter) -> str:
+    """Return what an adapter's folder holds: matrices that adapt weights, and modules that replace others."""
     parts = [*dict(model.base_model.named_children()), "lm_head"] if model.config.model_type == "biomedgpt" else []
     counts: dict[tuple[str, str], int] = {}
     for name, parameter in model.named_parameters():
@@ -171,5 +179,5 @@ def _inside(model: Any, adapter: Adapter) -> str:
 
 
 def _names_of(*configs: Any) -> list[str]:
-    """Hub ids of the repositories that configs were loaded from."""
+    """Return the Hub ids of the repositories that configs were loaded from."""
     return hub_ids(*(getattr(config, "_name_or_path", None) for config in configs))

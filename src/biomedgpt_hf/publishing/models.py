@@ -1,4 +1,6 @@
-"""What `save_pretrained` and `push_to_hub` of this package's models do besides saving: the card, and the upload."""
+"""The card and the upload that `save_pretrained` and `push_to_hub` of this package's models add."""
+
+from __future__ import annotations
 
 import os
 import sys
@@ -6,20 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo
+    from transformers import PreTrainedModel
 
 PUSH_OPTIONS = ("repo_id", "commit_message", "commit_description", "private", "revision", "create_pr", "tags")
 
 
 class ModelPublisher:
-    """The `publisher` of models, see `SelfContainedCheckpointMixin`.
+    """The `publisher` of models (see `SelfContainedCheckpointMixin`).
 
-    Cards and uploads are imported when they are wanted: every `import biomedgpt_hf` makes one of these.
+    Every `import biomedgpt_hf` makes one, so the modules for cards and uploads are imported only when they are used.
     """
 
     def save(
         self,
-        model: Any,
+        model: PreTrainedModel,
         save_directory: str | os.PathLike,
         is_main_process: bool = True,
         state_dict: dict | None = None,
@@ -27,7 +33,7 @@ class ModelPublisher:
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        """Save with code and card (one that somebody edited is left alone), and upload what changed, if asked."""
+        """Save with code and card, and upload what changed, if asked. A card that somebody edited is not changed."""
         from biomedgpt_hf.publishing.card_file import write_model_card
         from biomedgpt_hf.publishing.uploading import file_times
 
@@ -42,12 +48,14 @@ class ModelPublisher:
             options.setdefault("repo_id", folder.name)
             self._upload(model, folder, before, token=kwargs.get("token"), **options)
 
-    def push(self, model: Any, repo_id: str, *, max_shard_size: int | str = "50GB", **options: Any) -> Any:
-        """Save to a temporary folder and upload that; a card that somebody wrote in the repository stays.
+    def push(
+        self, model: PreTrainedModel, repo_id: str, *, max_shard_size: int | str = "50GB", **options: Any
+    ) -> CommitInfo:
+        """Save to a temporary folder and upload that. A card that somebody wrote in the repository stays.
 
         Args:
-            model: any of this package's.
-            repo_id: name of the repository, with the owner's if it is not yours.
+            model: any model of this package.
+            repo_id: name of the repository, with its owner's name if it is not yours.
             max_shard_size: see `save_pretrained`.
             options: `commit_message`, `commit_description`, `private`, `token`, `revision`, `create_pr`, and `tags` for
                 the card.
@@ -61,7 +69,7 @@ class ModelPublisher:
 
     def _upload(
         self,
-        model: Any,
+        model: PreTrainedModel,
         folder: Path,
         before: dict[str, int],
         repo_id: str,
@@ -71,7 +79,7 @@ class ModelPublisher:
         tags: str | list[str] | None = None,
         commit_message: str | None = None,
         **options: Any,
-    ) -> Any:
+    ) -> CommitInfo:
         """Upload the files of `folder` that changed since `before`, with a card that names the repository."""
         from huggingface_hub import HfApi
 
@@ -87,7 +95,7 @@ class ModelPublisher:
 
 
 def copies_of(module: ModuleType) -> Iterator[ModuleType]:
-    """Yield a module, and the copies of it that remote code has brought into this process before the package came."""
+    """Yield a module, and its copies that remote code loaded into this process before the package was imported."""
     yield module
     name = "." + module.__name__.rpartition(".")[2]
     for other, copy in list(sys.modules.items()):

@@ -1,7 +1,9 @@
-"""What a fine-tuned checkpoint inherits from the one that it started from: its name and its licence."""
+"""What a fine-tuned checkpoint inherits from the checkpoint that training started from: name and licence."""
+
+from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import ModelCard
 from transformers.utils import logging
@@ -10,18 +12,21 @@ from yaml import YAMLError
 from biomedgpt_hf.publishing.model_card import LICENCE_KEYS, UNKNOWN_LICENCE
 from biomedgpt_hf.publishing.model_card_sections import hub_ids
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
 logger = logging.get_logger(__name__)
 FILE_ON_HUB = "https://huggingface.co/{repository}/blob/main/{file}"
 
 
-def find_origin(config: Any) -> dict[str, Any]:
+def find_origin(config: PreTrainedConfig) -> dict[str, Any]:
     """Return what the model card of a trained checkpoint says of its origin.
 
-    A checkpoint from the Hub is the `base_model`. One from a folder has none of its own: what its configuration or
-    its card names is passed on.
+    A checkpoint from the Hub is the `base_model`. For a checkpoint from a folder, it is what the folder's configuration
+    or card names.
 
     Args:
-        config: of the model that is trained; it knows where it was loaded from.
+        config: configuration of the trained model, which knows where it was loaded from.
 
     Returns:
         `base_model`, a Hub id or several, and `license`, `license_name` and `license_link`, as far as they are known.
@@ -40,17 +45,17 @@ def find_origin(config: Any) -> dict[str, Any]:
 
 
 def _metadata(card: str | Path, name: str) -> dict[str, Any]:
-    """Metadata of a card on the Hub or on the disk; none where there is no card, or it cannot be read."""
+    """Return the metadata of a card on the Hub or on the disk; none if there is no card, or it cannot be read."""
     try:
         return ModelCard.load(card, ignore_metadata_errors=True).data.to_dict()
     except (OSError, ValueError, YAMLError) as error:
         reason = " ".join(str(error).split())[:200]
-        logger.warning(f"The licence of {name} is not known here, since its card cannot be read: {reason}")
+        logger.warning(f"The licence of {name} is unknown, since its card cannot be read: {reason}")
         return {}
 
 
 def _licence(metadata: dict[str, Any], repository: str | None = None) -> dict[str, Any]:
-    """Return the licence that a card names; a link to a file beside the card is made one to the Hub."""
+    """Return the licence that a card names. A link to a file beside the card becomes a link to the Hub."""
     found = {key: metadata[key] for key in LICENCE_KEYS if metadata.get(key)}
     if found == UNKNOWN_LICENCE:
         return {}

@@ -1,23 +1,29 @@
-"""What PEFT's saving needs watching for: that everything trained is kept, and that our card stays ours."""
+"""Checks on PEFT's saving: everything trained must be saved, and PEFT must not change our card."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from biomedgpt_hf.publishing.model_card_sections import adapter_of
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
 
-def check_trained_parts_are_saved(model: Any) -> None:
+
+def check_trained_parts_are_saved(model: PreTrainedModel | PeftModel) -> None:
     """Refuses a model with an adapter whose saved folder would lack something that was trained.
 
-    An adapter's folder holds the adapter and the modules of `modules_to_save`; whatever else was unfrozen by hand is
-    left behind without a word.
+    An adapter's folder holds the adapter and the modules of `modules_to_save`. PEFT does not save other parameters
+    that were unfrozen by hand, and does not warn of it.
 
     Args:
-        model: any; one without an adapter is saved whole.
+        model: any model. A model without an adapter is saved completely, so nothing is lost.
 
     Raises:
-        ValueError: names the parameters and what to do.
+        ValueError: trained parameters would be lost. The error names them and says what to do.
     """
     if adapter_of(model) is None:
         return
@@ -40,8 +46,8 @@ def check_trained_parts_are_saved(model: Any) -> None:
 
 
 @contextmanager
-def without_pefts_card(model: Any) -> Iterator[None]:
-    """Keep PEFT from writing its card, or from adding to ours, which would then pass for edited by hand."""
+def without_pefts_card(model: PreTrainedModel | PeftModel) -> Iterator[None]:
+    """Keep PEFT from writing its card, or from adding to ours, which would then look as if edited by hand."""
     if not hasattr(model, "create_or_update_model_card"):
         yield
         return

@@ -1,14 +1,16 @@
-"""What a Trainer saves and uploads: a checkpoint that loads anywhere, with our card, and never a pickle.
+"""What a Trainer saves and uploads: a checkpoint that loads anywhere, with our card and without pickles.
 
-`PublishingMixin` goes before any subclass of transformers' Trainer, TRL's included:
+`PublishingMixin` is named before any subclass of transformers' Trainer, also those of TRL:
 
     class MyTrainer(PublishingMixin, SFTTrainer): ...
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import HfApi
+from huggingface_hub import CommitInfo, HfApi
 from transformers import PreTrainedModel, ProcessorMixin
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import HubStrategy, SaveStrategy
@@ -30,6 +32,9 @@ from biomedgpt_hf.publishing.uploading import (
 )
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from peft import PeftModel
     from transformers import Trainer as _Trainer
 else:
     _Trainer = object
@@ -41,10 +46,10 @@ UPLOADS_PICKLES = (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS)
 
 
 class PublishingMixin(_Trainer):
-    """A Trainer that saves whole checkpoints or adapters, with our card and the processor, and uploads these alone.
+    """A Trainer that saves whole checkpoints or adapters, with our card and the processor, and uploads only these.
 
-    The processor is `processing_class`, or the data collator's own where that is more: a batch that has molecules was
-    made by a processor, and a checkpoint without it answers nobody.
+    The processor is `processing_class`, or the data collator's own if `processing_class` is only a tokenizer: a model
+    of molecules and proteins cannot answer without its processor.
     """
 
     push_in_progress: PushInProgress | None
@@ -53,19 +58,19 @@ class PublishingMixin(_Trainer):
     _saved_names: tuple[str, ...] = ()
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
-        """As transformers', after a look at whether this run can be published at all; called before it trains.
+        """Check first that this run can be published, then do what transformers does. Called before training.
 
         Raises:
-            ValueError: if checkpoints with pickles would be uploaded, or an adapter whose base nobody else has.
+            ValueError: if checkpoints with pickles would be uploaded, or an adapter whose base is not on the Hub.
         """
         self._check_publishable()
         super().init_hf_repo(token=token, private=private)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """As the Trainer's, after `check_trained_parts_are_saved`.
+        """Train as the Trainer does, after `check_trained_parts_are_saved`.
 
-        Facts in `model.config.training` are those of the checkpoint that this training starts from, and are marked so:
-        what was measured there holds no more. Facts of this training are to be set when it is over.
+        Facts in `model.config.training` belong to the checkpoint that this training starts from, and are marked so,
+        since they no longer hold for the trained model. Set the facts of this training when it is over.
         """
         model = self._bare_model()
         check_trained_parts_are_saved(model)
@@ -88,10 +93,10 @@ class PublishingMixin(_Trainer):
         dataset_args: str | list[str] | None = None,
         dataset_name: str | None = None,
     ) -> None:
-        """Write our card, with the arguments of transformers' and TRL's, unless somebody has edited the one there.
+        """Write our card, unless somebody has edited the one that is there. Takes transformers' and TRL's arguments.
 
-        Our card is called after its repository, and its facts are those of `model.config.training`: it has no place for
-        `model_name`, `tasks`, `dataset`, `dataset_args` and `dataset_name`.
+        The title of our card is its repository, and its facts are those of `model.config.training`. So `model_name`,
+        `tasks`, `dataset`, `dataset_args` and `dataset_name` are not used.
         """
         if not self.is_world_process_zero():
             return
@@ -121,19 +126,19 @@ class PublishingMixin(_Trainer):
         create_pr: bool = False,
         **card_options: Any,
     ) -> Any:
-        """Save to `output_dir` and upload what that save wrote, the card and the report: no pickle, no checkpoint.
+        """Save to `output_dir` and upload what that save wrote, the card and the report, but no pickle or checkpoint.
 
         Args:
-            commit_message, blocking, token, revision, private: as transformers'; a revision that is no branch yet
-                becomes one.
+            commit_message, blocking, token, revision, private: as in transformers. A revision that does not exist
+                becomes a new branch.
             create_pr: upload as a pull request.
-            **card_options: see `create_model_card`; a card that somebody wrote in the repository stays.
+            **card_options: see `create_model_card`. A card that somebody wrote in the repository stays.
 
         Returns:
             `huggingface_hub.CommitInfo`, or a future of it if not `blocking`; None on all processes but the first.
 
         Raises:
-            ValueError: if this cannot be published, or nothing was saved (a sharded run saves shards only).
+            ValueError: if this run cannot be published, or no weights were saved (a sharded run saves only shards).
         """
         self.callback_handler.on_push_begin(self.args, self.state, self.control)
         self._check_publishable()
@@ -146,7 +151,7 @@ class PublishingMixin(_Trainer):
             return None
         if not has_weights(self._saved_names):
             raise ValueError(
-                f"There is nothing to upload: saving wrote no weights to {self.args.output_dir}. Under FSDP set "
+                f"There is nothing to upload: saving wrote no weights to {self.args.output_dir}. Under FSDP, set "
                 "fsdp_config's state_dict_type to FULL_STATE_DICT."
             )
         self.create_model_card(**card_options)
@@ -154,7 +159,7 @@ class PublishingMixin(_Trainer):
         return self._upload(commit_message, token, revision, blocking, create_pr=create_pr)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        """As transformers', but with the processor and our card, and without `training_args.bin`, which is a pickle.
+        """Save as transformers does, but with the processor and our card, and without the pickle `training_args.bin`.
 
         Raises:
             ValueError: if something that was trained would not be saved.
@@ -174,12 +179,14 @@ class PublishingMixin(_Trainer):
             processor.save_pretrained(folder)
         if isinstance(model, PreTrainedModel) or adapter_of(model) is not None:
             write_model_card(model, folder, tags=getattr(model, "model_tags", None))
-        others = tuple(f"{name}/" for name in list(getattr(model, "peft_config", None) or {})[1:])  # DPO's reference
+        others = tuple(
+            f"{name}/" for name in list(getattr(model, "peft_config", None) or {})[1:]
+        )  # the reference model of DPO
         written = (name for name, time in file_times(folder).items() if before.get(name) != time)
         self._saved_names = tuple(name for name in written if not name.startswith(others))
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        """Upload a checkpoint's model, processor and card, without what only its resumption needs."""
+        """Upload a checkpoint's model, processor and card, without the files that only resuming needs."""
         if not self.is_world_process_zero() or self.args.hub_strategy == HubStrategy.END:
             return
         in_progress = self.push_in_progress is not None and not self.push_in_progress.is_done()
@@ -190,13 +197,15 @@ class PublishingMixin(_Trainer):
         folder, output_dir = Path(checkpoint_folder), Path(str(self.args.output_dir))
         self._saved_names = tuple(name for name in self._saved_names if (folder / name).is_file())
         if not has_weights(self._saved_names):
-            logger.warning_once("Checkpoints are shards here, which are not uploaded: push_to_hub does it at the end.")
+            logger.warning_once(
+                "Checkpoints of this run are shards and are not uploaded. push_to_hub uploads the model at the end."
+            )
             return
         try:
             # The checkpoint may be removed while its upload is under way.
             copy_files([name for name in self._saved_names if name != CARD], folder, output_dir)
             self.create_model_card()
-        except OSError as error:  # an upload that fails is no reason to end a training
+        except OSError as error:  # a failed upload must not end a training
             logger.warning(f"Step {self.state.global_step} is not uploaded: {error}")
             return
         by_steps = self.args.save_strategy == SaveStrategy.STEPS
@@ -209,8 +218,8 @@ class PublishingMixin(_Trainer):
 
     def _upload(
         self, message: str | None, token: str | None, revision: str | None, blocking: bool, **options: Any
-    ) -> Any:
-        """Upload the files of the last save, the card and the report, from `output_dir`; or a future that does."""
+    ) -> CommitInfo | Future[CommitInfo]:
+        """Upload the files of the last save, the card and the report from `output_dir`, or return a future of it."""
         folder = Path(str(self.args.output_dir))
         wanted = dict.fromkeys((*self._saved_names, CARD, REPORT, PICTURE))
         names = [name for name in wanted if (folder / name).is_file() and not is_pickle(name)]
@@ -220,11 +229,11 @@ class PublishingMixin(_Trainer):
         return upload(*request, **options) if blocking else request[0].run_as_future(upload_later, *request, **options)
 
     def _check_publishable(self) -> None:
-        """Raise a ValueError that says why this run cannot be published, if it cannot."""
+        """Raise a ValueError with the reason if this run cannot be published."""
         if self.args.push_to_hub and self.args.hub_strategy in UPLOADS_PICKLES:
             raise ValueError(
                 f"hub_strategy={self.args.hub_strategy.value!r} would upload optimizer states, which are pickles that "
-                "run code where they are read: use 'every_save' or 'end', and keep checkpoints to yourself."
+                "run code when they are read. Use 'every_save' or 'end', and do not upload checkpoints."
             )
         model = self._bare_model()
         check_trained_parts_are_saved(model)
@@ -234,11 +243,11 @@ class PublishingMixin(_Trainer):
         base = getattr(adapter.settings, "base_model_name_or_path", None) or model.config._name_or_path
         if not hub_ids(base):
             raise ValueError(
-                f"An adapter is of use only with its base checkpoint, and this one's is {base!r}, which nobody else "
-                "has: push the base and load it by its Hub id, or merge_and_unload() the adapter and push the model."
+                f"An adapter needs its base checkpoint, and the base of this one is {base!r}, which is not on the Hub. "
+                "Push the base and load it by its Hub id, or merge_and_unload() the adapter and push the model."
             )
 
-    def _note_origin(self, model: Any) -> None:
+    def _note_origin(self, model: PreTrainedModel | PeftModel) -> None:
         """Write into the configuration, once, what the card inherits from the checkpoint that was trained."""
         if not self._origin_is_noted:
             self._origin_is_noted = True
@@ -246,12 +255,12 @@ class PublishingMixin(_Trainer):
                 model.config.fine_tuned_from = origin
 
     def _processor(self) -> Any:
-        """Return what makes inputs of rows: the collator's processor, unless `processing_class` is one."""
-        plain = not hasattr(self._bare_model().config, "molecule_token_id")  # a language model goes with its tokenizer
+        """Return the processor that makes inputs out of rows: `processing_class`, or else the collator's."""
+        plain = not hasattr(self._bare_model().config, "molecule_token_id")  # a language model has only a tokenizer
         if plain or isinstance(self.processing_class, ProcessorMixin):
             return self.processing_class
         return getattr(self.data_collator, "processor", None) or self.processing_class
 
-    def _bare_model(self) -> Any:
-        """Return the model without the wrappers of compilation and distributed training; PEFT's stays."""
+    def _bare_model(self) -> PreTrainedModel | PeftModel:
+        """Return the model without the wrappers of compilation and distributed training, but with PEFT's."""
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)

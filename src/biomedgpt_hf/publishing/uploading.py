@@ -1,4 +1,4 @@
-"""Uploading some files of a folder: what a run made for others, and never a pickle."""
+"""Uploading those files of a folder that a run made for others, without pickles."""
 
 import shutil
 from collections.abc import Iterable
@@ -6,32 +6,32 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi
+from huggingface_hub import CommitInfo, HfApi
 from transformers.utils import logging
 
 from biomedgpt_hf.publishing.card_file import CARD, gives_way
 
 logger = logging.get_logger(__name__)
 
-# Files that run code where they are read.
+# Files that run code when they are read.
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.distcp", ".metadata", "*/.metadata", "*.pyc")
-# What a training leaves beside its checkpoint for people to read.
+# Files for people to read that a training writes beside its checkpoint.
 REPORT, PICTURE = "training_report.md", "loss_curve.png"
 WEIGHTS = ("model*.safetensors", "adapter_model*.safetensors")
 
 
 def upload(
     api: HfApi, repo_id: str, folder: Path, names: list[str], revision: str | None = None, **options: Any
-) -> Any:
-    """Upload some files of a folder; a card that somebody wrote in the repository is not replaced by an untouched one.
+) -> CommitInfo:
+    """Upload some files of a folder. A card that somebody wrote in the repository is not replaced by an unedited one.
 
     Args:
-        api: with the token to use.
+        api: the client with the token to use.
         repo_id: a repository that exists.
         folder: where the files are.
         names: their paths in it.
-        revision: branch, made if there is none of the name, or a reference.
-        options: of `HfApi.upload_folder`.
+        revision: a branch, which is made if it does not exist, or a reference.
+        options: further arguments of `HfApi.upload_folder`.
 
     Returns:
         `huggingface_hub.CommitInfo`.
@@ -43,25 +43,25 @@ def upload(
     return api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=names, revision=revision, **options)
 
 
-def upload_later(*request: Any, **options: Any) -> Any:
-    """As `upload`, in a thread whose failure nobody would hear of."""
+def upload_later(*request: Any, **options: Any) -> CommitInfo:
+    """Upload as `upload` does, in a thread, and log a failure, which would not be seen otherwise."""
     try:
         return upload(*request, **options)
     except Exception as error:
-        logger.warning(f"An upload to {request[1]} failed, and the training goes on: {error}")
+        logger.warning(f"An upload to {request[1]} failed. The training continues. {error}")
         raise
 
 
 def has_weights(names: Iterable[str]) -> bool:
-    """Whether a model's or an adapter's weights are among some files."""
+    """Tell whether a model's or an adapter's weights are among some files."""
     return any(fnmatch(name, pattern) for name in names for pattern in WEIGHTS)
 
 
 def is_pickle(name: str) -> bool:
-    """Whether a file is one that runs code where it is read, by its name.
+    """Tell by a file's name whether reading it runs code.
 
     Args:
-        name: path within a checkpoint.
+        name: the path within a checkpoint.
     """
     return any(fnmatch(name, pattern) for pattern in PICKLES)
 

@@ -1,11 +1,11 @@
-"""The row of a document: a text without a question, whose every token is learned (pre-training, paper §3.1).
+"""The row of a document: a text without a question. Training learns every token (pre-training, paper §3.1).
 
     text      the document, or a part of it
     source    where it comes from, e.g. "PMC"
     id        unique within the data set
     license   SPDX identifier of the source's licence
 
-The collator makes batches of documents, and of documents among conversations.
+The collator makes batches of documents alone, and of documents and conversations together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from biomedgpt_hf.rows.schema import MISSING_EXTRA, InvalidRowError, reserved_texts
+from biomedgpt_hf.extras import missing_package
+from biomedgpt_hf.rows.schema import InvalidRowError, reserved_texts
 
 if TYPE_CHECKING:
     import datasets
@@ -22,7 +23,7 @@ DOCUMENT_FIELDS = ("text", "source", "id", "license")
 
 
 def is_document(row: Mapping[str, Any]) -> bool:
-    """Tell whether a row is a document; where documents and conversations share columns, the other's are None."""
+    """Tell whether a row is a document. In columns that only conversations use, a document has None."""
     return row.get("text") is not None and row.get("messages") is None
 
 
@@ -31,7 +32,7 @@ def document_features() -> datasets.Features:
     try:
         from datasets import Features, Value
     except ImportError as error:
-        raise ImportError(MISSING_EXTRA) from error
+        raise ImportError(missing_package("datasets", "data")) from error
     return Features({field: Value("string") for field in DOCUMENT_FIELDS})
 
 
@@ -39,15 +40,17 @@ def validate_document(row: Mapping[str, Any]) -> None:
     """Check a document before it is written.
 
     Raises:
-        InvalidRowError: a field is missing, unknown or empty, or the text has what is reserved for items.
+        InvalidRowError: a field is missing, unknown or empty, or the text has a reserved text in it.
     """
     row_id = row.get("id")
     for field in row:
         if field not in DOCUMENT_FIELDS:
-            raise InvalidRowError(row_id, field, f"is unknown; a document has {', '.join(DOCUMENT_FIELDS)}")
+            raise InvalidRowError(
+                row_id, field, f"is unknown. The fields of a document are {', '.join(DOCUMENT_FIELDS)}"
+            )
     for field in DOCUMENT_FIELDS:
         if not isinstance(row.get(field), str) or not row[field].strip():
-            raise InvalidRowError(row_id, field, f"needs a non-empty string, got {row.get(field)!r}")
+            raise InvalidRowError(row_id, field, f"must be a string that is not empty, but is {row.get(field)!r}")
     for reserved in reserved_texts():
         if reserved in row["text"]:
             at = row["text"].index(reserved)

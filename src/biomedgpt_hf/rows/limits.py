@@ -1,4 +1,4 @@
-"""How many rows or records may be faulty before a long job is not worth its result."""
+"""How many rows or records may be faulty before a long job stops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def parse_limit(max_rejected: str | None) -> tuple[float, float]:
     """Return the largest number and the largest share of faulty records that are allowed.
 
     Raises:
-        ValueError: it is neither a number, nor a share such as "1%".
+        ValueError: it is neither a number nor a share such as "1%".
     """
     if max_rejected is None:
         return math.inf, 1.0
@@ -26,4 +26,4 @@ def parse_limit(max_rejected: str | None) -> tuple[float, float]:
         return math.inf, number / 100
     if number >= 0 and number.is_integer() and text.isdigit():
         return number, 1.0
-    raise ValueError(f"max_rejected is {max_rejected!r}: give a number of records such as 20, or a share such as 1%.")
+    raise ValueError(f"max_rejected is {max_rejected!r}. Give a number of records such as 20, or a share such as 1%.")

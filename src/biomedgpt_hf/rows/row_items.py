@@ -1,4 +1,4 @@
-"""The items and questions in the Parquet files of a set, block by block."""
+"""Reading the items and questions in the Parquet files of a data set, block by block."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.modalities import item_columns
 from biomedgpt_hf.rows.schema import SPLITS
 
-QUESTIONS = "questions"  # beside the columns of items: the user's words in rows without an item
+QUESTIONS = "questions"  # a kind beside the columns of items: the user's texts in rows without an item
 
 
 class ItemBlock(NamedTuple):
     """The items of one kind in one row group.
 
     Attributes:
-        start: number of the first one in its split, from 0.
+        start: number of the first item in its split, from 0.
         values: the items in order; a value may occur more than once.
         ids: for each item the `id` of its row.
     """
@@ -32,7 +32,7 @@ class ItemBlock(NamedTuple):
 
 
 def split_files(folder: Path) -> dict[str, list[Path]]:
-    """Return each split's Parquet files in a set's folder, in order; splits without a file are absent."""
+    """Return each split's Parquet files in a set's folder, in order. Splits without a file are left out."""
     found = {split: sorted((Path(folder) / "data").glob(f"{split}-*.parquet")) for split in SPLITS}
     return {split: files for split, files in found.items() if files}
 
@@ -40,7 +40,7 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
 def holds_rows(file: pq.ParquetFile) -> bool:
     """Tell whether a Parquet file has the columns that `read_item_blocks` reads.
 
-    Sets that were built before a modality was registered have no column of it.
+    Sets that were built before a modality was registered have no column for it.
     """
     schema = file.schema_arrow
     columns = [column for column in item_columns().values() if column in schema.names]
@@ -49,12 +49,12 @@ def holds_rows(file: pq.ParquetFile) -> bool:
 
 
 def read_item_blocks(paths: Iterable[Path], kind: str) -> Iterator[ItemBlock]:
-    """Yield the items of rows of `schema`; memory is that of one row group.
+    """Yield the items of rows (see `rows.schema`). Memory holds one row group.
 
     Args:
         paths: Parquet files, in order.
-        kind: a column of items, such as "molecules"; where it is empty, items are read from inline blocks; or
-            `QUESTIONS`: the text of the first user message in rows without any item.
+        kind: a column of items, such as "molecules", whose items may also be inside their blocks; or `QUESTIONS`, the
+            text of the first user message in rows without any item.
     """
     start = 0
     for path in paths:
@@ -100,9 +100,9 @@ def _first_user_text(messages: list[dict]) -> str:
 
 
 def _leaves(file: pq.ParquetFile, group: int, block: str) -> tuple[np.ndarray, pa.Array]:
-    """Return the row numbers and values of the items that stand inside their blocks.
+    """Return the row numbers and values of the items that are inside their blocks.
 
-    Only this one leaf of the nested column is read, and it is empty in most sets.
+    Only this one leaf of the nested column is read. It is empty in most sets.
     """
     paths = (file.schema.column(index).path for index in range(len(file.schema)))
     leaf = next((path for path in paths if path.startswith("messages.") and block in path.split(".")), None)

@@ -1,4 +1,4 @@
-"""The row every builder writes and every trainer reads.
+"""The row that every builder writes and every trainer reads.
 
 A row is one conversation about some molecules and proteins:
 
@@ -11,8 +11,8 @@ A row is one conversation about some molecules and proteins:
     id          unique within the data set
     license     SPDX identifier of the source's licence
 
-One rule for items: a bare block takes the next item of its column. A block may carry its item
-itself ({"type": "molecule", "molecule": "CCO"}) when the column is empty. Both is an error.
+There is one rule for items: a bare block takes the next item of its column. If the column is empty,
+a block may hold its item itself: {"type": "molecule", "molecule": "CCO"}. Both together are an error.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from biomedgpt_hf.extras import missing_package
 from biomedgpt_hf.modalities import MODALITIES, Modality, item_columns
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 ROLES = ("system", "user", "assistant")
 STRING_FIELDS = ("task", "source", "id", "license")
-SEGMENT_BREAK = "\ufdd0"  # what the processor writes where a segment of its own ends
-MISSING_EXTRA = "Building data sets needs one more package: pip install 'biomedgpt-hf[data]'"
+SEGMENT_BREAK = "\ufdd0"  # the processor writes it where one of its segments ends
 
 
 def row_fields() -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def row_fields() -> tuple[str, ...]:
 
 
 def reserved_texts() -> tuple[str, ...]:
-    """Return what the processor refuses in a text: it would take it for an item's place or a segment's end."""
+    """Return what the processor refuses in a text, since it marks the place of an item or the end of a segment."""
     return (*(modality.placeholder for modality in MODALITIES.values()), SEGMENT_BREAK)
 
 
@@ -57,11 +57,11 @@ class InvalidRowError(ValueError):
 
 
 def features() -> datasets.Features:
-    """Return the columns of a row as `datasets` stores them (absent keys of a block are None)."""
+    """Return the columns of a row in the form in which `datasets` stores them (absent keys of a block are None)."""
     try:
         from datasets import Features, List, Value
     except ImportError as error:
-        raise ImportError(MISSING_EXTRA) from error
+        raise ImportError(missing_package("datasets", "data")) from error
 
     text = Value("string")
     items = {
@@ -97,11 +97,11 @@ def question_row(
         question: what is asked.
         answer: what is to be learned.
         task, source, id, license: see the module.
-        items: of each modality, by the name of its column: `molecules=["CCO"]`.
+        items: the items of each modality, by the name of its column: `molecules=["CCO"]`.
     """
     columns = item_columns()
     if unknown := items.keys() - columns.values():
-        raise TypeError(f"A row has no column {sorted(unknown)[0]!r} of items; it has {', '.join(columns.values())}.")
+        raise TypeError(f"A row has no column {sorted(unknown)[0]!r} of items, only {', '.join(columns.values())}.")
     blocks = [{"type": name} for name, column in columns.items() for _ in items.get(column, ())]
     return {
         "messages": [
@@ -130,10 +130,10 @@ def validate_row(row: Mapping[str, Any]) -> None:
             raise InvalidRowError(row_id, field, "is missing")
     for field in row:
         if field not in fields:
-            raise InvalidRowError(row_id, field, f"is unknown; a row has {', '.join(fields)}")
+            raise InvalidRowError(row_id, field, f"is unknown. The fields of a row are {', '.join(fields)}")
     for field in STRING_FIELDS:
         if not isinstance(row[field], str) or not row[field].strip():
-            raise InvalidRowError(row_id, field, f"needs a non-empty string, got {row[field]!r}")
+            raise InvalidRowError(row_id, field, f"must be a string that is not empty, but is {row[field]!r}")
     for message in row["messages"] or ():
         if isinstance(message, Mapping) and isinstance(message.get("content"), str):
             raise InvalidRowError(row_id, "messages", "content must be a list of typed blocks")
@@ -147,35 +147,35 @@ def validate_row(row: Mapping[str, Any]) -> None:
 
 
 def to_conversation(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a row's messages with each item inside its block, as a chat template reads them.
+    """Return a row's messages with each item inside its block, in the form that a chat template reads.
 
     Args:
-        row: one row, also as `datasets` returns it: absent keys of a block None, empty columns
-            None or missing; content may be a plain string.
+        row: one row. As `datasets` returns it, absent keys of a block are None, and empty columns are
+            None or missing. Content may be a plain string.
 
     Returns:
         New messages {"role", "content"}; content is a list of {"type": "text", "text": …},
         {"type": "molecule", "molecule": …} and so on for each modality.
 
     Raises:
-        InvalidRowError: names the row and the field.
+        InvalidRowError: the row breaks the rules of this module. The error names the row and the field.
     """
     row_id = row.get("id")
     columns = {name: _item_column(row, modality) for name, modality in MODALITIES.items()}
     used = dict.fromkeys(columns, 0)
     messages = row.get("messages")
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
-        raise InvalidRowError(row_id, "messages", f"needs at least one message, got {messages!r}")
+        raise InvalidRowError(row_id, "messages", f"must have at least one message, but is {messages!r}")
     conversation = []
     for number, message in enumerate(messages):
         where = f"messages[{number}]"
         if not isinstance(message, Mapping) or message.get("role") not in ROLES:
-            raise InvalidRowError(row_id, where, f"needs a role of {ROLES}, got {message!r}")
+            raise InvalidRowError(row_id, where, f"must have a role of {ROLES}, but is {message!r}")
         content = message.get("content")
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
         if not isinstance(content, Sequence) or not content:
-            raise InvalidRowError(row_id, where, f"needs content, got {content!r}")
+            raise InvalidRowError(row_id, where, f"must have content, but its content is {content!r}")
         blocks = [_resolve_block(row_id, where, block, columns, used) for block in content]
         conversation.append({"role": message["role"], "content": blocks})
     for item, column in columns.items():
@@ -191,17 +191,17 @@ def _item_column(row: Mapping[str, Any], modality: Modality) -> Sequence[Any]:
         return ()
     wanted = "list of numbers" if _numbers_of(modality) else "string"
     if isinstance(items, str) or not isinstance(items, Sequence):
-        raise InvalidRowError(row.get("id"), modality.column, f"needs a list of {wanted}s, got {items!r}")
+        raise InvalidRowError(row.get("id"), modality.column, f"must be a list of {wanted}s, but is {items!r}")
     for position, item in enumerate(items):
         if not _is_item(item, modality):
             raise InvalidRowError(
-                row.get("id"), modality.column, f"item {position} must be a non-empty {wanted}, got {item!r}"
+                row.get("id"), modality.column, f"item {position} must be a {wanted} that is not empty, but is {item!r}"
             )
     return items
 
 
 def _numbers_of(modality: Modality) -> str:
-    """Return the type of the numbers that an item is a list of, or "" where it is a text."""
+    """Return the type of the numbers in an item that is a list of numbers, or "" for an item that is a text."""
     listed = modality.item_type.removeprefix("list[")
     return listed.removesuffix("]") if listed != modality.item_type else ""
 
@@ -219,14 +219,14 @@ def _resolve_block(
     columns: Mapping[str, Sequence[Any]],
     used: dict[str, int],
 ) -> dict[str, Any]:
-    """Return one block with its own value in it, taking the next item of its column if bare."""
+    """Return one block with its value in it. A bare block gets the next item of its column."""
     if not isinstance(block, Mapping):
-        raise InvalidRowError(row_id, where, f"needs typed blocks, got {block!r}")
+        raise InvalidRowError(row_id, where, f"must have typed blocks, but has {block!r}")
     block = {key: value for key, value in block.items() if value is not None}
     kind = block.get("type")
     if kind not in ("text", *columns):
         known = ", ".join(("text", *columns))
-        raise InvalidRowError(row_id, where, f"has a block of type {kind!r}; known are {known}")
+        raise InvalidRowError(row_id, where, f"has a block of type {kind!r}, which is not one of {known}")
     if foreign := set(block) - {"type", kind}:
         raise InvalidRowError(row_id, where, f"has a {kind} block with {sorted(foreign)} in it")
     value = block.get(kind)

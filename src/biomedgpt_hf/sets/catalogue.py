@@ -161,7 +161,7 @@ def fetch_sources(
     mirrors: Mapping[str, str] | None = None,
     patience: Patience | None = None,
 ) -> list[Path]:
-    """Download the public sources of a set; see `download.download`.
+    """Download the public sources of a set; see `download.transfer.download`.
 
     Args:
         set_name: one of `CATALOGUE`.

@@ -1,1 +1,1 @@
-"""When two molecules, proteins or questions are the same, and which are alike: one engine for all who compare."""
+"""The one engine that tells when two molecules, proteins or questions are the same, and how similar they are."""

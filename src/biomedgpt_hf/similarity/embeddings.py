@@ -19,25 +19,25 @@ from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.similarity.proteins import require_sequences, sequence_digests
 from biomedgpt_hf.similarity.ranking import SAME, Hit, best, to_hits
 
-ABOUT = ("checkpoint", "commit", "digest", "level", "features", "dtype")  # what a file tells of its embeddings
+ABOUT = ("checkpoint", "commit", "digest", "level", "features", "dtype")  # facts that a file tells of its embeddings
 LEVEL = "pooled"  # one embedding for each protein
-ROWS = 4_096  # that are read and compared at once
-CELLS = 2**23  # similarities that are held at once
+ROWS = 4_096  # rows that are read and compared at a time
+CELLS = 2**23  # similarities that memory holds at a time
 
 Block = tuple[list[str], np.ndarray]  # sequences, their embeddings [rows, D]
 
 
 def embedding_tensors(path: Path, proteins: Sequence[str]) -> tuple[dict[str, np.ndarray], list[int], dict[str, str]]:
-    """Return what an index keeps of a file of embeddings.
+    """Return the tensors and facts that an index keeps of a file of embeddings.
 
     Args:
-        path: Parquet or safetensors, recognised by its content. Rows without an embedding, or with one
-            that is zero or not finite, are passed over; of several for one sequence the first counts.
+        path: Parquet or safetensors, recognised by its content. Rows without an embedding are skipped, and so are
+            embeddings that are zero or not finite. Of several embeddings of one sequence, the first counts.
         proteins: the known sequences.
 
     Returns:
-        Tensors: "embeddings" float16 [N, D] and "identities" uint64 [N]. Which of `proteins` have them,
-        N positions. What the file tells of them, as far as it does: see `ABOUT`.
+        The tensors "embeddings", float16 [N, D], and "identities", uint64 [N]; the N positions of the `proteins` that
+        have embeddings; and the facts of `ABOUT` that the file tells.
 
     Raises:
         OSError: the file is missing.
@@ -60,13 +60,13 @@ def embedding_tensors(path: Path, proteins: Sequence[str]) -> tuple[dict[str, np
 
 
 def measure(about: Mapping[str, str]) -> str:
-    """Return in words what similarity means."""
+    """Return the meaning of similarity, in words."""
     checkpoint = about.get("checkpoint")
     return "cosine similarity of protein embeddings" + (f" ({checkpoint})" if checkpoint else "")
 
 
 def _open(path: Path) -> tuple[dict[str, str], Iterator[Block]]:
-    """Return what a file tells of its embeddings, and these."""
+    """Return the facts that a file tells of its embeddings, and the embeddings in blocks."""
     with path.open("rb") as file:
         is_parquet = file.read(4) == b"PAR1"
     try:
@@ -118,12 +118,12 @@ def _safetensors_blocks(path: Path, items: list[str]) -> Iterator[Block]:
     with safe_open(path, "numpy") as file:
         embeddings = file.get_slice("embeddings")
         for start in range(0, len(items), ROWS):
-            stop = min(start + ROWS, len(items))  # beyond the last row, safetensors raises
+            stop = min(start + ROWS, len(items))  # safetensors raises an error for rows after the last one
             yield items[start:stop], embeddings[start:stop]
 
 
 class EmbeddingSearch:
-    """Finds the nearest of the known proteins; the embeddings stay on the disk and are read block by block.
+    """Finds the nearest known proteins. The embeddings stay on the disk and are read block by block.
 
     Args:
         path: safetensors file of `embedding_tensors`.
@@ -139,10 +139,10 @@ class EmbeddingSearch:
         """Return up to k hits for each sequence with its embedding, the same one first.
 
         Args:
-            embeddings: by the encoder of the index, any floating type [B, D].
+            embeddings: embeddings of the sequences by the encoder of the index, any floating type [B, D].
 
         Raises:
-            ValueError: a sequence is blank, an embedding is zero or not finite, or the shape is another one.
+            ValueError: a sequence is blank, an embedding is zero or not finite, or the shape is wrong.
         """
         require_sequences(proteins)
         wanted = self._require_embeddings(proteins, embeddings)
@@ -167,7 +167,7 @@ class EmbeddingSearch:
         return wanted / lengths
 
     def _cosines(self, wanted: np.ndarray) -> np.ndarray:
-        """Return the cosine of each embedding, of length 1, with each known one, at most 1, float32 [B, N]."""
+        """Return the cosine of each embedding (of length 1) and each known one, at most 1, float32 [B, N]."""
         cosines = np.empty((len(wanted), len(self._identities)), np.float32)
         with safe_open(self._path, "numpy") as file:
             known = file.get_slice("embeddings")

@@ -1,4 +1,4 @@
-"""Molecules by their Morgan fingerprints: the bits that two have in common."""
+"""Morgan fingerprints of molecules, whose common bits measure similarity."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ class ComparedKind(Protocol):
 
     Attributes:
         name: the kind's name in the report, as `rows.row_items.read_item_blocks` knows it.
-        thresholds: similarities from which on two are called near duplicates, falling.
-        measure: what similarity means, in words.
-        score: the same, as a function.
+        thresholds: similarities from which two items are called near duplicates, in falling order.
+        measure: the meaning of similarity, in words.
+        score: the function that computes it.
     """
 
     name: str
@@ -44,19 +44,19 @@ class ComparedKind(Protocol):
     score: Score
 
     def read(self, value: str) -> Any:
-        """Return what the other methods take, or None if the value cannot be read."""
+        """Return the value in the form that the other methods take, or None if it cannot be read."""
 
     def outline(self, item: Any) -> int:
         """Return a number that is the same for all values with one key, in 64 bits."""
 
     def key(self, value: str) -> str:
-        """Return what a readable value is known by."""
+        """Return the key of a readable value. Values with the same key are the same."""
 
     def features(self, item: Any) -> np.ndarray:
         """Return the distinct features, unsigned integers [F], at least one."""
 
     def known(self, sets: Sequence[np.ndarray]) -> KnownSets:
-        """Return features of some items, ready to be compared with those of others."""
+        """Return the features of some items, prepared for comparison with those of others."""
 
 
 class Molecules:

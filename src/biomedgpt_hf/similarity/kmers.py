@@ -1,4 +1,4 @@
-"""Proteins by their sequences: when two are the same, and the 5-mers that two have in common."""
+"""Keys and 5-mers of protein sequences: when two are the same, and what two have in common."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import numpy as np
 from biomedgpt_hf.similarity.hashing import distinct
 
 KMER = 5
-SIMILAR_PROTEINS = 0.3  # of the shorter one's 5-mers: one cluster, where a data set is split by similarity
+SIMILAR_PROTEINS = (
+    0.3  # share of the shorter one's 5-mers from which two are in one cluster, if a set is split by similarity
+)
 
 
 def sequence_key(sequence: str) -> str:
-    """Return what a protein is known by: its sequence, whatever its case."""
+    """Return the key of a protein: its sequence in upper case."""
     return sequence.upper()
 
 

@@ -1,4 +1,4 @@
-"""Known molecules and their fingerprints: the nearest ones to others.
+"""Searching known molecules by their fingerprints for those nearest to others.
 
 Two molecules are the same if they have one structure key: stereo, salts and charges are ignored.
 
@@ -25,12 +25,12 @@ MEASURE = Molecules.measure
 
 
 class MoleculeFacts(NamedTuple):
-    """What a molecule is compared by.
+    """The values by which a molecule is compared.
 
     Attributes:
-        bits: of the fingerprint of its largest organic fragment, uint16 [F].
+        bits: the set bits in the fingerprint of its largest organic fragment, uint16 [F].
         key: digest of its structure key.
-        identity: digest of its canonical SMILES, stereo, salts and charges included.
+        identity: digest of its canonical SMILES, with stereo, salts and charges.
     """
 
     bits: np.ndarray
@@ -52,7 +52,7 @@ def _describe(molecule: str) -> MoleculeFacts | None:
 
 
 def molecule_tensors(facts: Sequence[MoleculeFacts]) -> dict[str, np.ndarray]:
-    """Return what an index keeps: those of `BitTable`, and "keys" and "identities" uint64 [N]."""
+    """Return the tensors that an index keeps: those of `BitTable`, and "keys" and "identities", uint64 [N]."""
     return {
         **BitTable.of([one.bits for one in facts], BITS).tensors,
         "keys": np.array([one.key for one in facts], np.uint64),

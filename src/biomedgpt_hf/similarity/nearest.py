@@ -1,4 +1,4 @@
-"""Which of some sets of features, of any number that stream by, comes nearest to each known one.
+"""Finding, among any number of sets of features in a stream, the one that is nearest to each known set.
 
 Shape letters:  N known sets   B sets that stream by, a block of them
 """
@@ -15,7 +15,7 @@ from biomedgpt_hf.similarity.shared_features import KnownSets
 
 
 def nearest_of(sets: Iterable[np.ndarray], known: KnownSets, score: Score) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each known set its highest score among `sets` and which of them has it, the first if several.
+    """Return for each known set its highest score among `sets`, and the first of them with that score.
 
     Returns:
         scores, float64 [N], 0 where nothing is shared, and places in `sets`, int64 [N].
@@ -36,7 +36,7 @@ Best = tuple[np.ndarray, np.ndarray, np.ndarray]  # known sets, the row of a blo
 
 
 def _best_of_all(shared: np.ndarray, asked: np.ndarray, known: np.ndarray, score: Score) -> Best:
-    # 32 bits to find the winners, five times as fast, and 64 for their scores.
+    # The winners are found with 32 bits, which is five times as fast. Their scores are computed with 64 bits.
     table = score(shared.astype(np.float32), asked[:, None].astype(np.float32), known.astype(np.float32))
     rows, every = table.argmax(axis=0), np.arange(len(known))
     return every, rows, score(shared[rows, every], asked[rows], known)

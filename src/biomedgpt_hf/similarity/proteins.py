@@ -1,10 +1,9 @@
-"""Known proteins and their 5-mers: the nearest ones to others.
+"""Searching known proteins by their 5-mers for those nearest to others.
 
-The share of the shorter sequence's 5-mers finds homologues and fragments alike. A handful of them is
-found by chance, though: a peptide of five residues is a part of many proteins. So a sequence of fewer
-than `FEWEST` 5-mers counts as one of so many, and only its very sequence is as similar as 1. Of
-equally similar ones, that comes first which has most 5-mers in common out of those of either
-(Jaccard): a sequence of like length before a fragment.
+The share of the shorter sequence's 5-mers finds both homologues and fragments. But a few 5-mers are found by
+chance: a peptide of five residues is a part of many proteins. So a sequence with fewer than `FEWEST` 5-mers is
+scored as if it had that many, and only the same sequence has the similarity 1. Of equally similar sequences, the
+one with the highest Jaccard similarity comes first, so that a sequence of similar length comes before a fragment.
 
 Shape letters:  N known proteins
 """
@@ -29,7 +28,7 @@ MEASURE = f"{Proteins.measure}, where fewer than {FEWEST} count as {FEWEST}"
 
 
 def sequence_digests(proteins: Sequence[str]) -> np.ndarray:
-    """Return what tells whether two sequences are the same, whatever their case, uint64 [N]."""
+    """Return numbers that are equal for sequences that are the same without regard to case, uint64 [N]."""
     return np.array([digest(sequence_key(protein)) for protein in proteins], np.uint64)
 
 
@@ -37,11 +36,11 @@ def require_sequences(proteins: Sequence[str]) -> None:
     """Raise ValueError if a protein that is looked for is blank."""
     for place, protein in enumerate(proteins):
         if not isinstance(protein, str) or not protein.strip():
-            raise ValueError(f"Protein {place} is {protein!r}: name its amino acids, one letter each.")
+            raise ValueError(f"Protein {place} is {protein!r}. Write its amino acids, one letter each.")
 
 
 def protein_tensors(proteins: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return what an index keeps: those of `Postings`, and "identities" uint64 [N]."""
+    """Return the tensors that an index keeps: those of `Postings`, and "identities", uint64 [N]."""
     return {**Postings.of(map(kmers, proteins)).tensors, "identities": sequence_digests(proteins)}
 
 

@@ -1,4 +1,4 @@
-"""Which of the known items come first."""
+"""The order of known items in a result."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SAME, IDENTICAL = 2.0, 3.0  # scores of what comes before all that is only alike
+SAME, IDENTICAL = 2.0, 3.0  # scores of items that come before all that are only similar
 
 
 class Hit(NamedTuple):
@@ -28,8 +28,8 @@ def best(scores: np.ndarray, k: int, tie_break: np.ndarray | None = None) -> np.
 
     Args:
         scores: float [C].
-        k: at most so many.
-        tie_break: of equal scores, the higher one here comes first, then the first place; float [C].
+        k: largest number of places.
+        tie_break: float [C]. Of equal scores, the one with the higher value here comes first, then the first place.
     """
     found = np.flatnonzero(scores > 0)
     if len(found) > k:
@@ -39,7 +39,7 @@ def best(scores: np.ndarray, k: int, tie_break: np.ndarray | None = None) -> np.
 
 
 def to_hits(places: np.ndarray, scores: np.ndarray, positions: np.ndarray | None = None) -> list[Hit]:
-    """Return the hits at `places` of `scores`, whose positions are the places themselves if not given."""
+    """Return the hits at `places` of `scores`. Their positions are the places, unless positions are given."""
     chosen = places if positions is None else positions[places]
     return [
         Hit(position, min(score, 1.0), score >= SAME)

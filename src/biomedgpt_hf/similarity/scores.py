@@ -1,4 +1,4 @@
-"""How alike two sets of features are, by the number that they share and the number that each has."""
+"""Similarity of two sets of features, by the number that they share and the number that each has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Score = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # shared, of
 
 
 def tanimoto(shared: np.ndarray, asked: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return shared features / features of either (for chemists Tanimoto's, elsewhere Jaccard's)."""
+    """Return shared features / features of either. Chemists call it Tanimoto similarity, others Jaccard's."""
     return shared / (asked + known - shared)
 
 

@@ -1,4 +1,4 @@
-"""How many features sets have in common with each of many known ones: counted here for all who compare.
+"""Counting how many features sets have in common with each of many known sets.
 
 `BitTable` counts features that are small numbers and that many of the sets have, such as the bits of
 fingerprints; `Postings` counts any numbers, where most sets have nothing in common, such as 5-mers.
@@ -18,19 +18,19 @@ from scipy.sparse import csr_array
 
 from biomedgpt_hf.similarity.hashing import distinct
 
-CELLS = 2**18  # of a block's [B, N] table: what a processor's cache holds
-BYTES = 2**12  # of a bit's row that are counted at once: eight times as many known sets
-FEATURES = 2**20  # that are gathered and looked up at once; bounds the memory
-POSTINGS = 2**22  # that are counted at once; bounds the memory where all sets are alike
+CELLS = 2**18  # numbers in a block's table [B, N]. It then fits into a processor's cache
+BYTES = 2**12  # bytes of a bit's row that are counted at a time. Each byte stands for eight known sets
+FEATURES = 2**20  # features that are gathered and looked up at a time, which limits the memory
+POSTINGS = 2**22  # postings that are counted at a time, which limits the memory if all sets are similar
 
-Shared: TypeAlias = "np.ndarray | csr_array"  # how many features, int32 [B, N]
+Shared: TypeAlias = "np.ndarray | csr_array"  # the number of shared features, int32 [B, N]
 
 
 class KnownSets(Protocol):
-    """Known sets of features, ready to be compared with others.
+    """Known sets of features, prepared for comparison with others.
 
     Attributes:
-        sizes: number of features of each, int32 [N].
+        sizes: number of features of each set, int32 [N].
     """
 
     sizes: np.ndarray
@@ -40,9 +40,9 @@ class KnownSets(Protocol):
 
 
 class BitTable:
-    """Sets of small numbers: of each number, one bit for each set tells whether it is in that set.
+    """Sets of small numbers. For each number, one bit for each set tells whether the set has it.
 
-    Make one with `of`, or of its own tensors.
+    Make one with `BitTable.of`, or out of its own tensors.
 
     Args:
         tensors: "table" uint8 [V, N / 8], the bits of eight sets in a byte, and "sizes" int32 [N].
@@ -70,7 +70,7 @@ class BitTable:
 
     @property
     def tensors(self) -> dict[str, np.ndarray]:
-        """What the table can be made of again."""
+        """The tensors out of which the table can be made again."""
         return {"table": self._table, "sizes": self.sizes}
 
     def count(self, sets: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
@@ -81,7 +81,7 @@ class BitTable:
             block = sets[first : first + size]
             shared = np.empty((len(block), known), np.int32)
             for row, features in enumerate(block):
-                smallest = np.uint8 if len(features) < 256 else np.uint16  # the type that no sum leaves
+                smallest = np.uint8 if len(features) < 256 else np.uint16  # a type that is large enough for every sum
                 for start in range(0, self._table.shape[1], BYTES):
                     bits = np.unpackbits(self._table[features, start : start + BYTES], axis=1)
                     to = shared[row, 8 * start : 8 * (start + BYTES)]
@@ -90,9 +90,9 @@ class BitTable:
 
 
 class Postings:
-    """Sets of any numbers: of each number, the list of the sets that it is in.
+    """Sets of any numbers. For each number, there is a list of the sets that have it.
 
-    Make them with `of`, or of their own tensors.
+    Make them with `Postings.of`, or out of their own tensors.
 
     Args:
         tensors: "features" uint64 [V], in order; "starts" [V + 1], where the sets of each begin in "owners"
@@ -110,7 +110,7 @@ class Postings:
         """Return the postings of some sets.
 
         Args:
-            sets: N arrays of distinct numbers, uint64 [F]; none is empty. A block of them is held at a time.
+            sets: N arrays of distinct numbers, uint64 [F]; none is empty. Memory holds a block of them at a time.
         """
         sizes: list[int] = []
         blocks: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, np.uint64), np.empty(0, np.int32))]
@@ -119,7 +119,7 @@ class Postings:
             features, columns = np.unique(np.concatenate(block), return_inverse=True)
             blocks.append((features, columns.astype(np.int32)))
         known = distinct(np.concatenate([features for features, _ in blocks]))
-        # Looking up distinct features in order is many times as fast as looking up those of each set.
+        # It is many times faster to look up distinct features in order than the features of each set.
         places = [np.searchsorted(known, features).astype(np.int32)[columns] for features, columns in blocks]
         by_feature = _incidence(np.concatenate(places), sizes, len(known), np.int8).tocsc()
         owners, starts = by_feature.indices, by_feature.indptr
@@ -127,7 +127,7 @@ class Postings:
 
     @property
     def tensors(self) -> dict[str, np.ndarray]:
-        """What the postings can be made of again."""
+        """The tensors out of which the postings can be made again."""
         starts, owners = self._sets.indptr, self._sets.indices
         return {"features": self._features, "starts": starts, "owners": owners, "sizes": self.sizes}
 
@@ -136,7 +136,9 @@ class Postings:
         before = 0
         for block in _blocks(sets):
             asked, known = self._look_up(block)
-            most = np.cumsum(asked @ np.diff(known.indptr).astype(np.int64))  # numbers that the sets up to each give
+            most = np.cumsum(
+                asked @ np.diff(known.indptr).astype(np.int64)
+            )  # how many numbers the sets up to each one give
             cuts = np.flatnonzero(np.diff(most // POSTINGS)) + 1
             for first, last in pairwise([0, *cuts.tolist(), len(block)]):
                 yield before + first, asked[first:last] @ known
@@ -156,9 +158,9 @@ class Postings:
 
 
 def _incidence(columns: np.ndarray, sizes: Sequence[int] | np.ndarray, width: int, dtype: type) -> csr_array:
-    """Return a matrix of ones and zeros, of rows of these sizes whose ones are in these columns, one row after another.
+    """Return a matrix of ones and zeros. `columns` names the places of the ones, row after row, `sizes` of each row.
 
-    The numbers of its places are small ones, as long as there are not too many, as scipy keeps them.
+    Like scipy, it uses small integers for the places as long as these are not too many.
     """
     starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     small = np.int32 if starts[-1] < 2**31 else np.int64
@@ -167,7 +169,7 @@ def _incidence(columns: np.ndarray, sizes: Sequence[int] | np.ndarray, width: in
 
 
 def _blocks(sets: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    """Gather sets until they are full; one that has more features is a block of its own."""
+    """Gather sets into blocks until a block is full. A set with more features is a block of its own."""
     block: list[np.ndarray] = []
     filled = 0
     for features in sets:

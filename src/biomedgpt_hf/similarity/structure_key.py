@@ -1,4 +1,4 @@
-"""When two molecules are the same: they have one structure key, which ignores stereo, salts and charges."""
+"""The structure key, which is equal for the same molecules and ignores stereo, salts and charges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from rdkit.Chem import inchi, rdMolDescriptors
 
 from biomedgpt_hf.similarity.hashing import FACTOR, scatter
 
-# What InChI never takes a bond from: it cuts metals off, and its key is blind to hydrogens' places.
+# Elements whose bonds to one another InChI always keeps. It removes bonds to metals, and its key does not depend on the
+# places of hydrogens.
 BONDED = np.isin(np.arange(128), [0, 6, 7, 8, 9, 14, 15, 16, 17, 34, 35, 53])
 
 
@@ -52,7 +53,7 @@ def read_molecule(molecule: str) -> Chem.Mol | None:
 
 
 def largest_organic_fragment(molecule: Chem.Mol) -> Chem.Mol:
-    """Return the fragment with most heavy atoms among those with carbon (or among all)."""
+    """Return the fragment with most heavy atoms among those with carbon (or among all, if none has carbon)."""
     fragments = Chem.GetMolFrags(molecule, asMols=True, sanitizeFrags=False)
     if len(fragments) == 1:
         return fragments[0]
@@ -66,7 +67,7 @@ def largest_organic_fragment(molecule: Chem.Mol) -> Chem.Mol:
 
 
 def main_fragment(molecule: Chem.Mol) -> Chem.Mol:
-    """Return the largest organic fragment, ready to be compared: with its rings, which are not copied along."""
+    """Return the largest organic fragment, with its rings computed, since copying does not keep them."""
     if len(Chem.GetMolFrags(molecule)) == 1:
         return molecule
     fragment = largest_organic_fragment(molecule)
@@ -75,11 +76,11 @@ def main_fragment(molecule: Chem.Mol) -> Chem.Mol:
 
 
 def skeleton(fragment: Chem.Mol) -> int:
-    """Return a number for what structure keys compare first: which atoms there are, and which are bonded.
+    """Return a number for the skeleton of a molecule: its atoms, and which of them are bonded.
 
-    Molecules with one structure key have one skeleton, so a key, ten times as slow, is only needed
-    where two skeletons agree. Bond orders, charges, isotopes, stereo, hydrogens and bonds to metals
-    are ignored. Found by refining each atom's number with its neighbours' (Weisfeiler and Leman).
+    Molecules with the same structure key have the same skeleton. A key takes ten times as long, so it is computed only
+    if two skeletons agree. Bond orders, charges, isotopes, stereo, hydrogens and bonds to metals are ignored. Each
+    atom's number is refined with those of its neighbours (Weisfeiler and Leman).
 
     Args:
         fragment: see `main_fragment`.

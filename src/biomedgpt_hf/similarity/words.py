@@ -1,4 +1,4 @@
-"""Questions by their words: when two are the same, and the three-word sequences that two have in common."""
+"""Words of questions: when two questions are the same, and which three-word sequences they have in common."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WORDS = 3
 
 
 def plain_words(text: str) -> str:
-    """Return the words of a text in lower case, one space between them; a text without words as it is."""
+    """Return the words of a text in lower case, with one space between them, or the text if it has no words."""
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())) or text
 
 

@@ -37,7 +37,7 @@ def test_items_of_a_registered_modality_are_read_from_a_column_that_is_named(tmp
     ]
     assert [item.question for item in read_rows] == ["Does it bind?", "What are they?", "What is it?"]
     assert empty.problem.args == ("no molecule or protein or cell", "there is nothing in 'smiles', 'expression'")
-    assert text.problem.reason == "not a list[float32]" and "write it as a list" in text.problem.detail
+    assert text.problem.reason == "not a list[float32]" and "write a list" in text.problem.detail
 
 
 def test_lists_of_parquet_are_items_too(tmp_path, cell):
@@ -49,14 +49,14 @@ def test_lists_of_parquet_are_items_too(tmp_path, cell):
 def test_no_column_of_a_registered_modality_is_guessed(tmp_path, cell):
     (item,) = read(tmp_path, [{"cells": ONE, "smiles": "CCO"}], Columns())
     assert item.items == {"molecule": ("CCO",)}
-    with pytest.raises(SourceError, match="name those of molecules or proteins or cells"):
+    with pytest.raises(SourceError, match="Name the columns of molecules or proteins or cells"):
         read(tmp_path, [{"cells": ONE}], Columns())
 
 
 def test_columns_of_an_unknown_modality_and_of_a_single_text_are_refused():
-    with pytest.raises(ValueError, match="no modality 'cell'; there are molecule, protein"):
+    with pytest.raises(ValueError, match="no modality 'cell'. The modalities are molecule, protein"):
         Columns(items={"cell": ("expression",)})
-    with pytest.raises(ValueError, match=r"columns of molecule are the text 'smiles': pass a tuple, \('smiles',\)"):
+    with pytest.raises(ValueError, match=r"columns of molecule are the text 'smiles'. Pass a tuple, \('smiles',\)"):
         Columns(molecules="smiles")
 
 

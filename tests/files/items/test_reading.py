@@ -41,7 +41,7 @@ def test_proteins_come_from_fasta_with_wrapped_lines(tmp_path):
         (read_molecules, sdf("CCO").replace(" O ", " Q9").encode(), "record 1"),
         (read_molecules, b"\x89PNG\xff\xfe", "is an image"),
         (read_molecules, gzip.compress(b"CCO\n" * 99, mtime=0)[:-9], "truncated"),
-        (read_proteins, b"MKTAYI", "no item"),
+        (read_proteins, b"MKTAYI", "not an item"),
         (read_proteins, b"", "is empty"),
         (read_proteins, b">one\n>two\nMK\n", "record 1 .one.: no residues"),
     ],

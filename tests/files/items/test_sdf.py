@@ -69,7 +69,7 @@ def test_a_record_without_a_title_is_known_by_its_fields(tmp_path, fields, id):
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        (block("CCO").partition("M  END")[0], "there is no M  END"),
+        (block("CCO").partition("M  END")[0], "its line 'M  END' is missing"),
         (block("CCO").replace(" O  ", " Q9 "), "RDKit cannot read the MOL block"),
         (block("CCO").replace("  3  2", "ABC  2"), "is its line of counts right, 'ABC  2"),
         (block("CCO").replace("  3  2", "  9  2"), "RDKit cannot read the MOL block"),

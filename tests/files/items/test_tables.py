@@ -64,7 +64,7 @@ def test_a_named_column_that_is_not_there_is_an_error(tmp_path, columns, words):
 
 
 def test_columns_of_what_is_no_table_are_an_error(tmp_path):
-    with pytest.raises(UnknownColumnError, match="is a FASTA file and has no columns: leave out 'sequence'"):
+    with pytest.raises(UnknownColumnError, match="is a FASTA file and has no columns. Leave out 'sequence'"):
         rows(tmp_path, ">x\nMKT\n", Columns(proteins=("sequence",)))
 
 
@@ -82,7 +82,7 @@ def test_a_table_of_a_header_only_is_told_to_hold_nothing(tmp_path, header):
 
 @pytest.mark.parametrize("columns", [GUESSED, Columns(("smiles",))])
 def test_json_that_is_spread_over_lines_is_told_what_to_do(tmp_path, columns):
-    with pytest.raises(SourceError, match="has no columns. In JSON, each object is to stand on one line"):
+    with pytest.raises(SourceError, match="has no columns. In JSON, each object must be on one line"):
         rows(tmp_path, json.dumps({"smiles": "CCO", "name": "ethanol"}, indent=2), columns)
 
 
@@ -96,16 +96,16 @@ def test_folders_of_sets_are_read_file_by_file(tmp_path):
         pq.write_table(table, folder / f"test-0000{number}.parquet")
     found = list(read_items([tmp_path / "set"]))
     assert [(item.row, item.id, item.molecules) for item in found] == [(1, "r0", ("CCO",)), (2, "r1", ("C",))]
-    with pytest.raises(IsADirectoryError, match=r"without a set.*test-00000\.parquet"):
+    with pytest.raises(IsADirectoryError, match=r"without a data set.*test-00000\.parquet"):
         list(read_items([folder]))
 
 
 def test_molecules_and_proteins_are_not_mixed_up(tmp_path):
     (tmp_path / "m.csv").write_text("smiles,name\nCCO,a\n")
     (tmp_path / "p.fasta").write_text(">x\nMKT\n")
-    with pytest.raises(ValueError, match="pass it as a file of molecules"):
+    with pytest.raises(ValueError, match="Pass it as a file of molecules"):
         read_proteins(tmp_path / "m.csv")
-    with pytest.raises(ValueError, match="pass it as a file of proteins"):
+    with pytest.raises(ValueError, match="Pass it as a file of proteins"):
         read_molecules(tmp_path / "p.fasta")
     with pytest.raises(ValueError, match="has no chains, so A cannot be chosen"):
         read_proteins(tmp_path / "p.fasta", ["A"])

@@ -128,7 +128,7 @@ def test_a_row_may_have_several_items_and_rows_may_lack_them(tmp_path):
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     columns = Columns(("molecules",), ("proteins",), None, "name")
-    with pytest.raises(ValueError, match="rows.jsonl:1 has a molecule and a protein: choose one of them by --modality"):
+    with pytest.raises(ValueError, match="rows.jsonl:1 has a molecule and a protein. Choose one of them with"):
         embed_files(path, tmp_path / "out.parquet", columns=columns, **CPU)
     assert {file.name for file in tmp_path.iterdir()} == {"rows.jsonl"}
     embed_files(path, tmp_path / "m.parquet", columns=columns, modality="molecule", **CPU)
@@ -173,7 +173,7 @@ def test_where_nothing_can_be_read_the_first_reason_is_told(tmp_path):
 def test_where_nothing_can_be_embedded_the_file_says_so_and_the_run_fails(tmp_path, suffix, level):
     (tmp_path / "bad.smi").write_text("C(C\nC1CC\n")
     output = tmp_path / f"out{suffix}"
-    with pytest.raises(ValueError, match="not one molecule could be embedded.*extra open"):
+    with pytest.raises(ValueError, match="no molecule could be embedded.*extra open"):
         embed_files(tmp_path / "bad.smi", output, level=level, **CPU)
     if suffix == ".parquet":
         assert [row["status"] for row in rows_of(output)] == ["error", "error"]
@@ -183,7 +183,7 @@ def test_where_nothing_can_be_embedded_the_file_says_so_and_the_run_fails(tmp_pa
 
 def test_what_stands_in_the_way_is_told_before_anything_is_loaded(molecules, tmp_path, monkeypatch):
     monkeypatch.setattr("biomedgpt_hf.inference.embedding.in_memory.load", lambda *_: pytest.fail("was loaded"))
-    with pytest.raises(ValueError, match="out.npz should end in .parquet or .safetensors"):
+    with pytest.raises(ValueError, match="out.npz must end in .parquet or .safetensors"):
         embed_files(molecules, tmp_path / "out.npz")
     (tmp_path / "out.parquet").write_text("mine")
     with pytest.raises(FileExistsError, match="out.parquet already exists"):
@@ -204,7 +204,7 @@ def test_too_little_space_is_told_with_both_numbers_before_the_encoder_runs(
 ):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - free, free))
     monkeypatch.setattr(Embedder, "embed", lambda *_: pytest.fail("the encoder ran"))
-    told = r"take .*kB, and while they are made [\d.]+ kB are needed, and .* has \d+ kB free. Make space"
+    told = r"take .*kB. While they are made, [\d.]+ kB are needed, and .* has \d+ kB free. Make space"
     with pytest.raises(OSError, match=told):
         embed_files(molecules, tmp_path / "out.parquet", level=level, **CPU)
     assert not (tmp_path / "out.parquet").exists()
@@ -232,7 +232,7 @@ def test_the_estimate_is_enough_and_not_much_too_large(many, tmp_path, monkeypat
 
 def test_ids_too_long_for_a_header_are_refused_before_the_encoder_runs(molecules, tmp_path, monkeypatch):
     monkeypatch.setattr(embedding_size, "LARGEST_HEADER", 65_600)
-    with pytest.raises(ValueError, match=r"would take \d+ bytes of the header .*\.parquet"):
+    with pytest.raises(ValueError, match=r"would take \d+ bytes in the header .*\.parquet"):
         embed_files(molecules, tmp_path / "out.safetensors", **CPU)
     embed_files(molecules, tmp_path / "out.parquet", **CPU)
 

@@ -179,8 +179,8 @@ def test_the_modality_is_told_by_what_can_be_nothing_else(parts):
     ("arguments", "message"),
     [
         ({"items": "CCO"}, "items is a value of type str: pass a list"),
-        ({"items": smiles_to_graph("CCO")}, "pass a list"),
-        ({"items": ["C"], "modality": "cell"}, "modality is 'cell': choose one of molecule, protein"),
+        ({"items": smiles_to_graph("CCO")}, "Pass a list"),
+        ({"items": ["C"], "modality": "cell"}, "modality is 'cell'. Choose one of molecule, protein"),
         ({"items": ["C"], "level": "atom"}, "level is 'atom'"),
         ({"items": ["C"], "features": "raw"}, "features is 'raw'"),
         ({"items": ["C"], "long_proteins": "cut"}, "long_proteins is 'cut'"),
@@ -196,7 +196,7 @@ def test_a_wrong_argument_is_told(arguments, message):
 def test_bad_items_are_told_with_their_place():
     with pytest.raises(InvalidMoleculeError, match="molecule 1, 'C\\(C'"):
         embed(["CC", "C(C"], modality="molecule")
-    with pytest.raises(InvalidProteinError, match="protein 1.*no residue"):
+    with pytest.raises(InvalidProteinError, match="protein 1.*not a residue"):
         embed(["MKT", "MK1"], modality="protein")
     with pytest.raises(InvalidProteinError, match="protein 1.*35,000 residues"):
         embed(["MKT", "M" * 35_000], modality="protein")

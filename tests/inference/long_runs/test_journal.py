@@ -92,7 +92,7 @@ def test_results_of_which_nobody_can_tell_what_they_answer_are_not_used(tmp_path
     journal.close()
     path = tmp_path / "run" / "run.json"
     path.unlink() if content is None else path.write_text(content)
-    with pytest.raises(OSError, match="run.json is missing or damaged .*remove .*run, and the run begins anew"):
+    with pytest.raises(OSError, match="run.json is missing or damaged .*Remove .*run to begin the run again"):
         Journal(tmp_path / "run", {**FACTS, "question": "Why?"})
 
 

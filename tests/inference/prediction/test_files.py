@@ -21,7 +21,7 @@ def test_what_stands_in_the_way_is_told_before_anything_is_loaded(tmp_path, monk
     for output, said in (("out.jsonl", "already exists"), ("folder.jsonl", "is a folder")):
         with pytest.raises(FileExistsError, match=said):
             predict_files(tmp_path / "in.smi", tmp_path / output, "What is it?")
-    with pytest.raises(ValueError, match="out.txt should end in"):
+    with pytest.raises(ValueError, match="out.txt must end in"):
         predict_files(tmp_path / "in.smi", tmp_path / "out.txt", "What is it?")
     assert (tmp_path / "out.jsonl").read_text() == "mine"
 
@@ -72,7 +72,7 @@ def test_a_run_goes_on_although_its_last_one_was_killed_amid_several_questions(t
         with pytest.raises(RuntimeError, match="killed"):
             predict_files(tmp_path / "in.smi", output, asked, **settings)
     predict_files(tmp_path / "in.smi", output, asked, **settings)
-    assert "Going on after 2 of 3 rows" in caplog.text
+    assert "continues after 2 of 3 rows" in caplog.text
     predict_files(tmp_path / "in.smi", tmp_path / "whole.jsonl", asked, **settings)
     assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert len([json.loads(line) for line in output.read_text("utf-8").splitlines()]) == 6

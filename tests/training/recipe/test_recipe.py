@@ -256,7 +256,7 @@ def test_no_error_names_a_string_that_yaml_has_made_up(write):
 
 FAILS_LATER = {
     "--report-to nonsense": "report_to has 'nonsense': choose from azure_ml, ",
-    "--report-to comet_ml": "report_to has 'comet_ml', which is not installed: pip install comet_ml, or leave it out",
+    "--report-to comet_ml": "report_to has 'comet_ml', whose package is not installed. Install it, or leave",
     "--lr-scheduler-kwargs.cycles 2": "lr_scheduler_kwargs has 'cycles', but cosine takes num_cycles",
     "--metric-for-best-model accuracy": "metric_for_best_model is 'accuracy', but an evaluation gives loss, loss_text,",
     "--deepspeed file.json": "distribution was not found",

@@ -1,12 +1,12 @@
 """Molecules, proteins and questions out of files of any kind, row by row.
 
-    lines of SMILES    alone, before a name, or behind a CID
+    lines of SMILES    alone, before a name, or after a CID
     SDF, MOL, MOL2     V2000 and V3000
     FASTA              proteins
     PDB, mmCIF         a row for each protein chain
-    tables             CSV, TSV, JSON Lines, Parquet, by their columns; sets built here, too
+    tables             CSV, TSV, JSON Lines, Parquet, by their columns; also data sets of this package
 
-The kind is recognised by the content, never by the file's name; text may be plain or .gz.
+The kind is recognised by the content, never by the file's name. Text may be plain or .gz.
 """
 
 from biomedgpt_hf.files.items.items import Columns, Item

@@ -1,4 +1,4 @@
-"""The items of a cell: none, one or several, of whatever kind their modality is."""
+"""The items in a cell of a table: none, one or several, of any modality."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from biomedgpt_hf.modalities import MODALITIES
 def cell_items(cell: Any, modality: str) -> tuple[Any, ...]:
     """Return the items of a cell of a table, or of an argument that may be one item or several.
 
-    A list or tuple holds several items, unless an item of the modality is a list itself: then only a list of lists
-    does. A named tuple, as graphs are, is one item.
+    A list or tuple holds several items. Where an item of the modality is a list itself, only a list of lists holds
+    several. A named tuple, such as a graph, is one item.
 
     Args:
         cell: one item, several, or None.
@@ -30,7 +30,7 @@ def cell_items(cell: Any, modality: str) -> tuple[Any, ...]:
     return tuple(cell)
 
 
-def _has_values(value: Any) -> bool:
+def _has_values(value: object) -> bool:
     return hasattr(value, "__len__") and not isinstance(value, str)
 
 
@@ -44,20 +44,20 @@ def is_text(modality: str) -> bool:
     return MODALITIES[modality].item_type == "string"
 
 
-def item_text(item: Any) -> str:
-    """Return an item as text: a SMILES or a sequence as it is, another value as JSON has it.
+def item_text(item: object) -> str:
+    """Return an item as text: a SMILES or a sequence unchanged, another value as JSON.
 
     Raises:
-        TypeError: JSON has no such value.
+        TypeError: JSON cannot hold the value.
     """
     return item if isinstance(item, str) else json.dumps(item)
 
 
 def item_key(item: Any, modality: str) -> str:
-    """Return the text by which an item is known again; numbers are rounded as a set keeps them.
+    """Return the text by which equal items are recognised. Numbers are rounded as a data set stores them.
 
     Raises:
-        ValueError: it is no item of the modality.
+        ValueError: it is not an item of the modality.
     """
     item_type = MODALITIES[modality].item_type
     value_type = item_type.removeprefix("list[").removesuffix("]")
@@ -66,14 +66,14 @@ def item_key(item: Any, modality: str) -> str:
     try:
         values = np.asarray(item, dtype=value_type)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{str(item)[:80]!r} is no {item_type}: {error}.") from error
+        raise ValueError(f"{str(item)[:80]!r} is not a {item_type}: {error}.") from error
     if values.ndim != is_listed(modality):
-        raise ValueError(f"{str(item)[:80]!r} is no {item_type}.")
+        raise ValueError(f"{str(item)[:80]!r} is not a {item_type}.")
     return item_text(values.tolist())
 
 
 def item_identity(item: Any) -> Hashable:
-    """Return what is equal for equal items; for those that cannot be compared, what only the same object has."""
+    """Return a key that equal items share. An item that cannot be hashed has the key of its object."""
     if type(item) in (list, tuple):
         return tuple(map(item_identity, item))
     try:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
 
-# Names without case, blanks, underscores and hyphens; the first that a table has is taken. Between the first two of
-# structures stands any other name with SMILES in it, such as "Ligand SMILES" and "compound_iso_smiles".
+# Names are compared without case, blanks, underscores and hyphens, and the first that a table has is taken. Of the
+# columns of structures, SMILES_COLUMNS come first, then any other name with SMILES in it, such as "Ligand SMILES" and
+# "compound_iso_smiles", and then STRUCTURE_COLUMNS.
 SMILES_COLUMNS = ("smiles", "canonicalsmiles", "isomericsmiles")
 STRUCTURE_COLUMNS = ("molecules", "molecule", "structure", "mol", "inchi")
 PROTEIN_COLUMNS = (
@@ -35,7 +36,7 @@ def protein_column(columns: Sequence[str]) -> str | None:
     return first_named(columns, PROTEIN_COLUMNS)
 
 
-# What guesses a modality's column; those of modalities without a guess have to be named.
+# Functions that guess a modality's column. Columns of other modalities must be named.
 GUESSES: Mapping[str, Callable[[Sequence[str]], str | None]] = {
     MOLECULE.name: structure_column,
     PROTEIN.name: protein_column,
@@ -43,7 +44,7 @@ GUESSES: Mapping[str, Callable[[Sequence[str]], str | None]] = {
 
 
 def guess_item_columns(columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the column that holds the items of each modality, by the modality's name, where there seems to be one."""
+    """Return the column that seems to hold the items of each modality, by the modality's name."""
     found: dict[str, tuple[str, ...]] = {}
     for modality in MODALITIES:
         guess = GUESSES[modality](columns) if modality in GUESSES else None
@@ -58,11 +59,11 @@ def id_column(columns: Sequence[str]) -> str | None:
 
 
 def id_prefix(column: str | None) -> str:
-    """Return what goes before the numbers of a column of ids: "CID:" before PubChem's, else ""."""
+    """Return the prefix for numbers in a column of ids: "CID:" for PubChem's, else ""."""
     return "CID:" if column and first_named([column], CID_COLUMNS) else ""
 
 
 def first_named(columns: Sequence[str], names: Iterable[str]) -> str | None:
-    """Return the column that has the first of some names that any column has, or None."""
+    """Return the column with the first of these names that the table has, or None."""
     known = {re.sub(r"[\s_-]", "", column).lower(): column for column in reversed(columns)}
     return next((known[name] for name in names if name in known), None)

@@ -1,8 +1,8 @@
-"""FASTA files: the sequences of their records, as the rest of the package takes them.
+"""FASTA files: the sequences of their records, in the form that the rest of the package takes.
 
-Lower case is written in upper case; the stop `*` at the end of a translated sequence is taken off. Gaps, stops inside
-and digits make a record unreadable: an alignment or a translation with a frame shift is not the protein that its name
-promises. Nucleotides are told by their letters: `is_nucleotides` says how.
+Lower case becomes upper case, and the stop `*` at the end of a translated sequence is removed. A record with gaps,
+digits or a stop inside cannot be read, since an alignment or a translation with a frame shift is not the protein that
+its name promises. Nucleotides are recognised by their letters (see `is_nucleotides`).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from biomedgpt_hf.modalities import PROTEIN
 SHORTEST_NUCLEOTIDES = 20  # letters
 COMMENTS = (";", "#", "!")
 NO_RESIDUE = re.compile(r"[^A-Z]")
-PIR = re.compile(r">(P1|F1|DL|DC|RL|RC|N1|N3|XX);")  # how NBRF/PIR begins, which has a line of text below
+PIR = re.compile(r">(P1|F1|DL|DC|RL|RC|N1|N3|XX);")  # how a header of NBRF/PIR begins; a line of text follows it
 
 
 def read_fasta(path: Path) -> Iterator[Record]:
-    """Yield the records of a FASTA file; the content is `Contents` with one protein, the id the header's first word.
+    """Yield the records of a FASTA file. The content is `Contents` with one protein, the id the header's first word.
 
     Lines that begin with ";", "#" or "!" are comments.
 
     Raises:
-        OSError, SourceError: as `sources.read_lines`; the file is no FASTA, or a record has no end.
+        OSError, SourceError: see `sources.read_lines`; or the file is not FASTA, or a record has no end.
     """
     begins = deque[int]()
     for title, letters in SimpleFastaParser(_lines(path, begins)):
@@ -50,12 +50,12 @@ def _lines(path: Path, begins: deque[int]) -> Iterator[str]:
     for number, line in text_lines(path):
         is_header = line.startswith(">")
         if PIR.match(line):
-            detail = f"{line[:60]!r} is a header of NBRF/PIR: convert the file to FASTA."
+            detail = f"{line[:60]!r} is a header of NBRF/PIR. Convert the file to FASTA."
             raise SourceError(path, number, "unknown format", detail)
         if line.startswith(COMMENTS):
             continue
         if not (is_sequence or is_header) and line.strip():
-            detail = f"{line[:60]!r} is no header line. A FASTA file begins with one, '>name'."
+            detail = f"{line[:60]!r} is not a header line. A FASTA file begins with a header line, '>name'."
             raise SourceError(path, number, "unknown format", detail)
         if is_header:
             begins.append(number)
@@ -65,28 +65,28 @@ def _lines(path: Path, begins: deque[int]) -> Iterator[str]:
 
 
 def residues(letters: str) -> str:
-    """Return a sequence in upper case, without white space and final stop.
+    """Return a sequence in upper case, without white space and without a final stop.
 
     Raises:
-        RejectedRecord: it is empty, nucleotides, or holds what is no letter.
+        RejectedRecord: it is empty or a sequence of nucleotides, or a character is not a letter.
     """
     letters = "".join(letters.split()).removesuffix("*").upper()
     if not letters:
         raise RejectedRecord("no residues", "there is no sequence")
     if found := NO_RESIDUE.search(letters):
-        kind = {"-": "a gap", ".": "a gap", "*": "a stop inside"}.get(found[0], "no residue")
+        kind = {"-": "a gap", ".": "a gap", "*": "a stop inside"}.get(found[0], "not a residue")
         detail = f"{as_label(found[0])!r} at index {found.start()} is {kind}"
         raise RejectedRecord("unreadable protein", detail)
     if is_nucleotides(letters):
-        raise RejectedRecord("nucleotides, not amino acids", f"{len(letters)} letters out of ACGTUN only: translate it")
+        raise RejectedRecord("nucleotides, not amino acids", f"all {len(letters)} letters are of ACGTUN: translate it")
     return letters
 
 
 def is_nucleotides(letters: str) -> bool:
-    """Tell whether a sequence in upper case is of nucleotides.
+    """Tell whether a sequence in upper case consists of nucleotides.
 
-    That is, it has at least 20 letters, all of them out of ACGTUN, and at least three of A, C, G and T or U. Stretches
-    of one or two residues, such as (GA)n of silk, stay proteins.
+    That is, it has at least 20 letters, all of them are of ACGTUN, and at least three of A, C, G and T or U occur.
+    Repeats of one or two residues, such as (GA)n of silk, are still proteins.
     """
     found = set(letters.replace("U", "T"))
     return len(letters) >= SHORTEST_NUCLEOTIDES and found <= set("ACGTN") and len(found - {"N"}) >= 3

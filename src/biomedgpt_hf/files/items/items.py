@@ -1,4 +1,4 @@
-"""What item files give: the items and the question of one row, or why there are none."""
+"""What is read from item files: the items and the question of one row, or why there are none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
 
 NO_ITEMS: Mapping[str, tuple[Any, ...]] = MappingProxyType({})
-# What makes an item out of what a reader found; those of other modalities are taken as they are.
+# Functions that make an item out of what a reader found. Items of other modalities are taken unchanged.
 CONVERT: dict[str, Callable[[Any], Any]] = {MOLECULE.name: molecule_text}
 
 
@@ -22,10 +22,11 @@ class Item(NamedTuple):
     Attributes:
         row: its position among all rows of all files, from 1.
         id: its own id (name, accession, `1A8O:A`, id column), or ""; several rows may have the same.
-        items: by the name of their modality; of molecules SMILES or InChI, of proteins one letter for each residue.
+        items: the items by the name of their modality. A molecule is a SMILES or InChI, a protein has one letter for
+            each residue.
         question: from the question column, or None.
-        source: name of the file and the line where the row begins, "library.sdf:12"; in Parquet, and of the chains of
-            a structure, the number instead.
+        source: name of the file and the line where the row begins, "library.sdf:12". In Parquet, and for the chains of
+            a structure, the number of the row or chain takes the place of the line.
         problem: why there is nothing to ask about, or None.
     """
 
@@ -55,10 +56,10 @@ class Item(NamedTuple):
 class Columns:
     """Which columns of tables are read.
 
-    Where no column of items is named, those of molecules and proteins are guessed by their usual names, and so is that
-    of ids where it is not named. Columns of other modalities have to be named.
+    Where no column of items is named, the columns of molecules and proteins are guessed by their usual names. A column
+    of ids that is not named is guessed too. Columns of other modalities must be named.
 
-    Args:
+    Attributes:
         molecules: columns of SMILES or InChI.
         proteins: columns of sequences.
         question: column of each row's own question.
@@ -89,39 +90,39 @@ class Columns:
 
     @property
     def of_items(self) -> list[str]:
-        """Those that hold items."""
+        """The columns that hold items."""
         return [column for columns in self.items.values() for column in columns]
 
     @property
     def names(self) -> list[str]:
-        """Those that are named."""
+        """The columns that are named."""
         return [*self.of_items, *filter(None, [self.question, self.id])]
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The columns as a manifest tells them."""
+        """The columns in the form that a manifest shows."""
         items = {modality.column: list(self.items.get(name, ())) for name, modality in MODALITIES.items()}
         return {**items, "question": self.question, "id": self.id}
 
 
 class Contents(NamedTuple):
-    """What the record of a row holds before RDKit has seen it: items by modality, molecules as `Structure`."""
+    """The content of a row's record before RDKit reads it: items by modality, molecules as `Structure`."""
 
     items: Mapping[str, tuple[Any, ...]] = NO_ITEMS
     question: str | None = None
 
 
 def ordered_by_modality(given: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Return names of columns by modality in the order of all modalities, without those that have none.
+    """Return names of columns by modality, in the order of all modalities and without modalities that have no column.
 
     Raises:
         ValueError: a modality is unknown, or its columns are a single text.
     """
     for name, columns in given.items():
         if name not in MODALITIES:
-            raise ValueError(f"There is no modality {name!r}; there are {', '.join(MODALITIES)}.")
+            raise ValueError(f"There is no modality {name!r}. The modalities are {', '.join(MODALITIES)}.")
         if isinstance(columns, str):
-            raise ValueError(f"The columns of {name} are the text {columns!r}: pass a tuple, ({columns!r},) for one.")
+            raise ValueError(f"The columns of {name} are the text {columns!r}. Pass a tuple, ({columns!r},) for one.")
     return {name: tuple(given[name]) for name in MODALITIES if given.get(name)}
 
 

@@ -1,4 +1,4 @@
-"""What kind of item file a file is, by its content."""
+"""Recognising the kind of an item file by its content."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from biomedgpt_hf.files.tables.table import PARQUET
 
 EXPECTED_ITEMS = (
     "Expected molecules (lines of SMILES, SDF, MOL, MOL2), proteins (FASTA, PDB, mmCIF), or a table (CSV, TSV, JSON "
-    "Lines, Parquet) with a column named SMILES or sequence, or whose columns are named."
+    "Lines, Parquet) that has a column SMILES or sequence, or whose columns you name."
 )
 PDB_RECORD = re.compile(
     r"(HEADER|OBSLTE|TITLE|SPLIT|CAVEAT|COMPND|SOURCE|KEYWDS|EXPDTA|NUMMDL|MDLTYP|AUTHOR|REVDAT|SPRSDE|JRNL|REMARK|DBREF"
@@ -45,11 +45,11 @@ def recognise_item_file(path: Path, *, is_table: bool = False) -> FileKind:
 
     Args:
         path: the file, plain or .gz.
-        is_table: text of no other known kind is a table, since its columns were named.
+        is_table: whether text of no other known kind is a table, since its columns were named.
 
     Raises:
         OSError: see `sources.open_source`.
-        SourceError: it is empty, broken from the beginning, or of an unknown kind.
+        SourceError: the file is empty, broken from the beginning, or of an unknown kind.
     """
     with existing_file(path).open("rb") as file:
         if file.read(len(PARQUET)) == PARQUET:
@@ -58,10 +58,12 @@ def recognise_item_file(path: Path, *, is_table: bool = False) -> FileKind:
     lines = [line for _, line in head]
     filled = [line for line in lines if line.strip()]
     if not filled:
-        raise SourceError(path, len(lines), "empty file", "holds blank lines only.")
+        raise SourceError(path, len(lines), "empty file", "holds only blank lines.")
     first = next((line.strip() for line in filled if not line.startswith(("#", ";"))), "")
     if first.startswith("$R"):
-        raise SourceError(path, 1, "unknown format", f"begins with {first!r}: reactions are no items. {EXPECTED_ITEMS}")
+        raise SourceError(
+            path, 1, "unknown format", f"begins with {first!r}. Reactions are not items. {EXPECTED_ITEMS}"
+        )
     if first.startswith(">"):
         return FileKind.FASTA
     if first.lower().startswith("data_"):
@@ -77,8 +79,10 @@ def recognise_item_file(path: Path, *, is_table: bool = False) -> FileKind:
     if structure_place(head)[0] is not None or is_named_so(path):
         return FileKind.SMILES
     if len(filled) == 1 and structure_column(header_cells(first)) is not None:
-        return FileKind.TABLE  # of one column and no rows
-    raise SourceError(path, 1, "unknown format", f"begins with {filled[0][:60]!r}, which is no item. {EXPECTED_ITEMS}")
+        return FileKind.TABLE  # a table with one column and no rows
+    raise SourceError(
+        path, 1, "unknown format", f"begins with {filled[0][:60]!r}, which is not an item. {EXPECTED_ITEMS}"
+    )
 
 
 def _is_sdf(lines: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""A molecule as its source writes it, and its SMILES: text, MOL blocks (V2000, V3000) and MOL2 blocks."""
+"""The SMILES of a molecule that a file holds as text, MOL block (V2000, V3000) or MOL2 block."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Structure(NamedTuple):
 
 
 def molecule_text(structure: Structure) -> str:
-    """Return a structure as a SMILES or InChI: the given one, or the canonical isomeric SMILES of a block.
+    """Return the SMILES or InChI of a structure: a given one unchanged, of a block its canonical isomeric SMILES.
 
     Stereo comes from the block's flags or, in three dimensions, from the coordinates.
 
     Raises:
-        RejectedRecord: the text is not UTF-8, RDKit cannot read the block, or it holds no molecule but a pattern of
-            several.
+        RejectedRecord: the text is not UTF-8, RDKit cannot read the block, or the block holds a pattern that stands
+            for several molecules.
     """
     text = require_utf8(structure.text)
     if not structure.is_mol_block:
         return text
-    capture = getattr(rdBase, "CaptureErrorLog", rdBase.BlockLogs)  # CaptureErrorLog came with RDKit 2026.03
+    capture = getattr(rdBase, "CaptureErrorLog", rdBase.BlockLogs)  # CaptureErrorLog is new in RDKit 2026.03
     with rdBase.BlockLogs(), capture() as log:
         molecule = _parse(text, sanitize=True)
         if molecule is None:
@@ -43,7 +43,7 @@ def molecule_text(structure: Structure) -> str:
         if _is_pattern(molecule):
             raise RejectedRecord("pattern", "an atom or a bond stands for one of several")
         if text.startswith(MOL2_START) and any(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms()):
-            raise RejectedRecord("hydrogens missing", "MOL2 must name all of them. Add them, or write an SDF")
+            raise RejectedRecord("hydrogens missing", "a MOL2 block must name all of them: add them, or write an SDF")
         return str(Chem.MolToSmiles(molecule))
 
 
@@ -52,12 +52,12 @@ def _parse(text: str, *, sanitize: bool) -> Chem.Mol | None:
         if text.startswith(MOL2_START):
             return Chem.MolFromMol2Block(text, sanitize=sanitize)
         return Chem.MolFromMolBlock(text, sanitize=sanitize, strictParsing=sanitize)
-    except (RuntimeError, ValueError):  # a broken counts line; the log says what
+    except (RuntimeError, ValueError):  # the counts line is broken; the log says how
         return None
 
 
 def _is_pattern(molecule: Chem.Mol) -> bool:
-    """Tell whether a block describes several molecules; an atom of any element at all counts as `*`."""
+    """Tell whether a block describes several molecules. An atom of any element counts as `*`."""
     queries = [atom for atom in molecule.GetAtoms() if atom.HasQuery()]
     has_lists = any(atom.GetAtomicNum() or "AtomOr" in atom.DescribeQuery() for atom in queries)
     return has_lists or any(bond.HasQuery() for bond in molecule.GetBonds())
@@ -70,7 +70,7 @@ def _problems(text: str) -> str:
 
 
 def _words(log: str, text: str) -> str:
-    """Return what RDKit's log says of a block that cannot be parsed, or else what it may have failed on."""
+    """Return what RDKit's log says of a block that cannot be parsed, or else a possible reason."""
     lines = (LOG_TIME.sub("", line).strip() for line in log.splitlines())
     said = next((line for line in lines if line), "")
     said = said or f"is its line of counts right, {(text.splitlines() + [''] * 4)[3].strip()[:80]!r}?"

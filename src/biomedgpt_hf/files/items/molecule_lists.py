@@ -1,6 +1,6 @@
-"""Molecules for the builders, from any file of them: SMILES lines, SDF, MOL, MOL2, tables, sets built here.
+"""Molecules for the builders, from any file: SMILES lines, SDF, MOL, MOL2, tables, data sets of this package.
 
-The format is recognised by the content; text may be plain or .gz. Memory is that of one record.
+The format is recognised by the content. Text may be plain or .gz. Memory holds one record.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def read_molecule_records(path: Path) -> Iterator[Record]:
 
     Raises:
         OSError: see `sources.open_source`.
-        SourceError: the file is empty, broken, or holds no molecules where they are looked for.
+        SourceError: the file is empty or broken, or no molecules are found in it.
     """
     path = Path(path)
     kind = recognise_item_file(path)
@@ -55,7 +55,7 @@ def _read_table(path: Path) -> Iterator[Record]:
     for row in open_table(path, [structure, *filter(None, [id_column])]).rows:
         name = row.cells.get(id_column) if id_column else None
         id = "" if name is None else as_label(str(name))
-        id = f"{prefix}{id}" if id.isdecimal() else id  # others name a column of their own so
+        id = f"{prefix}{id}" if id.isdecimal() else id  # other sources may use this column name too
         if row.problem:
             yield Record(path.name, row.line, id, problem=row.problem)
             continue

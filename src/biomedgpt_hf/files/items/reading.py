@@ -1,4 +1,4 @@
-"""Items and questions out of files of any kind, row by row."""
+"""Reading items and questions from files of any kind, row by row."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ NO_COLUMNS = Columns()
 def read_items(
     paths: Sequence[str | Path], columns: Columns = NO_COLUMNS, *, first: int = 1, last: int | None = None
 ) -> Iterator[Item]:
-    """Yield the rows of some files, in order; those outside of `first` … `last` are not parsed by RDKit.
+    """Yield the rows of some files from `first` to `last`, in order. RDKit does not parse the rows outside of these.
 
-    Memory is that of one record; of PDB and mmCIF, that of one file. A record that cannot be read is a row with a
-    `problem`, and reading goes on.
+    Memory holds one record, or one file if it is PDB or mmCIF. A record that cannot be read is a row with a `problem`,
+    and reading continues.
 
     Args:
-        paths: files of the same or different kinds, or folders of sets built here.
-        columns: what to read in tables.
-        first: row to begin with, from 1.
-        last: row to end with; None reads to the end.
+        paths: files of the same or different kinds, or folders of data sets of this package.
+        columns: which columns of tables to read.
+        first: number of the first row, from 1.
+        last: number of the last row; None reads to the end.
 
     Raises:
         OSError: a file is missing or unreadable.
         SourceError: a file is empty, broken, of an unknown kind, or holds no row.
-        UnknownColumnError: a named column is not in a table, or a file is no table.
+        UnknownColumnError: a named column is not in a table, or a file is not a table.
     """
     if last is not None and last < first:
         return
@@ -59,10 +59,10 @@ def read_items(
 
 
 def count_items(paths: Sequence[str | Path], columns: Columns = NO_COLUMNS) -> int:
-    """Return how many rows `read_items` yields, without RDKit's part of reading them.
+    """Return how many rows `read_items` yields. RDKit does not parse them.
 
     Raises:
-        OSError, SourceError, UnknownColumnError: as `read_items`.
+        OSError, SourceError, UnknownColumnError: see `read_items`.
     """
     return sum(1 for _ in _records(paths, columns))
 
@@ -79,14 +79,14 @@ def _records(paths: Sequence[str | Path], columns: Columns) -> Iterator[Record]:
 
 
 def _files(path: Path) -> list[Path]:
-    """Return a file, or the Parquet files of a set built here."""
+    """Return the path of a file, or the Parquet files of a data set of this package."""
     if not path.is_dir():
         return [path]
     if found := sorted(path.glob("data/*.parquet")):
         return found
     there = sorted(entry.name for entry in path.iterdir() if entry.is_file())
     named = ", ".join([*there[:5], "…"] if len(there) > 5 else there) or "it has none"
-    raise IsADirectoryError(f"{path} is a folder without a set (data/*.parquet): name the files in it ({named}).")
+    raise IsADirectoryError(f"{path} is a folder without a data set (data/*.parquet). Name the files in it ({named}).")
 
 
 def _records_of(path: Path, columns: Columns) -> Iterator[Record]:
@@ -96,7 +96,7 @@ def _records_of(path: Path, columns: Columns) -> Iterator[Record]:
         return
     if columns != NO_COLUMNS:
         named = ", ".join(map(repr, columns.names))
-        raise UnknownColumnError(f"{path} is a {kind} and has no columns: leave out {named}, or pass a table.")
+        raise UnknownColumnError(f"{path} is a {kind} and has no columns. Leave out {named}, or pass a table.")
     for record in READERS[kind](path):
         is_molecule = isinstance(record.content, Structure)
         yield record._replace(content=Contents({MOLECULE.name: (record.content,)})) if is_molecule else record

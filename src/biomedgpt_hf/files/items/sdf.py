@@ -1,7 +1,7 @@
-"""SDF, MOL and MOL2 files as blocks of text, one a molecule; `molblock` has RDKit read them.
+"""SDF, MOL and MOL2 files as blocks of text, one block per molecule. RDKit reads the blocks in `molblock`.
 
-A block has the lines that the format counts on; title, comments and data fields are free text of any encoding, and
-only looked at for an id: PubChem's CID, else the title, else the field of an id as ChEBI and ChEMBL name it.
+A block holds the lines that the format needs. Title, comments and data fields are free text of any encoding, and are
+read only for an id: PubChem's CID, else the title, else the field in which ChEBI or ChEMBL writes an id.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ ID_FIELD = re.compile(r">.*<(chebi[ _]id|chembl_?id|molecule_chembl_id|drugbank_
 
 
 def read_sdf_records(path: Path) -> Iterator[Record]:
-    """Yield the records of an SDF or MOL file; the content is a `Structure`.
+    """Yield the records of an SDF or MOL file. The content is a `Structure`.
 
     Raises:
-        OSError, SourceError: as `sources.read_lines`, or a record has no end.
+        OSError, SourceError: see `sources.read_lines`; or a record has no end.
     """
     size, begin, block = RecordSize(path, SDF_END), 1, list[str]()
-    for number, line in chain(text_lines(path), [(0, SDF_END)]):  # the last record may lack its end
+    for number, line in chain(text_lines(path), [(0, SDF_END)]):  # the last record may lack its end mark
         size.add(number, line, is_new=not block)
         if not line.startswith(SDF_END):
             block.append(line)
@@ -43,7 +43,7 @@ def _sdf_record(path: Path, begin: int, block: Sequence[str]) -> Record:
     cid = _field(block, CID_FIELD)
     id = f"CID:{cid}" if cid else as_label(block[0]) or _field(block, ID_FIELD)
     if end is None:
-        problem = RejectedRecord("record cut in the middle", "there is no M  END")
+        problem = RejectedRecord("record cut in the middle", "its line 'M  END' is missing")
         return Record(path.name, begin, id, problem=problem)
     lines = ["", *block[1:2], "", *block[3 : end + 1], ""]
     return Record(path.name, begin, id, Structure("\n".join(lines), is_mol_block=True))
@@ -55,10 +55,10 @@ def _field(block: Sequence[str], name: re.Pattern[str]) -> str:
 
 
 def read_mol2(path: Path) -> Iterator[Record]:
-    """Yield the molecules of a MOL2 file; the content is a `Structure`.
+    """Yield the molecules of a MOL2 file. The content is a `Structure`.
 
     Raises:
-        OSError, SourceError: as `sources.read_lines`, or a record has no end.
+        OSError, SourceError: see `sources.read_lines`; or a record has no end.
     """
     size, begin, block = RecordSize(path, MOL2_MOLECULE), 0, list[str]()
     for number, line in chain(text_lines(path), [(0, MOL2_MOLECULE)]):

@@ -1,4 +1,4 @@
-"""Lines of molecules: `SMILES name`, `CID<TAB>SMILES` as PubChem's CID-SMILES, InChI too; with or without a header."""
+"""Lines of molecules: `SMILES name`, or `CID<TAB>SMILES` as in PubChem's CID-SMILES. InChI and a header are allowed."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ from biomedgpt_hf.files.sources import SourceError
 
 HEADER_DELIMITER = r"[\t,;]"
 DELIMITERS = r"[\s,;]+"  # between a structure and its name
-INCHI = "InChI="  # which has commas and semicolons of its own
+INCHI = "InChI="  # an InChI may contain commas and semicolons itself
 SUFFIXES = (".smi", ".smiles", ".ism", ".can")
-FIRST_LINES = 20  # looked at to tell where the structures are
+FIRST_LINES = 20  # number of lines that decide where the structures are
 EXPECTED_MOLECULES = (
-    "Expected lines of SMILES (alone, before a name, or behind a CID), a table with a column named SMILES, an SDF, MOL "
+    "Expected lines of SMILES (alone, before a name, or after a CID), a table with a column named SMILES, an SDF, MOL "
     "or MOL2 file."
 )
 
 
 def read_smiles_lines(path: Path) -> Iterator[Record]:
-    """Yield the molecules of a list; the content is a `Structure`, which is not checked.
+    """Yield the molecules of a list. The content is a `Structure`, which is not checked.
 
     Raises:
-        OSError, SourceError: as `sources.read_lines`, or most of the first lines hold no molecule.
+        OSError, SourceError: see `sources.read_lines`; or most of the first lines hold no molecule.
     """
     place, skipped = structure_place(head_lines(path))
-    if place is None and is_named_so(path):  # each line's problem will be told
+    if place is None and is_named_so(path):  # each line is reported with its own problem
         place = 0
     if place is None:
-        raise SourceError(path, 1, "unknown format", f"does not begin a list of molecules. {EXPECTED_MOLECULES}")
+        raise SourceError(
+            path, 1, "unknown format", f"is not the beginning of a list of molecules. {EXPECTED_MOLECULES}"
+        )
     for number, line in text_lines(path):
         if number <= skipped or not line.strip() or line.startswith("#"):  # a comment
             continue
@@ -45,14 +47,17 @@ def read_smiles_lines(path: Path) -> Iterator[Record]:
             yield Record(path.name, number, id, Structure(undoubled(text)))
         else:
             yield Record(
-                path.name, number, id, problem=RejectedRecord("no structure", f"{as_label(line)[:60]!r} is all")
+                path.name,
+                number,
+                id,
+                problem=RejectedRecord("no structure", f"the line holds only {as_label(line)[:60]!r}"),
             )
 
 
 def structure_place(head: Sequence[tuple[int, str]]) -> tuple[int | None, int]:
-    """Return where most lines have a molecule, and the number of the header line, or 0.
+    """Return the place of the molecule in most lines, and the number of the header line, or 0.
 
-    The place is 0, in front; 1, behind a name; or None, nowhere.
+    The place is 0 for the first word, 1 for the second word, after a name, and None if there is no molecule.
     """
     lines = [(number, line) for number, line in head if line.strip() and not line.startswith("#")][: FIRST_LINES + 1]
     if not lines:
@@ -67,7 +72,7 @@ def structure_place(head: Sequence[tuple[int, str]]) -> tuple[int | None, int]:
 
 
 def is_named_so(path: Path) -> bool:
-    """Tell whether a file's name says that it is a list of SMILES, whatever is in it."""
+    """Tell whether a file's name says that it is a list of SMILES. The content is not read."""
     return path.name.lower().removesuffix(".gz").endswith(SUFFIXES)
 
 
@@ -78,7 +83,7 @@ def header_cells(header: str) -> list[str]:
 
 
 def undoubled(text: str) -> str:
-    """Return a structure with single backslashes; ChEBI-20's files double them."""
+    """Return a structure with single backslashes. ChEBI-20's files double them."""
     return text.strip().replace("\\\\", "\\")
 
 
@@ -87,13 +92,13 @@ def _cut(line: str, place: int) -> tuple[str, str]:
     first, rest = _first_word(line.strip())
     if place:
         return _first_word(rest)[0], first
-    if extension := re.match(r"\|[^|]*\|", rest):  # of CXSMILES, which `smiles_to_graph` refuses with a reason
+    if extension := re.match(r"\|[^|]*\|", rest):  # of CXSMILES; `smiles_to_graph` refuses it with a reason
         return f"{first} {extension[0]}", rest[extension.end() :]
     return first, rest
 
 
 def _first_word(text: str) -> tuple[str, str]:
-    """Return the first word of a line, and what is behind it."""
+    """Return the first word of a line, and what follows it."""
     word, *rest = re.split(r"\s+" if text.startswith(INCHI) else DELIMITERS, text, maxsplit=1)
     return word, "".join(rest)
 
@@ -101,7 +106,7 @@ def _first_word(text: str) -> tuple[str, str]:
 def _is_readable(text: str) -> bool:
     if text.startswith(INCHI):
         return True
-    if not text.strip("*") or not text.isascii():  # `*` is a molecule to RDKit, and a bullet in prose
+    if not text.strip("*") or not text.isascii():  # RDKit reads `*` as a molecule, but it may be a bullet
         return False
     with rdBase.BlockLogs():
         return Chem.MolFromSmiles(undoubled(text)) is not None

@@ -1,17 +1,17 @@
 """The protein chains of PDB and mmCIF files, read by gemmi.
 
-A row is a chain of the first model; its id is `ENTRY:CHAIN`, with the chain's name as authors and biologists use it
-(`auth_asym_id` in mmCIF). Where no chain has a name, as simulation programs write them, chains end at TER and are
-numbered; one alone is ENTRY. A sequence is that of the molecule in the experiment (SEQRES, `_entity_poly_seq` or
-`_entity_poly`) where the file has it, else that of the residues with coordinates:
+A row is a chain of the first model. Its id is `ENTRY:CHAIN`, with the chain's name that authors and biologists use
+(`auth_asym_id` in mmCIF). Some simulation programs write chains without names: such chains end at TER and are numbered,
+and the id of a single one is ENTRY. The sequence is that of the molecule in the experiment (SEQRES, `_entity_poly_seq`
+or `_entity_poly`) where the file has it, else that of the residues with coordinates:
 
     modified residues     the letter of their parent: MSE is M, and the chromophore of GFP, which the file derives from
-                          three residues, is three letters. Of several residues at one place, the first
+                          three residues, is three letters. The first of several residues at one place is taken
     names of force fields the letter of the residue: HID, HIE and HSD are H
     unknown residues      X
-    caps at the ends      left out: ACE, NH2 and NME are no residues
-    residues not seen     X for each missing number, in sequences from coordinates, where the chain is broken in space
-                          too: numbers alone jump at a fused domain, for one, and where they follow a relative's
+    caps at the ends      left out: ACE, NH2 and NME are not residues
+    residues not seen     X for each missing number, in sequences from coordinates, if the chain is broken in space too.
+                          Numbers alone also jump at a fused domain, or where they follow those of a relative
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.modalities import PROTEIN
 
-LARGEST = 2**31  # characters that gemmi is given at once
-LONGEST_STEP = 4.5  # Å between the CA atoms of residues that are bonded: 3.8, or 2.9 in a cis peptide
-OLD_WIDTH = 72  # columns of a PDB line that always hold what they hold now
-UNSEEN = ""  # instead of a residue's name
+LARGEST = 2**31  # largest number of characters that gemmi is given
+LONGEST_STEP = 4.5  # Å; the CA atoms of bonded residues are 3.8 apart, or 2.9 in a cis peptide
+OLD_WIDTH = 72  # columns of a PDB line that have always had the same meaning
+UNSEEN = ""  # takes the place of a residue's name
 UNKNOWN = "X"
 # Names that AMBER, CHARMM and docking programs give to residues by their protons and bridges. HSE is another residue
 # to the PDB, homoserine, whose files say so.
@@ -47,12 +47,12 @@ Chains = dict[str, list[str]]  # names of residues by the name of their chain
 
 
 def read_pdb(path: Path) -> Iterator[Record]:
-    """Yield the protein chains of a PDB file; the content is `Contents` with one protein.
+    """Yield the protein chains of a PDB file. The content is `Contents` with one protein.
 
-    A file without any gives one record whose problem says what it holds instead.
+    A file without protein chains gives one record, whose problem says what the file holds instead.
 
     Raises:
-        OSError, SourceError: as `sources.read_lines`; or gemmi cannot read it.
+        OSError, SourceError: see `sources.read_lines`; or gemmi cannot read the file.
     """
     text = _text(path)
     try:
@@ -65,10 +65,10 @@ def read_pdb(path: Path) -> Iterator[Record]:
 
 
 def read_mmcif(path: Path) -> Iterator[Record]:
-    """Yield the protein chains of an mmCIF file, of all its blocks; otherwise as `read_pdb`.
+    """Yield the protein chains of all blocks of an mmCIF file. The rest is as in `read_pdb`.
 
     Raises:
-        OSError, SourceError: as `read_pdb`.
+        OSError, SourceError: see `read_pdb`.
     """
     text = _text(path)
     try:
@@ -80,7 +80,7 @@ def read_mmcif(path: Path) -> Iterator[Record]:
 
 
 def _read_pdb(text: str) -> gemmi.Structure:
-    """Return the structure of a PDB file; those from before 1996 have their own name in the last columns."""
+    """Return the structure of a PDB file. Files from before 1996 have their own name in the last columns."""
     width = 0
     try:
         structure = gemmi.read_pdb_string(text)
@@ -132,7 +132,7 @@ def _records(path: Path, entry: str, structure: gemmi.Structure, chains: Chains)
 
 
 def _of_experiment(structure: gemmi.Structure, block: gemmi.cif.Block) -> Chains:
-    """Return the chains of an mmCIF file by the polymers of the experiment, also those that were not seen."""
+    """Return the chains of an mmCIF file by the polymers of the experiment, with those that were not seen."""
     authors = {
         residues.subchain_id(): chain.name for model in structure for chain in model for residues in chain.subchains()
     }
@@ -150,7 +150,7 @@ def _of_experiment(structure: gemmi.Structure, block: gemmi.cif.Block) -> Chains
 
 
 def _written(block: gemmi.cif.Block, listed: Chains) -> Chains:
-    """Return the proteins that an mmCIF file has in letters alone, `(MSE)GK`, by their entity."""
+    """Return the proteins that an mmCIF file holds only as letters, such as `(MSE)GK`, by their entity."""
     rows = block.find("_entity_poly.", ["entity_id", "type", "pdbx_seq_one_letter_code"])
     proteins = {row.str(0): row.str(2) for row in rows if row.str(1).lower().startswith("polypeptide")}
     return {
@@ -161,7 +161,7 @@ def _written(block: gemmi.cif.Block, listed: Chains) -> Chains:
 
 
 def _with_coordinates(structure: gemmi.Structure) -> Chains:
-    """Return the polymers of the first model, in its order, by the residues that were seen."""
+    """Return the polymers of the first model, in order, by the residues that were seen."""
     polymers = [(chain.name, _seen(chain)) for chain in _first_model(structure)]
     unnamed = [residues for name, residues in polymers if residues and not name]
     proteins = [residues for residues in unnamed if _is_protein(residues)]
@@ -188,13 +188,13 @@ def _seen(chain: gemmi.Chain) -> list[str]:
 
 
 def _is_broken(before: gemmi.Residue, residue: gemmi.Residue) -> bool:
-    """Tell whether two residues are too far from each other to be bonded; without CA atoms they count as broken."""
+    """Tell whether two residues are too far from each other to be bonded. Without CA atoms, the answer is yes."""
     one, other = before.get_ca(), residue.get_ca()
     return one is None or other is None or one.pos.dist(other.pos) > LONGEST_STEP
 
 
 def _first(sequence: Iterable[str]) -> list[str]:
-    """Return the residues of an entity, of several at one place the first."""
+    """Return the residues of an entity. Of several at one place, it is the first."""
     return [gemmi.Entity.first_mon(residue) for residue in sequence]
 
 
@@ -205,7 +205,7 @@ def _is_protein(residues: Iterable[str]) -> bool:
 
 
 def _parents(structure: gemmi.Structure) -> dict[str, str]:
-    """Return the letters of residues that the file says are modified ones: of one parent, or of several."""
+    """Return the letters of residues that the file calls modified, which have one or several parents."""
     places: dict[str, dict[str, str]] = defaultdict(dict)
     for modified in structure.mod_residues:
         letter = gemmi.find_tabulated_residue(modified.parent_comp_id).one_letter_code.strip().upper()
@@ -225,7 +225,7 @@ def _letters(residues: Sequence[str], parents: Mapping[str, str]) -> str:
 
 
 def _letter(name: str, tabulated: str, parents: Mapping[str, str]) -> str:
-    """Return a residue's letter; gemmi's table has that of a parent in lower case, Biopython's has more of them."""
+    """Return a residue's letter. gemmi's table writes a parent's letter in lower case; Biopython's table knows more."""
     if tabulated.isupper():
         return tabulated
     parent = parents.get(name) or FORCE_FIELDS.get(name) or protein_letters_3to1_extended.get(name)
@@ -241,7 +241,7 @@ def _inventory(structure: gemmi.Structure, chains: Chains) -> str:
     others = sorted({residue.name for residue in residues})
     if others:
         return f"there are only small molecules or water: {', '.join(others[:10])}. Pass a molecule as SDF or SMILES"
-    return "there are no atoms and no sequence of a chain: it may be a header alone, or describe a small molecule"
+    return "there are no atoms and no sequence of a chain: it may be only a header, or describe a small molecule"
 
 
 def _is_nucleic(residues: Iterable[str]) -> bool:

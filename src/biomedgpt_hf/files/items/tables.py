@@ -1,4 +1,4 @@
-"""Tables as item files: their columns of items, questions and ids, named or guessed."""
+"""Tables as item files: their columns of items, questions and ids, which are named or guessed."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE
 
-SHOWN = 80  # characters of a cell, in errors
-# What a cell's text is taken for; the items of other modalities stay as they are.
+SHOWN = 80  # characters of a cell that errors show
+# What the text of a cell becomes. Items of other modalities stay unchanged.
 READ_CELL: Mapping[str, Callable[[str], Any]] = {MOLECULE.name: lambda text: Structure(undoubled(text))}
 
 
 def read_table(path: Path, columns: Columns) -> Iterator[Record]:
-    """Yield the rows of a table; the content is `Contents`, whose items are not checked.
+    """Yield the rows of a table. The content is `Contents`, whose items are not checked.
 
     Where no column of items is named, `guess_item_columns` looks for them. A cell may hold a list of items.
 
     Raises:
-        OSError, SourceError: as `files.tables.table.open_table`; nothing is named, and there is nothing to guess.
-        UnknownColumnError: a named column is not there, or twice.
+        OSError, SourceError: see `files.tables.table.open_table`; or no column is named, and none can be guessed.
+        UnknownColumnError: a named column is missing, or occurs twice.
     """
     columns = _chosen(path, columns)
     prefix = id_prefix(columns.id)
@@ -51,14 +51,14 @@ def _chosen(path: Path, columns: Columns) -> Columns:
     """Return the named columns, and guesses for those that are not."""
     there = open_table(path, []).columns
     if not there:
-        detail = "has no columns. In JSON, each object is to stand on one line, with the columns as its keys."
+        detail = "has no columns. In JSON, each object must be on one line, with the columns as its keys."
         raise SourceError(path, 1, "unknown format", detail)
     items = columns.items or guess_item_columns(there)
     if not items:
         near = difflib.get_close_matches("smiles", there, n=1) or difflib.get_close_matches("sequence", there, n=1)
         hint = f" Is it {near[0]!r}?" if near else ""
         wanted = " or ".join(modality.column for modality in MODALITIES.values())
-        detail = f"has the columns {', '.join(map(repr, there))[:200]}: name those of {wanted}.{hint}"
+        detail = f"has the columns {', '.join(map(repr, there))[:200]}. Name the columns of {wanted}.{hint}"
         raise SourceError(path, 1, "unknown format", detail)
     return Columns(question=columns.question, id=columns.id or id_column(there), items=items)
 
@@ -80,13 +80,13 @@ def _contents(cells: Mapping[str, Any], columns: Columns) -> Contents:
 
 
 def _items_in(cell: Any, column: str, modality: str) -> list[Any]:
-    """Return the items of a cell; there may be none. What they hold is checked by the processor that reads them."""
+    """Return the items of a cell; there may be none. The processor that reads them checks what they hold."""
     if is_text(modality):
         return _texts_in(cell, column)
     items = [item for item in cell_items(cell, modality) if not _is_missing(item)]
     for item in items:
         if is_listed(modality) and not isinstance(item, list):
-            found = f"column {column!r} holds {str(item)[:SHOWN]!r}: write it as a list, in JSON Lines or Parquet"
+            found = f"column {column!r} holds {str(item)[:SHOWN]!r}: write a list, in JSON Lines or Parquet"
             raise RejectedRecord(f"not a {MODALITIES[modality].item_type}", found)
     return [item for item in items if item != []]
 
@@ -104,11 +104,11 @@ def _texts_in(cell: Any, column: str) -> list[str]:
     return texts
 
 
-def _is_missing(value: Any) -> bool:
+def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _label(value: Any) -> str:
+def _label(value: object) -> str:
     """Return an id as text; "" where there is none."""
     if _is_missing(value):
         return ""

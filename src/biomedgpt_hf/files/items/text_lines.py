@@ -1,4 +1,4 @@
-"""Lines of item files, whatever ends them, and the records that they make."""
+"""Lines of item files, with any kind of line end, and limits for the records that they make."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 from biomedgpt_hf.files.sources import SourceError, read_lines
 
-DOS_END = "\x1a"  # of a file
-LONGEST_RECORD = 2**26  # characters; more is no record, but a file without the marks between records
-HEAD_LINES, HEAD_CHARACTERS = 500, 2**20  # of a file, looked at to tell what it is
+DOS_END = "\x1a"  # the character with which DOS ends a file
+LONGEST_RECORD = 2**26  # characters; a longer record shows that the marks between records are missing
+HEAD_LINES, HEAD_CHARACTERS = 500, 2**20  # the first part of a file, which shows what kind of file it is
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    r"""Yield (line number from 1, line) as `sources.read_lines`, but lines may also end in a lone \r or in `DOS_END`.
+    r"""Yield (line number from 1, line) like `sources.read_lines`. Lines may also end in a lone \r or in `DOS_END`.
 
     Raises:
-        OSError, SourceError: as `sources.read_lines`.
+        OSError, SourceError: see `sources.read_lines`.
     """
     more = 0
     for number, line in read_lines(path):
@@ -31,7 +31,7 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def head_lines(path: Path) -> list[tuple[int, str]]:
-    """Return the first lines of a file, fewer if it breaks off; an error at its very beginning is raised."""
+    """Return the first lines of a file, fewer if it breaks off. An error before the first line is raised."""
     lines, head, characters = text_lines(path), [], 0
     head.append(next(lines))
     try:
@@ -40,7 +40,7 @@ def head_lines(path: Path) -> list[tuple[int, str]]:
             characters += len(line[1])
             if characters > HEAD_CHARACTERS:
                 break
-    except SourceError:  # told when the file is read
+    except SourceError:  # the same error is raised again when the file is read
         pass
     return head
 
@@ -57,17 +57,17 @@ class RecordSize:
         self._path, self._mark, self._characters = path, mark, 0
 
     def add(self, number: int, line: str, *, is_new: bool) -> None:
-        """Count a line, of a new record or the present one.
+        """Count a line of a new record or of the current one.
 
         Raises:
             SourceError: the record is longer than `LONGEST_RECORD`.
         """
         self._characters = len(line) + (0 if is_new else self._characters)
         if self._characters > LONGEST_RECORD:
-            detail = f"a record of more than {LONGEST_RECORD:,} characters ends here: is there a {self._mark} missing?"
+            detail = f"a record of more than {LONGEST_RECORD:,} characters ends here. Is a {self._mark} missing?"
             raise SourceError(self._path, number, "endless record", detail)
 
 
 def as_label(text: str) -> str:
-    """Return a name in one line, with bytes that are no UTF-8 written out: it is a label only."""
+    """Return a name in one line, as a label. Bytes that are not UTF-8 are written as escapes."""
     return " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""All molecules or all proteins of a file at once, as a processor takes them."""
+"""All molecules or all proteins of a file at once, in the form that a processor takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN, Modality
 
 
 class DistinctProteins(NamedTuple):
-    """The proteins of a file, of which a structure's are different, and a sentence for each that was not repeated."""
+    """The proteins of a file, equal chains of a structure only once, and a sentence for each group of equal chains."""
 
     proteins: list[str]
     notes: list[str]
@@ -27,7 +27,7 @@ def read_molecules(path: str | Path) -> list[str]:
 
     Raises:
         OSError: the file is missing or unreadable.
-        ValueError: naming the file and the record, if one cannot be read or there is none.
+        ValueError: a record cannot be read, or there is none. The error names the file and the record.
     """
     return _items_of(_readable(path), MOLECULE, path)
 
@@ -37,18 +37,18 @@ def read_proteins(path: str | Path, chains: Sequence[str] = ()) -> list[str]:
 
     Args:
         path: FASTA, PDB, mmCIF, or a table with a column of sequences; plain or .gz.
-        chains: of PDB and mmCIF, the chains to return, by their authors' names; none means all.
+        chains: in PDB and mmCIF files, the chains to return, by the names that their authors use; none means all.
 
     Raises:
         OSError: the file is missing or unreadable.
-        ValueError: naming the file and the record, if one cannot be read or there is none; there is no such chain, or
-            the file has no chains.
+        ValueError: a record cannot be read, or there is none; or there is no such chain, or the file has no chains.
+            The error names the file and the record.
     """
     return _items_of(_chosen(path, chains), PROTEIN, path)
 
 
 def read_distinct_chains(path: str | Path, chains: Sequence[str] = ()) -> DistinctProteins:
-    """Return the proteins of a file, of equal chains of a PDB or mmCIF file the first; otherwise as `read_proteins`."""
+    """Return the proteins of a file like `read_proteins`, but only the first of equal chains in PDB or mmCIF."""
     if not _has_chains(path):
         return DistinctProteins(read_proteins(path, chains), [])
     same: dict[str, list[str]] = {}
@@ -67,24 +67,26 @@ def _items_of(rows: Iterable[Item], modality: Modality, path: str | Path) -> lis
     """Return the items of a modality in the rows of a file.
 
     Raises:
-        ValueError: there is none; tells what there is.
+        ValueError: there is none. The error says what the file holds.
     """
     rows = list(rows)
     found = [item for row in rows for item in row.of(modality.name)]
     if not found:
         others = dict.fromkeys(MODALITIES[name].column for row in rows for name in row.items)
         raise ValueError(
-            f"{path} holds no {modality.name}, but {' and '.join(others)}: pass it as a file of {' and '.join(others)}."
+            f"{path} holds no {modality.name}, but {' and '.join(others)}. Pass it as a file of {' and '.join(others)}."
         )
     return found
 
 
 def _chosen(path: str | Path, chains: Sequence[str]) -> list[Item]:
-    """Return a file's items, of some chains only if they are named."""
+    """Return a file's items, only those of the named chains if chains are named."""
     if not chains:
         return list(_readable(path))
     if not _has_chains(path):
-        raise ValueError(f"{path} has no chains, so {', '.join(chains)} cannot be chosen: that is for PDB and mmCIF.")
+        raise ValueError(
+            f"{path} has no chains, so {', '.join(chains)} cannot be chosen. Only PDB and mmCIF files have chains."
+        )
     items = list(_readable(path))
     found = {item.id.rpartition(":")[2] for item in items}
     for chain in chains:
@@ -101,7 +103,7 @@ def _has_chains(path: str | Path) -> bool:
 
 
 def _readable(path: str | Path) -> Iterator[Item]:
-    """Yield the items of a file; the first that cannot be read is an error."""
+    """Yield the items of a file. The first that cannot be read is an error."""
     for item in read_items([path]):
         if item.problem:
             place = f"record {item.row} ({item.id})" if item.id else f"record {item.row}"

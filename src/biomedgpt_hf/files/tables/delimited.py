@@ -53,7 +53,7 @@ def open_delimited(path: Path, wanted: Sequence[str]) -> Table:
     """Open a table; the delimiter is the one that finds most of the wanted columns in the header.
 
     Raises:
-        SourceError: as `files.open_table`.
+        SourceError: see `files.tables.table.open_table`.
     """
     csv.field_size_limit(LONGEST_CELL)
     lines = NumberedLines(read_lines(path))

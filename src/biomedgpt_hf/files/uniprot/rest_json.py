@@ -131,7 +131,7 @@ def _values(items: Sequence[Mapping[str, Any]]) -> list[str]:
     return [text for item in items if (text := _string(item.get("value")))]
 
 
-def _string(value: Any) -> str:
+def _string(value: object) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     raise RejectedRecord("unreadable entry", f"{value!r:.60} is no string")

@@ -24,10 +24,10 @@ FEATURES = ("encoder", "projected")
 class Prepared(NamedTuple):
     """An item that the encoder can read.
 
-    Args:
+    Attributes:
         content: a sample of the modality's reader, such as a molecule's graph.
-        length: rows that the encoder gives for it: atoms, or tokens with those before and after the residues.
-        truncated: whether it was cut, as proteins may be.
+        length: number of rows that the encoder gives for it: its atoms, or its residues and the tokens around them.
+        truncated: whether it was cut at its end.
     """
 
     content: Any
@@ -36,12 +36,12 @@ class Prepared(NamedTuple):
 
 
 class Around(NamedTuple):
-    """Rows of an encoder's output that stand for no unit of an item, such as those of `<cls>` and `<eos>`.
+    """Rows of an encoder's output that do not belong to a unit of an item, such as those of `<cls>` and `<eos>`.
 
-    Args:
-        before: how many come first.
-        after: how many come last.
-        are_projected: whether they go through the projector, too.
+    Attributes:
+        before: number of such rows before the units.
+        after: number of such rows after the units.
+        are_projected: whether they go through the projector too.
     """
 
     before: int = 0
@@ -54,7 +54,7 @@ def _around_residues(processor: BioMedGPTProcessor) -> Around:
     return Around(len(table.start), len(table.end), processor.protein_feature_select == "full")
 
 
-# What stands around the units of a modality's items; there is nothing around those of other modalities.
+# The rows around the units of a modality's items. Modalities that are not named here have none.
 AROUND: Mapping[str, Callable[[BioMedGPTProcessor], Around]] = {PROTEIN.name: _around_residues}
 
 
@@ -72,7 +72,7 @@ class EmbeddingError(ValueError):
 
 
 class Embedder:
-    """Embeds items of one modality; what is around their units, as tokens are around residues, never counts.
+    """Embeds items of one modality. Rows around the units, such as the tokens around residues, never count.
 
     Args:
         model: a `BioMedGPTForConditionalGeneration` in evaluation mode.
@@ -80,8 +80,8 @@ class Embedder:
         modality: its name, such as "molecule".
         level: "pooled" gives each item the mean over its units, "tokens" gives all of them.
         features: "encoder" as the encoder gives them, "projected" as the language model reads them.
-        batch_tokens: most rows of a batch, padding included; a longer item goes alone.
-        crop: cut items that are too long at their end, as proteins may be, instead of refusing them.
+        batch_tokens: largest number of rows in a batch, padding included. A longer item is a batch of its own.
+        crop: cut items that are too long at their end, instead of refusing them, where the modality allows it.
 
     Raises:
         ValueError: the model has no encoder of the modality.
@@ -116,7 +116,8 @@ class Embedder:
             position: of the item among others, for errors.
 
         Raises:
-            ValueError: it cannot be read, or is too long; `InvalidMoleculeError` and `InvalidProteinError` are such.
+            ValueError: it cannot be read, or is too long. `InvalidMoleculeError` and `InvalidProteinError` are kinds
+                of it.
         """
         try:
             sample, truncated = self.reader.read(item, self.processor, position=position), False
@@ -132,7 +133,7 @@ class Embedder:
         return self.reader.count(sample, self.processor) + without_rows
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Return which items go together, the longest first, by their places; it depends on the lengths alone."""
+        """Return the places of the items of each batch, the longest items first. Only the lengths decide."""
         batches: list[list[int]] = []
         for place in sorted(range(len(lengths)), key=lambda place: (-lengths[place], place)):
             if not batches or lengths[batches[-1][0]] * (len(batches[-1]) + 1) > self.batch_tokens:
@@ -141,15 +142,15 @@ class Embedder:
         return batches
 
     def embed(self, batch: Sequence[Prepared]) -> list[np.ndarray | EmbeddingError]:
-        """Return the embedding of each item, float16 [D] or [A, D], or why it has none; rounded once, from fp32."""
+        """Return the embedding of each item, float16 [D] or [A, D] and rounded once from fp32, or why it has none."""
         try:
             embeddings = self._embed([prepared.content for prepared in batch])
         except torch.OutOfMemoryError:
             if len(batch) == 1:
-                detail = "It does not fit into the device's memory, not even by itself."
+                detail = "It does not fit into the device's memory, not even alone in a batch."
                 return [EmbeddingError("too large for the memory", detail)]
             embeddings = None
-        if embeddings is None:  # outside the handler, which holds on to the tensors
+        if embeddings is None:  # outside the handler, which keeps the tensors in memory
             middle = len(batch) // 2
             return self.embed(batch[:middle]) + self.embed(batch[middle:])
         return [one if np.isfinite(one).all() else _beyond_float16(one) for one in embeddings]
@@ -177,7 +178,7 @@ class Embedder:
 
 
 def _apart(hidden_states: torch.Tensor, counts: list[int]) -> list[torch.Tensor]:
-    """Return the rows of each item: out of [sum of counts, D], or out of [B, most of them, D] padded on the right."""
+    """Return the rows of each item, out of [sum of counts, D] or out of [B, largest count, D] padded on the right."""
     if hidden_states.dim() == 2:
         return list(hidden_states.split(counts))
     return [of_item[:count] for of_item, count in zip(hidden_states, counts, strict=True)]
@@ -185,5 +186,5 @@ def _apart(hidden_states: torch.Tensor, counts: list[int]) -> list[torch.Tensor]
 
 def _beyond_float16(embedding: np.ndarray) -> EmbeddingError:
     kind = "not a number" if np.isnan(embedding).any() else "beyond ±65,504, the range of float16"
-    detail = f"Its embedding has values that are {kind}: the checkpoint may be damaged, or its dtype too narrow for it."
+    detail = f"Its embedding has values that are {kind}. The checkpoint may be damaged, or its dtype is too narrow."
     return EmbeddingError("no finite embedding", detail)

@@ -1,4 +1,4 @@
-"""Embeddings of all items of one modality in files; `long_runs` says how."""
+"""Embeddings of all items of one modality in files. How long work is done is described in `long_runs.run`."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def embed_files(
 ) -> dict[str, Any]:
     """Embeds the items of one modality in files, and writes a file of them in the order of the rows.
 
-    The work is kept batch by batch: after a kill, the same call goes on where it was. Under torchrun the processes
-    share it.
+    Finished batches are kept. After a kill, the same call continues where the work stopped. Under torchrun, the
+    processes share the work.
 
     Args:
         inputs: one file or several, as `files.items.reading.read_items` takes them.
-        output: file to write, .parquet or .safetensors; `embedding.writing` tells what is in it.
-        columns: which columns of tables to read; empty ones are guessed by their usual names.
-        modality: its name, such as "molecule"; None is what the first row has, if it has only one.
+        output: file to write, .parquet or .safetensors; `embedding.writing` describes its content.
+        columns: which columns of tables to read. Columns that are not named are guessed by their usual names.
+        modality: its name, such as "molecule". None takes the modality of the first row, if that row has only one.
         settings: see `EmbeddingSettings`.
 
     Returns:
@@ -89,5 +89,5 @@ def embed_files(
     )
     if rank() == 0 and not manifest["embedded"]:
         first = manifest["failures"][0]["error"]
-        raise ValueError(f"{output} is written, but not one {modality} could be embedded. {first}")
+        raise ValueError(f"{output} is written, but no {modality} could be embedded. {first}")
     return manifest

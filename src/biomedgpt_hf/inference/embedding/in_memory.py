@@ -32,21 +32,22 @@ if TYPE_CHECKING:
 class EmbeddingSettings:
     """How items are embedded.
 
-    Args:
-        level: "pooled" for one vector an item, the mean over its units, such as atoms or residues; "tokens" for one
-            vector a unit.
+    Attributes:
+        level: "pooled" for one vector per item, which is the mean over its units, such as atoms or residues; "tokens"
+            for one vector per unit.
         features: "encoder" for the encoder's output, "projected" for what the language model reads.
         checkpoint: folder or Hub id; None is the embedded demonstration.
         revision: branch, tag or commit of a checkpoint on the Hub.
         device: where to run; None is the first of cuda, mps, cpu.
-        dtype: in which the encoder computes: "float32", "bfloat16", "float16", or "auto" for the checkpoint's own.
-            Means are taken in float32, and embeddings are float16.
-        batch_tokens: most atoms or residues of a batch, padding included; a longer item goes alone.
+        dtype: the precision in which the encoder computes: "float32", "bfloat16", "float16", or "auto" for the
+            checkpoint's own. Means are computed in float32, and embeddings are float16.
+        batch_tokens: largest number of atoms or residues in a batch, padding included. A longer item is a batch of its
+            own.
         long_proteins: "report" refuses proteins beyond the encoder's limit; "crop" cuts their ends off.
         progress: show a progress bar; None shows it on a terminal.
 
     Raises:
-        ValueError: a value makes no sense.
+        ValueError: a value is not allowed.
     """
 
     level: str = "pooled"
@@ -64,7 +65,7 @@ class EmbeddingSettings:
         check_choice("features", self.features, FEATURES)
         check_choice("long_proteins", self.long_proteins, LONG_PROTEINS)
         if self.batch_tokens < 1:
-            raise ValueError(f"batch_tokens is {self.batch_tokens}: it should be at least 1.")
+            raise ValueError(f"batch_tokens is {self.batch_tokens}. It must be at least 1.")
 
     def load(
         self, device: str | torch.device | None = None
@@ -88,14 +89,14 @@ class EmbeddingSettings:
 
 
 def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any) -> np.ndarray | list[np.ndarray]:
-    """Embeds items of one modality by the encoder of a checkpoint; batches do not change the result.
+    """Embeds items of one modality by the encoder of a checkpoint. The batches do not change the result.
 
-    The tokens that a tokenizer puts around a protein's residues do not count. All fragments of a molecule do.
+    The tokens that a tokenizer puts around a protein's residues do not count. All fragments of a molecule count.
 
     Args:
         items: molecules (SMILES, InChI, RDKit `Mol`, PyG `Data`), proteins (amino-acid sequences), or those of a
             further modality.
-        modality: its name; None is told by the items where it can be: "CCO" could be a molecule and a protein.
+        modality: its name. With None, the items decide where they can: "CCO" could be a molecule or a protein.
         settings: see `EmbeddingSettings`; `level`, `features`, `checkpoint`, `long_proteins`, …
 
     Returns:
@@ -103,9 +104,10 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
         of the encoder, or of the language model where `features` is "projected".
 
     Raises:
-        InvalidMoleculeError, InvalidProteinError, ValueError: an item cannot be read, or is too long; tells which.
-        EmbeddingError: an embedding is beyond the range of float16, or an item too large for the memory.
-        ValueError: a setting makes no sense, or the modality is not told by the items.
+        InvalidMoleculeError, InvalidProteinError, ValueError: an item cannot be read, or is too long. The error names
+            the item.
+        EmbeddingError: an embedding is beyond the range of float16, or an item is too large for the memory.
+        ValueError: a setting is not allowed, or the items do not tell their modality.
         OSError: there is no such checkpoint.
 
     Example:
@@ -114,7 +116,7 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
     """
     chosen = EmbeddingSettings(**settings)
     if isinstance(items, str | bytes) or not isinstance(items, Iterable) or arrays_of(items):
-        raise ValueError(f"items is a value of type {type(items).__name__}: pass a list, [item] for a single one.")
+        raise ValueError(f"items is a value of type {type(items).__name__}. Pass a list, or [item] for one item.")
     items = list(items)
     if modality is not None:
         check_choice("modality", modality, tuple(MODALITIES))
@@ -138,11 +140,11 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
 def modality_of(items: Sequence[Any], processor: BioMedGPTProcessor) -> str:
     """Return the modality of items, if at least one of them can be nothing else.
 
-    What is no text is a molecule. Text that is written like a SMILES, or is an InChI, can be one; text of which every
-    letter is a residue can be a protein. Items of other modalities do not tell what they are.
+    A value that is not text is a molecule. Text that looks like a SMILES or an InChI can be a molecule. Text in which
+    every letter is a residue can be a protein. Items of other modalities do not tell what they are.
 
     Raises:
-        ValueError: all items could be of several modalities, or they are of different ones.
+        ValueError: every item could be of several modalities, or the items are of different modalities.
     """
     table = read_residue_table(processor.protein_tokenizer)
     can_be: dict[str, Callable[[Any], bool]] = {
@@ -158,13 +160,13 @@ def modality_of(items: Sequence[Any], processor: BioMedGPTProcessor) -> str:
         return next(iter(first))
     if first:
         found = ", ".join(f"item {first[modality]} is a {modality}" for modality in can_be if modality in first)
-        told = f"{found}: embed them apart"
+        told = f"{found}. Embed them in separate calls"
     else:
         told = "the items do not tell what they are"
     raise ValueError(f"Pass {' or '.join(f'modality={modality!r}' for modality in MODALITIES)}: {told}.")
 
 
-def _can_be_molecule(item: Any) -> bool:
+def _can_be_molecule(item: object) -> bool:
     if not isinstance(item, str):
         return True
     return item.strip().startswith("InChI=") or bool(SMILES.fullmatch(item.strip()))

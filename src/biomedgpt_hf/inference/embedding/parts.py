@@ -33,7 +33,7 @@ def first_modality(paths: Sequence[str | PathLike], columns: Columns) -> str:
     """Return the modality of the first row that has one.
 
     Raises:
-        ValueError: it has several, or no row has any.
+        ValueError: that row has several, or no row has any.
     """
     why = ""
     for item in read_items([Path(path) for path in paths], columns):
@@ -41,7 +41,7 @@ def first_modality(paths: Sequence[str | PathLike], columns: Columns) -> str:
         if len(found) == 1:
             return found[0]
         if found:
-            raise ValueError(f"{item.source} has a {' and a '.join(found)}: choose one of them by --modality.")
+            raise ValueError(f"{item.source} has a {' and a '.join(found)}. Choose one of them with --modality.")
         if item.problem and not why:
             why = f" {item.source}: {item.problem.in_words}"
     wanted = " or a ".join(MODALITIES)
@@ -49,7 +49,7 @@ def first_modality(paths: Sequence[str | PathLike], columns: Columns) -> str:
 
 
 def parts_of(item: Item, modality: str) -> list[ItemToEmbed]:
-    """Return what there is to embed of a row: at least one part, be it a problem."""
+    """Return the parts of a row to embed. There is at least one part, which may be a problem."""
     found = () if item.problem else item.of(modality)
     if found:
         return [ItemToEmbed(item.row, number, item.id, one) for number, one in enumerate(found, start=1)]
@@ -63,7 +63,8 @@ def parts_of(item: Item, modality: str) -> list[ItemToEmbed]:
 def embed_parts(parts: Sequence[ItemToEmbed], embedder: Embedder, done: Done) -> Iterator[list[Result]]:
     """Yield the results of parts that are not done, batch by batch.
 
-    The batches are made of all parts: after a pause they, and so the results, are what they would have been.
+    The batches are made from all parts, finished ones too. So a run that was paused has the same batches, and the same
+    results, as one that was not.
     """
     if all((part.row, part.number) in done for part in parts):
         return
@@ -97,7 +98,9 @@ def prepare_part(part: ItemToEmbed, embedder: Embedder) -> Prepared:
     if part.problem:
         raise part.problem
     try:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of what is cut: a column tells
+        with warnings.catch_warnings(
+            action="ignore", category=UserWarning
+        ):  # warnings of cut items: a column tells of them
             return embedder.prepare(part.item)
     except ValueError as error:
         raise EmbeddingError(f"refused {embedder.modality}", " ".join(str(error).split())) from error

@@ -1,4 +1,4 @@
-"""How much embeddings take on the disk, before the encoder runs."""
+"""How much space embeddings will take on the disk, computed before the encoder runs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from biomedgpt_hf.modalities import MOLECULE, PROTEIN
 
 logger = logging.getLogger(__name__)
 
-TEXT_BYTES = 512  # of an item on the disk, beside its vectors
-PAGE_BYTES = 4_096  # that a larger one may waste in the journal
+TEXT_BYTES = 512  # what an item takes on the disk beside its vectors
+PAGE_BYTES = 4_096  # what a larger item may waste in the journal
 
 
 class Survey(NamedTuple):
-    """How much there will be: rows, and at most items, vectors, and bytes of the header of a safetensors file."""
+    """How much there will be: rows, and upper bounds of items, vectors and bytes in a safetensors file's header."""
 
     rows: int
     items: int
@@ -33,7 +33,7 @@ class Survey(NamedTuple):
     header: int = 0
 
     def bytes_needed(self, width: int) -> int:
-        """Return how much the journal and the output take together."""
+        """Return how many bytes the journal and the output take together."""
         of_vectors = BYTES * width * self.vectors
         wasted = PAGE_BYTES if of_vectors > TEXT_BYTES * self.items else 0
         return 2 * (of_vectors + TEXT_BYTES * self.items) + wasted * self.items + self.header
@@ -56,16 +56,16 @@ def take_survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Emb
         survey = _survey(paths, columns, embedder)
     if output.suffix == ".safetensors" and survey.header + HEADER_FRAME > LARGEST_HEADER:
         raise ValueError(
-            f"The ids and items would take {survey.header:,} bytes of the header of {output}, and readers of "
-            f"safetensors accept {LARGEST_HEADER:,}: write a .parquet file, or split the input."
+            f"The ids and items would take {survey.header:,} bytes in the header of {output}, but readers of "
+            f"safetensors accept at most {LARGEST_HEADER:,}. Write a .parquet file, or split the input."
         )
     needed = survey.bytes_needed(embedder.width)
-    there = sum(file.stat().st_size for file in running_folder(output).glob("*"))  # of an unfinished run
+    there = sum(file.stat().st_size for file in running_folder(output).glob("*"))  # the files of an unfinished run
     size = in_words(BYTES * embedder.width * survey.vectors)
     told = f"{survey.vectors:,} vectors of {embedder.width:,} numbers take {size}"
     if missing := missing_space(output, needed - there):
         raise OSError(
-            f"{told}, and while they are made {missing}. Make space, choose an --output on another disk, or split the "
+            f"{told}. While they are made, {missing}. Make space, choose an --output on another disk, or split the "
             "input."
         )
     if embedder.level == "tokens":
@@ -87,7 +87,7 @@ def _survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Embedde
 
 
 def _vectors_of(item: Any, embedder: Embedder) -> int:
-    """Return how many vectors an item has, at most; 0 for what is refused."""
+    """Return the largest number of vectors that an item can have; 0 for an item that is refused."""
     if embedder.level == "pooled":
         return 1
     count = COUNT.get(embedder.modality, _read_units)
@@ -107,7 +107,7 @@ def _read_units(item: Any, embedder: Embedder) -> int:
     return embedder.prepare(item).length - embedder.around.before - embedder.around.after
 
 
-# What counts the units of an item without reading it; those of other modalities are read for it.
+# Functions that count the units of an item without reading it. Items of other modalities are read to count them.
 COUNT: Mapping[str, Callable[[Any, Embedder], int]] = {
     MOLECULE.name: lambda molecule, _: count_atoms(molecule),
     PROTEIN.name: _residues,

@@ -24,25 +24,25 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.inference.long_runs.journal import Result
 
 SUFFIXES = (".parquet", ".safetensors")
-BYTES = 2  # of a float16
+BYTES = 2  # size of a float16
 ROWS_PER_GROUP, BYTES_PER_GROUP = 1_000, 2**26
-LARGEST_HEADER = 100_000_000  # bytes that readers of safetensors accept
-HEADER_FRAME = 65_536  # bytes that its other entries take at most
-MOST_FAILURES = 1_000  # that the manifest lists; it counts them all
+LARGEST_HEADER = 100_000_000  # bytes; readers of safetensors accept no longer header
+HEADER_FRAME = 65_536  # bytes; the other entries of the header take at most this much
+MOST_FAILURES = 1_000  # the manifest lists at most so many failures, but counts all of them
 
 
 class Embedded(NamedTuple):
     """One item of a row, and its embedding or the reason why there is none.
 
-    Args:
+    Attributes:
         row: number of the row in the input, from 1.
-        number: of the item among those of its row, from 1.
+        number: number of the item among the items of its row, from 1.
         id: the row's own name, which others may share.
-        item: the SMILES, InChI or sequence, or another item as `item_text` has it; None where there is none.
-        values: float16, [D] or [A, D] as bytes; None on an error.
+        item: the SMILES, InChI or sequence, or another item as `item_text` writes it; None where there is none.
+        values: the bytes of a float16 array, [D] or [A, D]; None on an error.
         error: why there is no embedding.
-        reason: its category.
-        truncated: whether it was cut at its end, as proteins may be.
+        reason: the category of the error.
+        truncated: whether it was cut at its end.
     """
 
     row: int
@@ -55,7 +55,7 @@ class Embedded(NamedTuple):
     truncated: bool = False
 
     def to_result(self) -> Result:
-        """Return it as a journal keeps it: a line of JSON, and the embedding's bytes."""
+        """Return it in the form that the journal keeps: a line of JSON, and the embedding's bytes."""
         told = [self.id, self.item, self.values is not None, self.error, self.reason, self.truncated]
         return self.row, self.number, json.dumps(told).encode() + b"\n" + (self.values or b"")
 
@@ -91,7 +91,7 @@ class EmbeddedCounts:
             yield one
 
     def counts(self) -> dict[str, Any]:
-        """Return what the manifest tells."""
+        """Return the counts and failures for the manifest."""
         failed = self.errors.total()
         return {
             "items": self.items,
@@ -116,7 +116,7 @@ def write_parquet(
 
     Args:
         path: file to write.
-        results: of `Embedded.to_result`, in order.
+        results: what `Embedded.to_result` returned, in order.
         width: D.
         level: "pooled" or "tokens".
         about: the file's metadata.
@@ -174,11 +174,11 @@ def write_safetensors(
     about: Mapping[str, str],
     header_size: int,
 ) -> dict[str, Any]:
-    """Write embeddings as safetensors; memory holds what the header will, and a few bytes for each item.
+    """Write embeddings as safetensors. Memory holds the future header and a few bytes for each item.
 
     Args:
         path: file to write.
-        results: of `Embedded.to_result`, in order.
+        results: what `Embedded.to_result` returned, in order.
         width: D.
         level: "pooled" or "tokens".
         about: the header's metadata.
@@ -196,7 +196,7 @@ def write_safetensors(
     names, items = [], []
     rows, numbers, offsets = array("q"), array("q"), array("q", [0])
     with path.open("wb") as file:
-        file.seek(8 + reserved)  # the header is known at the end
+        file.seek(8 + reserved)  # the header is written last
         for one in tally.see(results, width):
             if one.values is not None:
                 file.write(one.values)
@@ -218,7 +218,7 @@ def write_safetensors(
 def _write_header(
     file: BinaryIO, reserved: int, metadata: Mapping[str, str], tensors: Mapping[str, tuple[str, list[int], int]]
 ) -> None:
-    """Write the header of tensors (type, shape, bytes) that lie one behind the other, filled up with blanks."""
+    """Write the header of tensors (type, shape, bytes) that follow one another, padded with blanks."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     start = 0
     for name, (dtype, shape, size) in tensors.items():

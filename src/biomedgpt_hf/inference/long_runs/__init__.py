@@ -1,1 +1,1 @@
-"""What work on files of any size has in common: results that are kept, several processes, an output."""
+"""The common part of all work on large files: kept results, several processes, and one output."""

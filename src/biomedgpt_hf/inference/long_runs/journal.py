@@ -1,6 +1,6 @@
-"""What a long run has finished, kept through kills, full disks and changes of the number of processes.
+"""The finished results of a long run. They survive kills, full disks and a changed number of processes.
 
-    .NAME.running/               beside the output, until that is whole
+    .NAME.running/               beside the output, until the output is complete
         run.json                 what the run was asked for
         rank-0.sqlite, …         the results of each process; one transaction a batch
         rank-0.lock, …           held while a process is at work
@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from biomedgpt_hf.disk.databases import Database
 from biomedgpt_hf.disk.replacing import write_json
 
-PAGE = 1_000  # results that are read at once
+PAGE = 1_000  # results that are read at a time
 TABLES = """
 CREATE TABLE IF NOT EXISTS results
     (row INTEGER, number INTEGER, payload BLOB, PRIMARY KEY (row, number)) WITHOUT ROWID;
@@ -35,16 +35,16 @@ Result = tuple[int, int, bytes]  # row, number, payload
 
 
 class Journal:
-    """The finished results of one run, of all its processes.
+    """The finished results of all processes of one run.
 
     Args:
-        folder: where they are kept; made if need be.
-        facts: what the run was asked for, as JSON has it. Whatever changes a result belongs there.
+        folder: where they are kept. It is made if it is missing.
+        facts: what the run was asked for, as JSON values. Everything that changes a result belongs there.
         rank: number of this process.
 
     Raises:
         ValueError: the folder holds the results of a run that was asked for something else.
-        OSError: the folder cannot be written, is damaged, or the same run is at work already.
+        OSError: the folder cannot be written or is damaged, or the same run is already at work.
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Any], rank: int = 0) -> None:
@@ -63,7 +63,7 @@ class Journal:
             raise
 
     def _check(self, facts: dict[str, Any]) -> None:
-        """Compare the facts with those of the results that are there, or write them down."""
+        """Compare the facts with those of the results in the folder, or write them if there are no results."""
         path = self.folder / "run.json"
         kept = any(self.folder.glob("rank-*.sqlite"))  # asked first: they are made after run.json
         if not (path.exists() or kept):
@@ -73,8 +73,8 @@ class Journal:
             found = json.loads(path.read_text("utf-8"))
         except (FileNotFoundError, ValueError) as error:
             raise OSError(
-                f"{path} is missing or damaged ({error}), and nothing else tells what the results beside it answer: "
-                f"remove {self.folder}, and the run begins anew."
+                f"{path} is missing or damaged ({error}), so it is unknown what the results beside it answer. "
+                f"Remove {self.folder} to begin the run again."
             ) from error
         differing = sorted(name for name in facts.keys() | found.keys() if facts.get(name) != found.get(name))
         if differing:
@@ -86,7 +86,7 @@ class Journal:
             )
 
     def done(self, first_row: int, last_row: int) -> set[tuple[int, int]]:
-        """Return (row, number) of the results that any process has for these rows."""
+        """Return (row, number) of all results for these rows, whichever process has them."""
         query = "SELECT row, number FROM results WHERE row BETWEEN ? AND ?"
         with self._all() as bases:
             return {found for base in bases for found in base.rows(query, (first_row, last_row))}
@@ -101,12 +101,12 @@ class Journal:
             self._base.execute_many("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", results)
 
     def rows(self) -> int:
-        """Return the number of rows of which there is a result."""
+        """Return the number of rows that have a result."""
         with self._all() as bases:
             return sum(base.row("SELECT COUNT(DISTINCT row) FROM results")[0] for base in bases)
 
     def results(self) -> Iterator[Result]:
-        """Yield the results of all processes in the order of rows and numbers; memory holds one of each."""
+        """Yield all results in the order of rows and numbers. Memory holds one result of each process."""
         with self._all() as bases:
             merged = heapq.merge(*map(_pages, bases), key=itemgetter(0, 1))
             for _, same in groupby(merged, key=itemgetter(0, 1)):
@@ -114,26 +114,26 @@ class Journal:
 
     @contextmanager
     def _all(self) -> Iterator[list[Database]]:
-        """Open the files of all processes; this one's own is open."""
+        """Open the files of all other processes. The file of this process is open already."""
         with ExitStack() as stack:
             bases = [self._base]
             for path in sorted(self.folder.glob("rank-*.sqlite")):
                 if path != self._base.path:
-                    # For writing, too: what a killed process left half has to be rolled back.
+                    # The file is opened for writing, since the unfinished work of a killed process is rolled back.
                     other = stack.enter_context(Database(path, create=False))
                     if other.row("SELECT 1 FROM sqlite_master WHERE name = 'results'"):
                         bases.append(other)
             yield bases
 
     def close(self) -> None:
-        """Let go of the folder; nothing is lost."""
+        """Release the folder. The results stay."""
         self._base.close()
         self._lock.release()
 
     def remove(self) -> None:
         """Remove the folder: the results are in the output."""
         self.close()
-        for results in self.folder.glob("rank-*"):  # a kill leaves none without run.json, which tells what they are
+        for results in self.folder.glob("rank-*"):  # before run.json, which tells what they are
             results.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -143,11 +143,11 @@ def _pages(base: Database) -> Iterator[Result]:
     last, before = (-1, -1), None
     while last != before:
         before = last
-        for result in base.rows(query, (*last, PAGE)):  # one by one: a payload may be of megabytes
+        for result in base.rows(query, (*last, PAGE)):  # one by one, since a payload may have megabytes
             yield result
             last = result[:2]
 
 
-def _short(fact: Any) -> str:
+def _short(fact: object) -> str:
     text = json.dumps(fact)
     return text if len(text) <= 80 else f"{text[:80]}…"

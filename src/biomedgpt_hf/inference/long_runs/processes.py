@@ -1,4 +1,4 @@
-"""Several processes on one task, as torchrun starts them; each works by itself until the end."""
+"""Several processes on one task, as torchrun starts them. Each works alone until the end."""
 
 import os
 from datetime import timedelta
@@ -10,7 +10,7 @@ from biomedgpt_hf.device import best_device
 
 
 def rank() -> int:
-    """Return the number of this process among all, from 0."""
+    """Return the number of this process among all processes, from 0."""
     return int(os.environ.get("RANK", 0))
 
 
@@ -20,15 +20,15 @@ def world_size() -> int:
 
 
 def own_device(device: str | torch.device | None = None) -> str:
-    """Return this process's device: the given one, or the first kind that is there, and of several its own."""
+    """Return this process's device: the given one, or its own of the first kind that exists here."""
     chosen = str(device or best_device())
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if chosen == "cuda" and world_size() > 1 else chosen
 
 
 def wait_for_all() -> None:
-    """Return when every process has come here, be it days later."""
+    """Return when every process has come here, even if that takes days."""
     if world_size() > 1:
-        # No sooner than here: the model takes care of other processes where there is a group.
+        # The group is made no earlier than here, since the model waits for other processes where there is a group.
         distributed.init_process_group("gloo", timeout=timedelta(days=365))
         distributed.barrier()
         distributed.destroy_process_group()

@@ -1,7 +1,7 @@
-"""A long run over the rows of files: in constant memory, on several processes, resumed after a kill.
+"""A long run over the rows of files. It uses constant memory and several processes, and resumes after a kill.
 
-OUTPUT                the results in the order of the rows; it appears when all are there
-OUTPUT.manifest.json  beside it: what was asked for, and how it went
+OUTPUT                the results in the order of the rows; it appears when all of them are finished
+OUTPUT.manifest.json  what was asked for, and how it went
 .OUTPUT.running/      the results so far, until then (see `journal`)
 """
 
@@ -55,11 +55,11 @@ def run_over_files(
         inputs: files, as `files.items.reading.read_items` takes them.
         output: file to write.
         columns: which columns of tables to read.
-        facts: what else the results depend on, as JSON has it; an unfinished run with others is not gone on with.
-        work: gets some rows and those of their results that are there, and yields the others, batch by batch.
+        facts: what else the results depend on, as JSON values. An unfinished run with other facts is not continued.
+        work: gets some rows and the places of their finished results, and yields the other results, batch by batch.
         write: writes all results to a file, and returns what the manifest should tell of them.
-        notes: what else the manifest tells.
-        rows: how many rows there are, where they were counted before.
+        notes: further entries of the manifest.
+        rows: the number of rows, if it is already known.
         progress: show a progress bar; None shows it on a terminal.
 
     Returns:
@@ -67,7 +67,7 @@ def run_over_files(
 
     Raises:
         FileExistsError: the output is there already.
-        ValueError: the input holds no rows, or an unfinished run of something else is in the way.
+        ValueError: the input holds no rows, or the folder holds an unfinished run that was asked for something else.
         OSError: a file cannot be read, or the disk is full. What was finished is kept.
     """
     started = time.monotonic()
@@ -80,7 +80,7 @@ def run_over_files(
     facts = {"inputs": [_describe(path) for path in paths], "columns": columns.facts, **facts}
     journal = Journal(folder, facts, rank())
     try:
-        if output.exists():  # written before a kill kept the folder from being removed
+        if output.exists():  # the run was killed after it wrote this and before it removed the folder
             return _finished(output, manifest_path, journal, facts)
         _work_off(journal, paths, columns, rows, work, progress)
         wait_for_all()
@@ -95,23 +95,23 @@ def run_over_files(
             manifest |= _write(journal, output, manifest_path, write, manifest, started)
         return manifest
     except KeyboardInterrupt:
-        logger.warning("Interrupted; what was finished is kept, and the same command goes on from there.")
+        logger.warning("The run was interrupted. Finished results are kept; the same command continues from there.")
         raise
     finally:
         journal.close()
 
 
 def check_output_file(output: Path, suffixes: Sequence[str]) -> None:
-    """Check, before anything is loaded, that a run can begin or go on.
+    """Check, before anything is loaded, that a run can begin or continue.
 
     Raises:
         ValueError: the file's name does not end in one of the suffixes.
-        FileExistsError: it is there already, and not as what a killed run has just written.
+        FileExistsError: the file exists already, and no killed run of the same kind has just written it.
     """
     if output.suffix not in suffixes:
-        raise ValueError(f"{output} should end in {' or '.join(suffixes)}, which says how it is written.")
+        raise ValueError(f"{output} must end in {' or '.join(suffixes)}. The ending decides the format.")
     if output.is_dir():
-        raise FileExistsError(f"{output} is a folder: remove it or choose another --output.")
+        raise FileExistsError(f"{output} is a folder. Remove it or choose another --output.")
     if not running_folder(output).exists():
         require_free(output)
 
@@ -127,7 +127,7 @@ def _describe(path: Path) -> dict[str, Any]:
 
 
 def _finished(output: Path, manifest_path: Path, journal: Journal, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the manifest of an output that was whole when its run was killed, and tidy up."""
+    """Return the manifest of an output that was complete when its run was killed, and remove the journal."""
     manifest = json.loads(manifest_path.read_text("utf-8")) if manifest_path.exists() else {}
     if any(manifest.get(name) != fact for name, fact in json.loads(json.dumps(facts)).items()):
         require_free(output)
@@ -143,10 +143,10 @@ def _work_off(
     work: Work,
     progress: bool | None,
 ) -> None:
-    """Do what is left of this process's windows; they are dealt out in turn."""
+    """Do the unfinished part of this process's windows. Windows are given to the processes in turn."""
     begun = journal.rows()
     if begun and rank() == 0:
-        logger.warning("Going on after %d of %d rows.", begun, rows)
+        logger.warning("The run continues after %d of %d rows.", begun, rows)
     size = min(LARGEST_WINDOW, max(SMALLEST_WINDOW, -(-rows // (2 * world_size()))))
     own = sum(min(size, rows - start) for start in range(size * rank(), rows, size * world_size()))
     hidden = rank() > 0 or (None if progress is None else not progress)
@@ -174,15 +174,15 @@ def _write(
     manifest: Mapping[str, Any],
     started: float,
 ) -> dict[str, Any]:
-    """Write the output and its manifest, and remove the journal; return what is new in the manifest."""
+    """Write the output and its manifest, remove the journal, and return the new entries of the manifest."""
     partial = journal.folder / output.name
     counts = write(partial, journal.results())
     told = {
         **counts,
-        "seconds": round(time.monotonic() - started, 1),  # of this run, not of those that were killed
+        "seconds": round(time.monotonic() - started, 1),  # this run alone, without killed ones
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_json(manifest_path, {**manifest, **told})
-    replace_file(partial, output)  # on the disk before the journal goes
+    replace_file(partial, output)  # it is on the disk before the journal is removed
     journal.remove()
     return told

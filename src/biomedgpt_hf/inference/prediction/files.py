@@ -1,4 +1,4 @@
-"""Questions about every row of files; `long_runs` says how."""
+"""Questions about every row of files. How long work is done is described in `long_runs.run`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from biomedgpt_hf.inference.prediction.predictor import Predictor
 from biomedgpt_hf.inference.prediction.writing import SUFFIXES, to_bytes, write_predictions
 
 GUESSED = Columns()
-COMPARED = 16  # answers that are compared with those of the same questions asked alone
+COMPARED = 16  # number of answers that are compared with the answers to the same questions asked alone
 
 
 def predict_files(
@@ -34,15 +34,16 @@ def predict_files(
 ) -> dict[str, Any]:
     """Asks each question about each row of files, and writes a table of the answers in the order of the rows.
 
-    The work is kept batch by batch: after a kill, the same call goes on where it was. Under torchrun the processes
-    share it. In another precision than float32 the manifest tells how many of some answers stay the same when their
-    questions are asked alone.
+    Finished batches are kept. After a kill, the same call continues where the work stopped. Under torchrun, the
+    processes share the work. In a precision other than float32, some questions are asked again alone, and the manifest
+    tells how many of their answers stay the same.
 
     Args:
         inputs: one file or several, as `files.items.reading.read_items` takes them.
         output: file to write, .jsonl or .parquet, with the fields of `Prediction` in each row.
-        questions: asked about all rows; none, if `columns.question` names the column that holds each row's own.
-        columns: which columns of tables to read; empty ones are guessed by their usual names.
+        questions: questions that are asked about all rows; none, if `columns.question` names a column with a question
+            for each row.
+        columns: which columns of tables to read. Columns that are not named are guessed by their usual names.
         settings: see `PredictionSettings`.
 
     Returns:
@@ -50,7 +51,7 @@ def predict_files(
 
     Raises:
         FileExistsError: the output is there already.
-        ValueError: the arguments do not fit together, the input holds no rows, or not one row could be answered.
+        ValueError: the arguments do not fit together, the input holds no rows, or no row could be answered.
         OSError: a file cannot be read or written. What was finished is kept.
     """
     output = Path(output)
@@ -58,7 +59,7 @@ def predict_files(
     paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
     asked = [questions] if isinstance(questions, str) else list(questions)
     if bool(asked) == (columns.question is not None):
-        raise ValueError("Pass either questions that are asked about all rows, or the column of each row's own.")
+        raise ValueError("Pass either questions that are asked about all rows, or the column of each row's question.")
     chosen = PredictionSettings(**settings)
     predictor = chosen.predictor(own_device(chosen.device))
     if asked:
@@ -97,12 +98,15 @@ def predict_files(
         progress=chosen.progress,
     )
     if rank() == 0 and not manifest["answered"]:
-        raise ValueError(f"{output} is written, but not one row could be answered. {manifest['first_error']}")
+        raise ValueError(f"{output} is written, but no row could be answered. {manifest['first_error']}")
     return manifest
 
 
 class Sample:
-    """A few answers, chosen by a hash of their places, to be compared with those of the questions asked alone."""
+    """A few answers that are compared with the answers to the same questions asked alone.
+
+    They are chosen by a hash of their places.
+    """
 
     def __init__(self) -> None:
         self.chosen: list[tuple[bytes, tuple[int, int], str]] = []

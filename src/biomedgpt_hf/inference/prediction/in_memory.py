@@ -32,22 +32,23 @@ Column = Sequence[Any] | None  # an entry for each row: one item, several, or No
 class PredictionSettings:
     """How many questions are answered.
 
-    Args:
+    Attributes:
         checkpoint: folder or Hub id; None is the embedded demonstration.
         revision: branch, tag or commit of a checkpoint on the Hub.
         device: where to run; None is the first of cuda, mps, cpu.
         dtype: "float32", "bfloat16", "float16", or "auto" for the checkpoint's own. Only float32 gives the same
-            answers whatever the batch.
-        batch_tokens: most tokens of a batch, padding, new tokens and beams included; a longer prompt goes alone.
-        max_new_tokens: most new tokens of an answer.
-        num_beams: beams; 1 is greedy.
+            answers in every batch.
+        batch_tokens: largest number of tokens in a batch, with padding, new tokens and beams. A longer prompt is a
+            batch of its own.
+        max_new_tokens: largest number of new tokens in an answer.
+        num_beams: number of beams; 1 is greedy.
         long_proteins: "report" refuses proteins beyond the encoder's limit, row by row; "crop" cuts their ends off.
-        index: folder of an index of known items, see `neighbours`.
+        index: folder of an index of known items (see `biomedgpt_hf.neighbours`).
         neighbours: how many of the nearest known items to give for each item.
         progress: show a progress bar; None shows it on a terminal.
 
     Raises:
-        ValueError: a value makes no sense, or two do not fit together.
+        ValueError: a value is not allowed, or two do not fit together.
     """
 
     checkpoint: str | PathLike | None = None
@@ -65,7 +66,7 @@ class PredictionSettings:
     def __post_init__(self) -> None:
         for name in ("batch_tokens", "max_new_tokens", "num_beams"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: it should be at least 1.")
+                raise ValueError(f"{name} is {getattr(self, name)}. It must be at least 1.")
         check_choice("long_proteins", self.long_proteins, LONG_PROTEINS)
         check_neighbours(self.index, self.neighbours)
 
@@ -93,12 +94,12 @@ def predict(
     ids: Sequence[str] | None = None,
     **others: Any,
 ) -> list[Prediction]:
-    """Asks each question about each row, in batches; an item is encoded once for all questions.
+    """Asks each question about each row, in batches. An item is encoded once for all questions.
 
     Args:
-        questions: one, or several.
-        molecules: of each row a SMILES or InChI, several of them, or None.
-        proteins: of each row a sequence, several of them, or None.
+        questions: one question or several.
+        molecules: for each row a SMILES or InChI, several of them, or None.
+        proteins: for each row a sequence, several of them, or None.
         ids: names of the rows.
         others: items of further modalities by their columns, such as `cells=[…]`, and `PredictionSettings`.
 
@@ -136,17 +137,17 @@ def rows_of(columns: Mapping[str, Column], ids: Sequence[str] | None = None) -> 
         ids: names of the rows.
 
     Raises:
-        ValueError: they have not the same length, or one of them is a single string.
+        ValueError: they do not have the same length, or one of them is a single string.
     """
     named = {MODALITIES[modality].column: column for modality, column in columns.items()} | {"ids": ids}
     for name, column in named.items():
         if isinstance(column, str):
-            raise ValueError(f"{name} is the text {column[:60]!r}: pass a list with an entry for each row.")
+            raise ValueError(f"{name} is the text {column[:60]!r}. Pass a list with an entry for each row.")
     items = {modality: list(column) for modality, column in columns.items() if column is not None}
     lengths = {name: len(column) for name, column in named.items() if column is not None}
     if len(set(lengths.values())) != 1 or not items:
         wanted = ", ".join(modality.column for modality in MODALITIES.values())
-        raise ValueError(f"Pass one or several of {wanted}, with as many entries each (and ids), but got {lengths}.")
+        raise ValueError(f"Pass one or several of {wanted}, with equally many entries (and ids). Got {lengths}.")
     (size,) = set(lengths.values())
     names = [""] * size if ids is None else ids
     rows = []
@@ -160,18 +161,18 @@ def check_questions(predictor: Predictor, questions: str | Sequence[str]) -> lis
     """Return questions as a list.
 
     Raises:
-        ValueError: there is none, or one cannot be asked at all.
+        ValueError: there is none, or one cannot be asked.
     """
     asked = [questions] if isinstance(questions, str) else list(questions)
     if not asked:
-        raise ValueError("There is no question: pass one, or several.")
+        raise ValueError("There is no question. Pass one or several.")
     for question in asked:
         predictor.prepare(Request(Item(0, ""), 0, question))
     return asked
 
 
 def requests_of(items: Sequence[Item], questions: Sequence[str]) -> Iterator[Request]:
-    """Yield the questions about some rows: those that are asked about all, or, if there are none, each row's own."""
+    """Yield the questions about some rows: the common questions, or, if there are none, each row's own."""
     for item in items:
         for number, question in enumerate(questions or [item.question]):
             yield Request(item, number, question)

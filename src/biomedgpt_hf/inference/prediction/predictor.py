@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 logger = logging.getLogger(__name__)
-OUT_OF_MEMORY = "It does not fit into the device's memory by itself, not even with a smaller batch."
+OUT_OF_MEMORY = "It does not fit into the device's memory, not even alone in a batch."
 
 
 class Prediction(NamedTuple):
     """What the model says to one question about one row.
 
-    Args:
+    Attributes:
         row: number of the row in the input, from 1.
         id: the row's own name, which others may share.
         status: "ok", or "error" where there is no answer.
@@ -68,11 +68,12 @@ class Predictor:
     Args:
         model: a `BioMedGPTForConditionalGeneration` in evaluation mode.
         processor: its processor.
-        batch_tokens: most tokens of a batch, padding, new tokens and beams included; a longer prompt goes alone.
-        max_new_tokens: most new tokens of an answer.
-        num_beams: beams; 1 is greedy.
-        crop: cut too long proteins instead of refusing them.
-        finder: finds the nearest known items; None for none.
+        batch_tokens: largest number of tokens in a batch, with padding, new tokens and beams. A longer prompt is a
+            batch of its own.
+        max_new_tokens: largest number of new tokens in an answer.
+        num_beams: number of beams; 1 is greedy.
+        crop: cut proteins that are too long, instead of refusing them.
+        finder: finds the nearest known items; None if they are not asked for.
     """
 
     def __init__(
@@ -92,10 +93,10 @@ class Predictor:
         self.finder = finder
 
     def answer(self, requests: Sequence[Request], done: Done = frozenset()) -> Iterator[list[Answered]]:
-        """Yield requests with their predictions batch by batch: those that cannot be answered, then long to short.
+        """Yield requests with their predictions, batch by batch: first what cannot be answered, then long to short.
 
-        The batches are made of all requests, and left out where all of one are done: after a pause they, and so the
-        answers, are what they would have been.
+        The batches are made from all requests, and a batch whose requests are all done is left out. So a run that was
+        paused has the same batches, and the same answers, as one that was not.
         """
         if not _left(requests, done):
             return
@@ -121,7 +122,7 @@ class Predictor:
                 yield _not_done([(one.request, _failure(one.request, OUT_OF_MEMORY)) for one in group[0]], done)
                 return
             features = None
-        if features is None:  # outside the handler, which holds on to the tensors
+        if features is None:  # outside the handler, which keeps the tensors in memory
             yield from self._answer_group(group[: len(group) // 2], done)
             yield from self._answer_group(group[len(group) // 2 :], done)
             return
@@ -137,7 +138,7 @@ class Predictor:
 
     @torch.inference_mode()
     def _encode(self, group: Group) -> dict[str, list[torch.Tensor]]:
-        """Return the features of a group's items, by modality a tensor [rows, H] for each item."""
+        """Return the features of a group's items: for each modality a tensor [rows, H] for each item."""
         tensors = {name: tensor.to(self.model.device) for name, tensor in self.prepare.items(group).items()}
         outputs = self.model.encode_modalities(len(group), tensors)
         return {modality: list(output.pooler_output) for modality, output in outputs.items()}
@@ -146,7 +147,8 @@ class Predictor:
         self, batch: list[tuple[int, Prompt]], features: dict[str, list[torch.Tensor]]
     ) -> list[Prediction]:
         prompts = [prompt for _, prompt in batch]
-        inputs = {name: tensor.to(self.model.device) for name, tensor in self.prepare.batch(prompts).items()}
+        tensors = self.prepare.batch(prompts)
+        inputs: dict[str, Any] = {name: tensor.to(self.model.device) for name, tensor in tensors.items()}
         chosen = {
             modality: BaseModelOutputWithPooling(pooler_output=[of_items[place] for place, _ in batch])
             for modality, of_items in features.items()
@@ -181,13 +183,13 @@ class Predictor:
             return None
         try:
             return self.finder.find(request.item.items)
-        except ValueError as error:  # the answer stands, what it could be compared with does not
+        except ValueError as error:  # the answer itself is right
             logger.warning("Row %d gets no neighbours: %s", request.item.row, error)
             return ()
 
 
 def _left(requests: Iterable[Request], done: Done) -> bool:
-    """Return whether one of some requests is not done."""
+    """Return whether at least one of some requests is not done."""
     return any((request.item.row, request.number) not in done for request in requests)
 
 

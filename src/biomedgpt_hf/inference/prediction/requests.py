@@ -1,6 +1,6 @@
-"""Questions about items, made ready: each one's length and errors are known before a batch is made of them.
+"""Questions about items, prepared: the length and the errors of each are known before batches are made.
 
-Item, question → Request → prepare → Prompt → group → Group: items that are encoded once, and their prompts
+Item and question → `Request` → `Preparer` → `Prompt` → `group_prompts` → `Group` of items, each encoded once
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from biomedgpt_hf.inference.item_arguments import item_blocks
 from biomedgpt_hf.modalities import MODALITIES
 
 if TYPE_CHECKING:
+    import torch
+    from transformers import BatchFeature
+
     from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
@@ -23,10 +26,10 @@ if TYPE_CHECKING:
 class Request(NamedTuple):
     """A question about an item.
 
-    Args:
+    Attributes:
         item: the row of the input.
-        number: of the question among those about this item, from 0.
-        question: text; None where the row has none.
+        number: number of the question among those about this item, from 0.
+        question: its text; None where the row has none.
     """
 
     item: Item
@@ -37,10 +40,10 @@ class Request(NamedTuple):
 class Prompt(NamedTuple):
     """A request that the model can answer.
 
-    Args:
+    Attributes:
         request: the question and the item.
-        length: tokens, those of items included.
-        limit: most new tokens.
+        length: number of tokens, with those of the items.
+        limit: largest number of new tokens.
         truncated: whether an item has to be cut.
     """
 
@@ -50,7 +53,7 @@ class Prompt(NamedTuple):
     truncated: bool
 
 
-Group = list[list[Prompt]]  # for each of several different items, its prompts
+Group = list[list[Prompt]]  # the prompts of each of several different items
 
 
 class RequestError(ValueError):
@@ -58,13 +61,13 @@ class RequestError(ValueError):
 
 
 class Preparer:
-    """Makes prompts of requests, as one model reads them.
+    """Makes prompts out of requests, for one model.
 
     Args:
         model: a `BioMedGPTForConditionalGeneration`.
         processor: its processor.
-        max_new_tokens: most new tokens of an answer.
-        crop: cut items that are too long at their end, as proteins may be, instead of refusing them.
+        max_new_tokens: largest number of new tokens in an answer.
+        crop: cut items that are too long at their end, instead of refusing them, where the modality allows it.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class Preparer:
         """Return the prompt.
 
         Raises:
-            RequestError: the item, the question or both together cannot be read, or are too long.
+            RequestError: the item or the question cannot be read, or both together are too long.
         """
         item, question = request.item, request.question
         if item.problem is not None:
@@ -91,7 +94,7 @@ class Preparer:
             raise RequestError(" ".join(str(error).split())) from error
 
     def _length(self, messages: list[dict[str, Any]]) -> tuple[int, bool]:
-        """Return the number of tokens, and whether an item has to be cut for it."""
+        """Return the number of tokens, and whether an item must be cut."""
         try:
             return len(self._process([messages], truncation=False)["input_ids"][0]), False
         except ValueError:
@@ -99,7 +102,7 @@ class Preparer:
                 raise
             return len(self._process([messages], truncation=True)["input_ids"][0]), True
 
-    def batch(self, prompts: Sequence[Prompt]) -> Any:
+    def batch(self, prompts: Sequence[Prompt]) -> dict[str, torch.Tensor]:
         """Return `input_ids` and `attention_mask` [B, T] of prompts, padded on the left, without their items."""
         conversations = [conversation(prompt.request) for prompt in prompts]
         padding = {"padding": True, "padding_side": "left", "return_tensors": "pt"}
@@ -116,7 +119,7 @@ class Preparer:
         with warnings.catch_warnings(action="ignore", category=UserWarning):
             return dict(self.processor(**columns, truncation=self.crop, return_tensors="pt"))
 
-    def _process(self, conversations: list[list[dict[str, Any]]], **options: Any) -> Any:
+    def _process(self, conversations: list[list[dict[str, Any]]], **options: Any) -> BatchFeature:
         with warnings.catch_warnings(action="ignore", category=UserWarning):
             return self.processor.apply_chat_template(
                 conversations, add_generation_prompt=True, tokenize=True, return_dict=True, processor_kwargs=options
@@ -130,14 +133,14 @@ def conversation(request: Request) -> list[dict[str, Any]]:
 
 
 def group_prompts(prompts: Sequence[Prompt], batch_tokens: int, num_beams: int = 1) -> Iterator[Group]:
-    """Yield groups whose prompts fit into one batch, the longest first; an item is in one group only.
+    """Yield groups whose prompts fit into one batch, the longest first. Each item is in only one group.
 
-    An item whose prompts do not fit, not even alone, is a group of its own; `cut_group` makes batches of it.
+    An item whose prompts do not fit into one batch is a group of its own, and `cut_group` makes batches of it.
 
     Args:
-        prompts: in the order in which those of the same length stay.
-        batch_tokens: most tokens of a batch, padding, new tokens and beams included.
-        num_beams: beams of each prompt.
+        prompts: the prompts. Those of equal length keep their order.
+        batch_tokens: largest number of tokens in a batch, with padding, new tokens and beams.
+        num_beams: number of beams of each prompt.
     """
     units: dict[tuple[Hashable, ...], list[Prompt]] = {}
     for prompt in prompts:
@@ -153,7 +156,7 @@ def group_prompts(prompts: Sequence[Prompt], batch_tokens: int, num_beams: int =
 
 
 def cut_group(group: Group, batch_tokens: int, num_beams: int = 1) -> Iterator[list[tuple[int, Prompt]]]:
-    """Yield batches of (item's place in the group, prompt); in a batch of beams all limits are the same."""
+    """Yield batches of (item's place in the group, prompt). In a batch with beams, all limits are the same."""
     placed = [(place, prompt) for place, unit in enumerate(group) for prompt in unit]
     placed.sort(key=lambda pair: (-pair[1].limit if num_beams > 1 else 0, -_size(pair[1])))
     batch: list[tuple[int, Prompt]] = []
@@ -169,7 +172,7 @@ def cut_group(group: Group, batch_tokens: int, num_beams: int = 1) -> Iterator[l
 
 
 def _known_by(prompt: Prompt) -> tuple[Hashable, ...]:
-    """Return what an item is encoded once for; questions about nothing have nothing in common."""
+    """Return a key that prompts about the same items share. A question without items has a key of its own."""
     row = prompt.request.item
     items = [(modality, item_identity(row.of(modality))) for modality in MODALITIES if row.of(modality)]
     return tuple(items) or (row.row, prompt.request.number)

@@ -47,7 +47,7 @@ Write = Callable[[Mapping[str, Any]], object]  # takes a row
 
 
 def to_bytes(prediction: Prediction) -> bytes:
-    """Return a prediction as a journal keeps it: JSON, without neighbours where they were not asked for."""
+    """Return a prediction in the form that a journal keeps: JSON, without neighbours if they were not asked for."""
     row = prediction._asdict()
     neighbours = row.pop("neighbours")
     if neighbours is not None:
@@ -58,16 +58,16 @@ def to_bytes(prediction: Prediction) -> bytes:
 
 
 def write_predictions(path: Path, suffix: str, rows: Iterable[bytes], with_neighbours: bool) -> dict[str, Any]:
-    """Write predictions in their order; memory holds a few of them.
+    """Write predictions in their order. Memory holds only a few of them.
 
     Args:
         path: file to write.
         suffix: ".jsonl" or ".parquet".
-        rows: as `to_bytes` makes them.
-        with_neighbours: whether there is such a column.
+        rows: what `to_bytes` returned.
+        with_neighbours: whether there is a column of neighbours.
 
     Returns:
-        How many there are, of each status, and the first error.
+        The number of predictions, in all and of each status, and the first error.
     """
     counts: Counter[str] = Counter()
     first_error = None

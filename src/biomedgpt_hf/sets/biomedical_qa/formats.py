@@ -36,7 +36,7 @@ class Source(NamedTuple):
     Attributes:
         layout: "object", "lines", "parquet", "csv", or "test list" (PubMedQA's test_ground_truth.json).
         holds: "PQA-A", "PQA-L", "PQA-U" (PubMedQA), "MedMCQA", "MedQA" or "MMLU".
-        part: see `roles.part_of`.
+        part: see `roles.part_of_file`.
         subject: MMLU's subject where the file has only one, told by its name.
     """
 

@@ -55,8 +55,8 @@ def read_questions(path: Path, numbers: Counter[tuple[str, str, str]] | None = N
             so that n goes on; counted up here.
 
     Raises:
-        OSError, UnknownRoleError: as `formats.recognise`.
-        SourceError: as `formats.recognise`; or the file breaks off (after what could be read), or
+        OSError, UnknownRoleError: as `formats.recognise_exam_file`.
+        SourceError: as `formats.recognise_exam_file`; or the file breaks off (after what could be read), or
             MedMCQA's answers plainly count from the other number than its kind of file does.
     """
     path = Path(path)

@@ -56,7 +56,7 @@ def read_captions(path: Path) -> Iterator[Record]:
     """Yield the records of a ChEBI-20 or ChEBI-20-MM file or an OBO file, plain or .gz.
 
     The format is recognised by its first line. Of a table, memory holds one row; of an ontology,
-    see `chebi_captions.read_ontology`.
+    see `chebi.builder.read_ontology`.
 
     Raises:
         OSError: see `sources.open_source`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from biomedgpt_hf.files.records import RejectedRecord
 
@@ -55,7 +55,7 @@ class Finding(NamedTuple):
     content: Description | PubChemStructure | RejectedRecord
 
 
-def read_number(value: Any) -> int:
+def read_number(value: object) -> int:
     """Return PubChem's number of something as SQLite can hold it; 0 for what is no positive whole number."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19:
         value = int(value)

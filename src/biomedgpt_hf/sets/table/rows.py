@@ -89,7 +89,7 @@ def read_table_rows(path: Path, columns: RowColumns, name: str | None = None) ->
         name: what the file is called in ids and reports; its own name by default.
 
     Raises:
-        OSError, SourceError, UnknownColumnError: as `files.open_table`.
+        OSError, SourceError, UnknownColumnError: see `files.tables.table.open_table`.
     """
     name = name or Path(path).name
     for row in open_table(path, columns.names).rows:
@@ -105,7 +105,7 @@ def parse_table_row(record: Record, columns: RowColumns, labels: Labels) -> Exam
     """Return the row of a table's row.
 
     Args:
-        record: one of `read_rows`.
+        record: one of `read_table_rows`.
         columns: with which it was read.
         labels: the rest of the row.
 
@@ -180,7 +180,7 @@ def _values(
                     raise
 
 
-def _is_other(value: Any, modality: str) -> bool:
+def _is_other(value: object, modality: str) -> bool:
     """Tell whether a value is an item that is no text."""
     return value is not None and not is_text(modality)
 

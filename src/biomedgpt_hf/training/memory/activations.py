@@ -28,7 +28,7 @@ BYTES_PER_LOGIT = {False: 12, True: 14}
 class Stack:
     """Layers of one kind, one after another.
 
-    Args:
+    Attributes:
         layers: how many.
         width: of what flows between them.
         inner: width inside their feed-forward networks.
@@ -56,7 +56,7 @@ class Stack:
 class BatchSize:
     """The largest batch that is planned for: rows of the greatest length, each with one protein of the greatest length.
 
-    Args:
+    Attributes:
         rows: how many.
         tokens: of all rows together.
         residues: of all proteins together.

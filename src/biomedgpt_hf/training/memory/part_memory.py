@@ -26,7 +26,7 @@ NF4_CONSTANTS = 4 * (16 + 256 + 1)  # of each matrix: values of the type, values
 class PartMemory:
     """A part's parameters and the bytes that they and what belongs to them take, on all devices together.
 
-    Args:
+    Attributes:
         parameters: how many there are, copies of trained modules under LoRA included.
         trained: how many of them train.
         weights: bytes of weights and buffers.

@@ -24,7 +24,7 @@ CONTEXT = 3 * GIB // 2  # a guess: CUDA's context, libraries' workspaces, what t
 class MemoryPlan:
     """What one device holds at most.
 
-    Args:
+    Attributes:
         title: of what.
         parts: bytes of each part on all devices together.
         shards: over how many devices the parts are divided.

@@ -43,7 +43,9 @@ def _check_reports(arguments: TrainingArguments) -> None:
             known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
             raise ValueError(f"report_to has {name!r}: choose from {known}; all and none stand alone.")
         if name not in get_available_reporting_integrations():
-            raise ValueError(f"report_to has {name!r}, which is not installed: pip install {name}, or leave it out.")
+            raise ValueError(
+                f"report_to has {name!r}, whose package is not installed. Install it, or leave {name!r} out."
+            )
 
 
 def _check_schedule(arguments: TrainingArguments) -> None:

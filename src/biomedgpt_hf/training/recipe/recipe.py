@@ -46,7 +46,7 @@ REQUIRED = {"model": "C", "train_data": "DATA", "output_dir": "DIR"}
 class Recipe:
     """What a run is told.
 
-    Args:
+    Attributes:
         name: the file's, without its ending.
         settings: our own keys.
         arguments: keys of the trainer's `TrainingArguments`, as they were given.

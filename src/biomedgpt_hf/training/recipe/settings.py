@@ -13,7 +13,7 @@ ALIGNED_PARTS = [part for part in PARTS if part != "language_model"]  # what ali
 class Settings:
     """Our keys of a recipe, with their defaults.
 
-    Args:
+    Attributes:
         trainer: what trains: "supervised", or one of TRL's, "sft" or "dpo" (see `trainers.trainer_kinds`).
         model: folder or Hub id of a BioMedGPT, "mini" for the embedded one, or a plain causal language model.
         train_data: folders made by `biomedgpt data`, or Hub ids; their `train` splits together.

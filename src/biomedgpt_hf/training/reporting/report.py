@@ -73,7 +73,7 @@ def write_report(output_dir: str | Path, log_history: Iterable[Mapping[str, Any]
 
 
 def card_facts(log_history: Iterable[Mapping[str, Any]], facts: RunFacts) -> dict[str, str]:
-    """Return what a model card tells of a run, for `model.config.training`."""
+    """Return what a model card tells of a run, for the `training` of a config."""
     told = {**facts.arguments, **facts.settings}
     by_steps = (told.get("max_steps") or -1) > 0  # the number of epochs has no effect then
     told.pop("num_train_epochs" if by_steps else "max_steps", None)

@@ -13,6 +13,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from biomedgpt_hf.extras import missing_package
+
 if TYPE_CHECKING:
     import datasets
     from transformers import TrainingArguments
@@ -34,7 +36,7 @@ NEED_TRL = ("sft", "dpo")
 class TrainerKind:
     """What a run has to know of one trainer.
 
-    Args:
+    Attributes:
         name: as recipes call it.
         arguments_class: its `TrainingArguments`; the fields of the class are keys of a recipe.
         trainer_class: what trains.
@@ -91,5 +93,5 @@ def find_trainer(name: str) -> TrainerKind:
     """
     check_trainer_name(name)
     if name in NEED_TRL and not find_spec("trl"):
-        raise ValueError(f"trainer is {name!r}, which needs TRL: pip install 'biomedgpt-hf[train]'.")
+        raise ValueError(f"trainer is {name!r}, which needs TRL. {missing_package('trl', 'train')}")
     return import_module(f"{__package__}.{name}").KIND
