@@ -20,7 +20,7 @@ SAFETENSORS, TORCH = "model.safetensors", "pytorch_model.bin"
 class StoredWeights(NamedTuple):
     """The tensors of a checkpoint, by name.
 
-    Args:
+    Attributes:
         files: where they lie; the first one is named in messages.
         shapes: of the tensors.
         bytes: size of the files.

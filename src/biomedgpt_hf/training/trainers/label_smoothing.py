@@ -16,7 +16,7 @@ from transformers.utils import ModelOutput
 class VocabularyLabelSmoother(LabelSmoother):
     """Cross entropy with a share `epsilon` of each target spread evenly over the vocabulary without placeholders.
 
-    Args:
+    Attributes:
         epsilon: the share.
         ignore_index: a label that does not count; nor does a placeholder.
         placeholder_ids: ids that stand for atoms and residues.
