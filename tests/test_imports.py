@@ -37,6 +37,7 @@ MAY_IMPORT = {
     },
     "neighbours": {"disk", "files", "modalities", "rows", "similarity"},
     "registration": {"modalities", "modeling", "processors"},
+    "joining": {"modeling"},
     "assembly": {"checkpoints", "disk", "modeling", "processors"},
     "conversion": {"checkpoints", "disk", "modeling", "processors"},
     "inference": {

@@ -57,6 +57,7 @@ def register_auto_classes() -> None:
     import transformers as t
 
     from biomedgpt_hf.checkpoints import explain_processor, inspect_checkpoint
+    from biomedgpt_hf.joining import from_encoders
     from biomedgpt_hf.modeling import saving_biomedgpt
     from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig, GINConfig
     from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration, BioMedGPTModel
@@ -79,6 +80,7 @@ def register_auto_classes() -> None:
     for module in copies_of(saving_biomedgpt):
         module.SelfContainedCheckpointMixin.publisher = ModelPublisher()
         module.SelfContainedCheckpointMixin.inspector = staticmethod(inspect_checkpoint)
+    BioMedGPTForConditionalGeneration.from_encoders = classmethod(from_encoders)
     BioMedGPTProcessor.explain = staticmethod(explain_processor)
 
 

@@ -21,7 +21,7 @@ from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
 
 from .cache_naming import CACHE_NAME, takes_cache_by_any_name
-from .composition_biomedgpt import FromEncodersMixin, check_arguments, check_language_model, make_encoder
+from .composition_biomedgpt import check_arguments, check_language_model, make_encoder
 from .configuration_biomedgpt import BioMedGPTConfig
 from .generation_biomedgpt import BioMedGPTGenerationMixin
 from .modalities_biomedgpt import ModalitiesMixin, runs_on_several_processes
@@ -268,10 +268,11 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
             )
 
 
-class BioMedGPTForConditionalGeneration(
-    BioMedGPTPreTrainedModel, FromEncodersMixin, BioMedGPTGenerationMixin, GenerationMixin
-):
-    """BioMedGPT with its language-modelling head: answers questions about molecules and proteins in text."""
+class BioMedGPTForConditionalGeneration(BioMedGPTPreTrainedModel, BioMedGPTGenerationMixin, GenerationMixin):
+    """BioMedGPT with its language-modelling head: answers questions about molecules and proteins in text.
+
+    With the package, `from_encoders` makes one out of a language model and encoders (`joining.py`).
+    """
 
     _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
