@@ -180,8 +180,8 @@ def with_adapters_alone(folder):
     [
         (with_other_width, "is 16 wide, but the projectors of .* make rows of 192"),
         (with_more_rows, "has 4100 rows of embeddings, but .* has 4096"),
-        (with_other_tokens, "has other tokens than the checkpoint: .* is 30[01] there and 30[01] here"),
-        (with_adapters_alone, "holds adapters and no whole language model: merge"),
+        (with_other_tokens, "has other tokens than the checkpoint: .* has the id 30[01] there and 30[01] in"),
+        (with_adapters_alone, "holds only adapters. Merge"),
     ],
 )
 def test_a_language_model_that_does_not_fit_is_refused_by_name(taken_out, tmp_path, change, said):

@@ -153,8 +153,8 @@ def test_lines_with_other_columns_are_told_and_cost_no_others(tmp_path, caplog):
     ("content", "reason"),
     [
         ("", "is empty"),
-        (">A\nMKV\n", "begins no table of clusters"),
-        ("CID\tSMILES\tdescription\n1\tC\tx\n", "begins no table of clusters"),
+        (">A\nMKV\n", "is not the beginning of a table of clusters"),
+        ("CID\tSMILES\tdescription\n1\tC\tx\n", "is not the beginning of a table of clusters"),
         ("CID\tSMILES\n1\tC\n2\tCC\n", "no representative is a member"),
         ("Cluster ID\tCluster Name\nUniRef50_A\tx\n", "Cluster members"),
         ('<?xml version="1.0"?><uniprot xmlns="http://uniprot.org/uniprot"></uniprot>', "root"),

@@ -69,10 +69,10 @@ def test_clusters_and_excluded_files_reach_the_builder(run, pairs, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("uniprotqa",), "Name the SOURCE files of uniprotqa, or let --download"),
-        (("uniprotqa", "x.dat", "--download"), "Name the SOURCE files of uniprotqa, or let --download"),
-        (("uniprotqa", "x.dat", "--split-by", "cluster"), "--clusters FILE go together"),
-        (("uniprotqa", "x.dat", "--clusters", "x.tsv"), "--clusters FILE go together"),
+        (("uniprotqa",), "Name the SOURCE files of uniprotqa, or give --download"),
+        (("uniprotqa", "x.dat", "--download"), "Name the SOURCE files of uniprotqa, or give --download"),
+        (("uniprotqa", "x.dat", "--split-by", "cluster"), "--clusters FILE belong together"),
+        (("uniprotqa", "x.dat", "--clusters", "x.tsv"), "--clusters FILE belong together"),
         (("uniprotqa", "x.dat", "--split-by", "entry"), "split by protein or by cluster"),
         (("chebi20", "train.txt", "--max-rejected", "many"), "max_rejected is 'many'"),
         (("pubchemqa", "no.json"), "no.json: there is no such file"),

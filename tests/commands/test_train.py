@@ -104,7 +104,7 @@ def test_the_plan_is_printed_and_nothing_trains(run, trained):
             ["train", "mini", "--trainer", "grpo"],
             "trainer is 'grpo', which is not supported yet: choose from supervised",
         ),
-        (["recipes", "--output", "mine.yaml"], "goes with --copy NAME"),
+        (["recipes", "--output", "mine.yaml"], "needs --copy NAME"),
         (["recipes", "--copy", "none"], "There is no recipe 'none': choose align"),
     ],
 )

@@ -62,7 +62,7 @@ def test_nothing_asked_is_nothing_found(whole):
 def test_fewer_than_one_neighbour_is_an_error(whole, k):
     index = NeighbourIndex.open(whole)
     for ask in (lambda: index.molecules(["CCO"], k), lambda: index.proteins(["MKV"], k)):
-        with pytest.raises(ValueError, match="ask for 1 or more"):
+        with pytest.raises(ValueError, match="must be at least 1"):
             ask()
 
 
@@ -81,18 +81,18 @@ def cut(name):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: (path / "index.json").unlink(), "is no index: it has no index.json"),
+        (lambda path: (path / "index.json").unlink(), "is not an index: it has no index.json"),
         (cut("index.json"), "index.json cannot be read"),
         (lambda path: (path / "index.json").write_bytes(b"\xff\xfe"), "index.json cannot be read"),
-        (lambda path: (path / "index.json").write_text("[]"), "is no index of"),
-        (lambda path: (path / "index.json").write_text('{"model_type": "llama"}'), "is no index of"),
-        (edit(version=1), "of version 1, and 2 is known"),
-        (edit(files={"items.parquet": 3}), "index.json is not whole"),
-        (edit(files={}), "index.json is not whole"),
-        (edit(files=None), "index.json is not whole"),
+        (lambda path: (path / "index.json").write_text("[]"), "is not an index of"),
+        (lambda path: (path / "index.json").write_text('{"model_type": "llama"}'), "is not an index of"),
+        (edit(version=1), "has version 1, but this program reads 2"),
+        (edit(files={"items.parquet": 3}), "index.json is not complete"),
+        (edit(files={}), "index.json is not complete"),
+        (edit(files=None), "index.json is not complete"),
         (edit(settings={"molecule": {"radius": 3}, "protein": {}}), "built with other settings"),
         (lambda path: (path / "items.parquet").unlink(), "items.parquet is missing"),
-        (cut("molecules.safetensors"), r"molecules.safetensors has [\d,]+ bytes, and was written with"),
+        (cut("molecules.safetensors"), r"molecules.safetensors has [\d,]+ bytes, but was written with"),
     ],
 )
 def test_a_folder_that_is_no_whole_index_is_named(copy, damage, message):

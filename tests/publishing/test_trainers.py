@@ -178,7 +178,7 @@ def test_an_upload_that_fails_ends_no_training(model, processor, tmp_path, api, 
 
 def test_an_adapter_whose_base_nobody_else_has_is_not_pushed(model, tmp_path, api):
     trainer = trainer_of(get_peft_model(model, LoraConfig(**LORA)), tmp_path, hub_model_id="org/name")
-    with pytest.raises(ValueError, match="which nobody else has: push the base .* or merge_and_unload"):
+    with pytest.raises(ValueError, match="which is not on the Hub. Push the base .* or merge_and_unload"):
         trainer.push_to_hub()
     assert not api.asked
 

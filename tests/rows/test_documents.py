@@ -17,9 +17,9 @@ def test_documents_are_kept_by_datasets_as_they_are():
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"text": "  "}, "field 'text': needs a non-empty string"),
-        ({"license": None}, "field 'license': needs a non-empty string, got None"),
-        ({"question": "?"}, "field 'question': is unknown; a document has text, source, id, license"),
+        ({"text": "  "}, "field 'text': must be a string that is not empty"),
+        ({"license": None}, "field 'license': must be a string that is not empty, but is None"),
+        ({"question": "?"}, "field 'question': is unknown. The fields of a document are text, source, id, license"),
         ({"text": "a <moleculeHere>"}, "field 'text': has the reserved '<moleculeHere>' at character 2"),
     ],
 )

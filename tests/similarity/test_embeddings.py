@@ -128,7 +128,7 @@ def test_embeddings_that_do_not_fit_are_an_error(make, tmp_path, sequences, vect
 
 
 def test_an_index_of_5_mers_takes_no_embeddings(make, vectors):
-    with pytest.raises(ValueError, match="compares proteins by 5-mers, and takes none; embeddings were given"):
+    with pytest.raises(ValueError, match="compares proteins by 5-mers, and takes none, but embeddings were given"):
         make(None).proteins(["MKV"], 1, embeddings=vectors[:1])
 
 
