@@ -186,7 +186,8 @@ def header(shape: str, offsets: str = "[0, 4]", name: str = "lm_head.weight") ->
 @pytest.mark.parametrize(
     "content",
     [header("[NaN]"), header("[1e9]"), header("[-1]"), header(f"[{10**30}]"), header("[1000000000]", "[0, 4000000000]"),
-     header("7"), header("[1]", "[0]"), header("[1]", '"x"'), b"", bytes(8), b"\xff" * 64, (2**62).to_bytes(8, "little")],
+     header("7"), header("[1]", "[0]"), header("[1]", '"x"'), b"", bytes(8), b"\xff" * 64,
+     (2**62).to_bytes(8, "little")],
 )  # fmt: skip
 def test_a_header_that_lies_is_refused(copied, tmp_path, content):
     file = copied / "model.safetensors"
