@@ -1,6 +1,6 @@
 """Copies of the embedded checkpoint with one fault each, and what becomes of loading them.
 
-    python broken_checkpoints.py FOLDER [SHARE]
+    python broken_checkpoints.py FOLDER [SHARE [FILE]]
 
 Prints one JSON line for each fault that ends otherwise than by a model or by one line that names the file, and a last
 one with the number of faults and the most memory, in kilobytes, before and after them.
@@ -111,7 +111,12 @@ def outcome(folder: Path, file: str, loader: Any) -> str | None:
     return None
 
 
-def main(folder: Path, share: float) -> None:
+def say(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def main(folder: Path, share: float = 1.0, only: str = "") -> None:
     logging.disable(logging.ERROR)
     source = mini_checkpoint()
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__", "*.py", "*.md"))
@@ -120,7 +125,7 @@ def main(folder: Path, share: float) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     dice, tried = random.Random(1), 0
     for what, name, content in faults(folder):
-        if dice.random() >= share:
+        if dice.random() >= share or not name.endswith(only):
             continue
         tried += 1
         file = folder / name
@@ -134,11 +139,11 @@ def main(folder: Path, share: float) -> None:
             if grown > 50_000:
                 wrong = f"{wrong}; took {grown} kB more"
             if wrong:
-                sys.stdout.write(json.dumps({"file": name, "fault": what, "loader": loader, "wrong": wrong}) + "\n")
+                say({"file": name, "fault": what, "loader": loader, "wrong": wrong})
         file.write_bytes(whole)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    sys.stdout.write(json.dumps({"tried": tried, "before": before, "after": after}) + "\n")
+    say({"tried": tried, "before": before, "after": after})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 1.0)
+    main(Path(sys.argv[1]), *map(float, sys.argv[2:3]), *sys.argv[3:])

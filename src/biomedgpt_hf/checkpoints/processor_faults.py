@@ -88,6 +88,8 @@ def check_tokenizer(checkpoint: str, revision: str | None = None, folder: str = 
         with blamed_on(files[TOKENIZER]):
             Tokenizer.from_file(str(files[TOKENIZER])).encode("Hello.")
     place = f"{checkpoint}/{folder}" if folder else checkpoint
+    if folder and not files:
+        raise InvalidCheckpointError(f"The folder {place}/ is missing or empty. {AGAIN}")
     with blamed_on(files.get(TOKENIZER_CONFIG, place)):
         tokenizer = AutoTokenizer.from_pretrained(
             checkpoint, revision=revision, subfolder=folder, trust_remote_code=False

@@ -69,7 +69,7 @@ def find_weights(
             if missing := [shard for shard, file in shards if file is None]:
                 raise FileNotFoundError(f"{index} names {missing[0]!r}, which is not there. {AGAIN}")
             return [file for _, file in shards if file is not None]
-    raise FileNotFoundError(f"{checkpoint!r} has no weights: there is no {names[0]}. {AGAIN}")
+    raise FileNotFoundError(f"{checkpoint} has no weights: {names[0]} does not exist in it. {AGAIN}")
 
 
 def _with_variant(name: str, variant: str | None) -> str:

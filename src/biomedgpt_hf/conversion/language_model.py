@@ -47,7 +47,6 @@ def export_language_model(
         raise ConversionError(
             f"{checkpoint} holds a {config.model_type!r} model, not a BioMedGPT: nothing to take out."
         )
-    inspect_checkpoint(BioMedGPTForConditionalGeneration, source, {})
     text = config.text_config
     placeholders = sorted(config.placeholder_ids.values())
     rows = text.vocab_size - len(placeholders)
@@ -56,6 +55,7 @@ def export_language_model(
             f"The placeholders of {checkpoint} have the ids {placeholders}, not the last of {text.vocab_size} rows: "
             "tokens were added after them, or the vocabulary is padded, and taking them out would move what follows."
         )
+    inspect_checkpoint(BioMedGPTForConditionalGeneration, source, {})
     with staged_folder(output) as folder, open_checkpoint(_weight_files(source)) as weights:
         text.tie_word_embeddings = config.tie_word_embeddings
         text.vocab_size = rows
