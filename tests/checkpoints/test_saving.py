@@ -18,6 +18,7 @@ from transformers import (
     LlamaTokenizer,
     pipeline,
 )
+from transformers.integrations.peft import MIN_PEFT_VERSION
 
 from biomedgpt_hf import (
     BioMedGPTConfig,
@@ -206,7 +207,7 @@ def test_a_missing_shard_is_named(model, tmp_path):
 
 
 def test_an_adapter_folder_loads_with_its_base(checkpoint, batch, tmp_path):
-    peft = pytest.importorskip("peft")
+    peft = pytest.importorskip("peft", minversion=MIN_PEFT_VERSION)  # transformers refuses older ones here
     model = AutoModelForMultimodalLM.from_pretrained(checkpoint)
     target = r".*language_model\..*\.(q_proj|v_proj)"
     model.add_adapter(peft.LoraConfig(target_modules=target, init_lora_weights=False))
