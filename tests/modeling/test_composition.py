@@ -230,7 +230,7 @@ def test_encoder_decoders_are_refused_as_encoders(name: str):
         (
             "molecule",
             BertConfig(**PROTEIN),
-            "'bert' cannot be the molecule encoder: .* not take x, edge_index, edge_attr",
+            "'bert' cannot be the molecule encoder: .* not take edge_index",
         ),
         (
             "protein",

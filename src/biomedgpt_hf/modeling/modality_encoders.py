@@ -74,7 +74,7 @@ class MoleculeEncoder(ModalityEncoder):
     name = "molecule"
     tensors = ("atom_mask", "atom_features", "bond_index", "bond_features", "bond_mask")
     optional_tensors = ("atom_molecule",)
-    encoder_arguments = ("x", "edge_index", "edge_attr")
+    encoder_arguments = ("edge_index",)  # PyG's; the others go by their places
     default_model_type = "biomedgpt_gin"
 
     def encode(self, encoder: PreTrainedModel, config: BioMedGPTConfig, tensors: Mapping[str, torch.Tensor]) -> Encoded:

@@ -87,7 +87,7 @@ KIND = TrainerKind(
     defaults=DEFAULTS,
     refused={
         **REFUSED,
-        "share_prefix": "TRL counts tokens by a mask that such batches do not have",
+        "share_prefix": "TRL would count the tokens of such batches, and that is not tested yet",
         "chat_template_path": "the processor of the model brings the chat template",
         "eos_token": "the processor of the model brings its tokens",
         "dataset_text_field": "rows are conversations",
