@@ -9,9 +9,11 @@ import pytest
 
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, Modality
 from biomedgpt_hf.modeling.modality_encoders import MODALITY_ENCODERS, MoleculeEncoder, ProteinEncoder
+from biomedgpt_hf.processors import prompt_segments
 from biomedgpt_hf.processors.item_readers import ITEM_READERS, MoleculeReader
 from biomedgpt_hf.processors.processing_biomedgpt import DEFAULT_MODALITIES
 from biomedgpt_hf.registration import halves_disagree, register_modality
+from biomedgpt_hf.rows import schema
 
 SCRIPT = Path(__file__).with_name("cell_model.py")
 
@@ -48,6 +50,11 @@ def test_each_modality_has_a_record_and_both_halves_and_they_agree():
     assert list(MODALITIES) == list(ITEM_READERS) == list(MODALITY_ENCODERS) == list(DEFAULT_MODALITIES)
     for name, record in MODALITIES.items():
         assert halves_disagree(record, ITEM_READERS[name], MODALITY_ENCODERS[name]) == []
+
+
+def test_rows_reserve_what_the_processor_writes_between_segments():
+    assert schema.SEGMENT_BREAK == prompt_segments.SEGMENT_BREAK
+    assert {reader.placeholder for reader in ITEM_READERS.values()} < set(schema.reserved_texts())
 
 
 def test_halves_that_do_not_belong_together_are_refused():
