@@ -178,7 +178,7 @@ def test_the_modality_is_told_by_what_can_be_nothing_else(parts):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"items": "CCO"}, "items is a value of type str: pass a list"),
+        ({"items": "CCO"}, "items is a value of type str. Pass a list"),
         ({"items": smiles_to_graph("CCO")}, "Pass a list"),
         ({"items": ["C"], "modality": "cell"}, "modality is 'cell'. Choose one of molecule, protein"),
         ({"items": ["C"], "level": "atom"}, "level is 'atom'"),
