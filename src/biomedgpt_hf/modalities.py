@@ -36,6 +36,21 @@ class Modality:
     item_type: str = "string"
 
     @property
+    def items_are_lists(self) -> bool:
+        """Whether an item is itself a list, such as the values of a cell's genes."""
+        return self.item_type.startswith("list[")
+
+    @property
+    def value_type(self) -> str:
+        """The type of an item, or of the values that it is a list of: "string", "float32"."""
+        return self.item_type.removeprefix("list[").removesuffix("]")
+
+    @property
+    def items_are_texts(self) -> bool:
+        """Whether an item is a text, such as a SMILES."""
+        return self.item_type == "string"
+
+    @property
     def encoder(self) -> str:
         """Name of its encoder in the model."""
         return f"{self.name}_encoder"

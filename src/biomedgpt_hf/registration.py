@@ -44,7 +44,7 @@ def halves_disagree(modality: Modality, reader: ItemReader, encoder: ModalityEnc
         ("the encoder's name", encoder.name, modality.name),
         ("the reader's column", reader.column, modality.column),
         ("the reader's placeholder", reader.placeholder, modality.placeholder),
-        ("whether an item is a list", reader.items_are_lists, modality.item_type.startswith("list[")),
+        ("whether an item is a list", reader.items_are_lists, modality.items_are_lists),
         ("the encoder's mask", encoder.tensors[0], reader.tensors[0]),
         ("the tensors that the encoder needs", sorted(encoder.tensors), sorted({*encoder.tensors} & {*reader.tensors})),
         ("the tensors that the reader makes", sorted(reader.tensors), sorted({*reader.tensors} & known)),

@@ -293,6 +293,14 @@ def test_a_template_that_cannot_be_used_is_named(copied, template):
     assert str(copied / "chat_template.jinja") in refusal(load_processor, str(copied))
 
 
+def test_a_sound_template_may_refuse_a_conversation_without_a_system_message(copied):
+    template = (copied / "chat_template.jinja").read_text("utf-8")
+    guard = "{% if messages[0].role != 'system' %}{{ raise_exception('A system message comes first.') }}{% endif %}"
+    (copied / "chat_template.jinja").write_text(guard + template, "utf-8")
+    conversation = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello."}]
+    assert "Be brief." in load_processor(str(copied)).apply_chat_template(conversation)
+
+
 CODE = "import pathlib\npathlib.Path({!r}).touch()\nfrom transformers import PreTrainedConfig as Any\n"
 
 

@@ -3,8 +3,10 @@
 import copy
 
 import pytest
+from datasets import Dataset
 
 from biomedgpt_hf import BioMedGPTProcessor, mini_checkpoint
+from biomedgpt_hf.modalities import MODALITIES, Modality
 from biomedgpt_hf.rows.schema import (
     InvalidRowError,
     features,
@@ -146,3 +148,16 @@ def test_a_text_that_the_processor_refuses_is_no_row(reserved, processor):
         processor.apply_chat_template(conversation, tokenize=True, return_dict=True)
     with pytest.raises(InvalidRowError, match="is reserved"):
         validate_row({**question_row("What?", text, task="t", source="s", id="1", license="mit", molecules=["CCO"])})
+
+
+@pytest.mark.parametrize(
+    ("item_type", "items", "wrong"),
+    [("float32", [0.5, 2], ["a"]), ("list[float32]", [[0.5], [1, 2]], [0.5]), ("string", ["a"], [0.5])],
+)
+def test_an_item_is_what_its_modality_says(monkeypatch, item_type, items, wrong):
+    monkeypatch.setitem(MODALITIES, "dose", Modality("dose", "doses", "<doseHere>", "dose", "number", item_type))
+    good = question_row("?", "!", task="t", source="s", id="1", license="x", doses=items)
+    validate_row(good)
+    assert Dataset.from_list([good], features=features())[0]["doses"] == items
+    with pytest.raises(InvalidRowError, match=f"'doses': item 0 must be a {item_type.split('[')[0]}"):
+        validate_row({**good, "doses": wrong})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import TemplateError
 from transformers import (
     AutoModelForMultimodalLM,
     AutoProcessor,
@@ -22,6 +23,7 @@ from biomedgpt_hf.checkpoints.processor_faults import (
     explain_processor,
     try_tokenizer,
 )
+from biomedgpt_hf.processors.chat_templates import InvalidConversationError
 
 if TYPE_CHECKING:
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
@@ -87,5 +89,9 @@ def load_processor(checkpoint: str, revision: str | None = None) -> BioMedGPTPro
     found = (find_file(checkpoint, name, revision) for name in TEMPLATES)
     with blamed_on(next((file for file in found if file is not None), checkpoint)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        processor.apply_chat_template(GREETING, add_generation_prompt=True, tokenize=True, return_dict=True)
+        try:
+            processor.apply_chat_template(GREETING, add_generation_prompt=True, tokenize=True, return_dict=True)
+        except InvalidConversationError as error:
+            if type(error.__cause__) is not TemplateError:  # which a sound template raises to refuse a conversation
+                raise
     return processor

@@ -65,7 +65,7 @@ def features() -> datasets.Features:
 
     text = Value("string")
     items = {
-        name: List(Value(numbers)) if (numbers := _numbers_of(modality)) else Value(modality.item_type)
+        name: List(Value(modality.value_type)) if modality.items_are_lists else Value(modality.value_type)
         for name, modality in MODALITIES.items()
     }
     block = {"type": text, "text": text, **items}
@@ -189,7 +189,7 @@ def _item_column(row: Mapping[str, Any], modality: Modality) -> Sequence[Any]:
     items = row.get(modality.column)
     if items is None:
         return ()
-    wanted = "list of numbers" if _numbers_of(modality) else "string"
+    wanted = modality.value_type if not modality.items_are_lists else f"list of {modality.value_type}"
     if isinstance(items, str) or not isinstance(items, Sequence):
         raise InvalidRowError(row.get("id"), modality.column, f"must be a list of {wanted}s, but is {items!r}")
     for position, item in enumerate(items):
@@ -200,16 +200,12 @@ def _item_column(row: Mapping[str, Any], modality: Modality) -> Sequence[Any]:
     return items
 
 
-def _numbers_of(modality: Modality) -> str:
-    """Return the type of the numbers in an item that is a list of numbers, or "" for an item that is a text."""
-    listed = modality.item_type.removeprefix("list[")
-    return listed.removesuffix("]") if listed != modality.item_type else ""
-
-
 def _is_item(value: object, modality: Modality) -> bool:
-    if _numbers_of(modality):
+    if modality.items_are_texts:
+        return isinstance(value, str) and bool(value.strip())
+    if modality.items_are_lists:
         return isinstance(value, Sequence) and len(value) > 0 and not isinstance(value, str)
-    return isinstance(value, str) and bool(value.strip())
+    return isinstance(value, int | float)
 
 
 def _resolve_block(

@@ -136,9 +136,8 @@ class Postings:
         before = 0
         for block in _blocks(sets):
             asked, known = self._look_up(block)
-            most = np.cumsum(
-                asked @ np.diff(known.indptr).astype(np.int64)
-            )  # how many numbers the sets up to each one give
+            # How many numbers the sets up to each one give.
+            most = np.cumsum(asked @ np.diff(known.indptr).astype(np.int64))
             cuts = np.flatnonzero(np.diff(most // POSTINGS)) + 1
             for first, last in pairwise([0, *cuts.tolist(), len(block)]):
                 yield before + first, asked[first:last] @ known

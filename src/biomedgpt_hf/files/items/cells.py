@@ -25,23 +25,13 @@ def cell_items(cell: Any, modality: str) -> tuple[Any, ...]:
         return ()
     if not isinstance(cell, list | tuple) or hasattr(cell, "_fields"):
         return (cell,)
-    if is_listed(modality) and cell and not all(one is None or _has_values(one) for one in cell):
+    if MODALITIES[modality].items_are_lists and cell and not all(one is None or _has_values(one) for one in cell):
         return (cell,)
     return tuple(cell)
 
 
 def _has_values(value: object) -> bool:
     return hasattr(value, "__len__") and not isinstance(value, str)
-
-
-def is_listed(modality: str) -> bool:
-    """Tell whether an item of a modality is itself a list, such as the values of a cell's genes."""
-    return MODALITIES[modality].item_type.startswith("list[")
-
-
-def is_text(modality: str) -> bool:
-    """Tell whether an item of a modality is a text, such as a SMILES."""
-    return MODALITIES[modality].item_type == "string"
 
 
 def item_text(item: object) -> str:
@@ -59,16 +49,15 @@ def item_key(item: Any, modality: str) -> str:
     Raises:
         ValueError: it is not an item of the modality.
     """
-    item_type = MODALITIES[modality].item_type
-    value_type = item_type.removeprefix("list[").removesuffix("]")
-    if value_type == "string":
+    kind = MODALITIES[modality]
+    if kind.value_type == "string":
         return item_text(item)
     try:
-        values = np.asarray(item, dtype=value_type)
+        values = np.asarray(item, dtype=kind.value_type)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{str(item)[:80]!r} is not a {item_type}: {error}.") from error
-    if values.ndim != is_listed(modality):
-        raise ValueError(f"{str(item)[:80]!r} is not a {item_type}.")
+        raise ValueError(f"{str(item)[:80]!r} is not a {kind.item_type}: {error}.") from error
+    if values.ndim != kind.items_are_lists:
+        raise ValueError(f"{str(item)[:80]!r} is not a {kind.item_type}.")
     return item_text(values.tolist())
 
 

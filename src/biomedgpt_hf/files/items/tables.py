@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from biomedgpt_hf.files.items.cells import cell_items, is_listed, is_text
+from biomedgpt_hf.files.items.cells import cell_items
 from biomedgpt_hf.files.items.column_names import guess_item_columns, id_column, id_prefix
 from biomedgpt_hf.files.items.items import Columns, Contents
 from biomedgpt_hf.files.items.molblock import Structure
@@ -81,11 +81,11 @@ def _contents(cells: Mapping[str, Any], columns: Columns) -> Contents:
 
 def _items_in(cell: Any, column: str, modality: str) -> list[Any]:
     """Return the items of a cell; there may be none. The processor that reads them checks what they hold."""
-    if is_text(modality):
+    if MODALITIES[modality].items_are_texts:
         return _texts_in(cell, column)
     items = [item for item in cell_items(cell, modality) if not _is_missing(item)]
     for item in items:
-        if is_listed(modality) and not isinstance(item, list):
+        if MODALITIES[modality].items_are_lists and not isinstance(item, list):
             found = f"column {column!r} holds {str(item)[:SHOWN]!r}: write a list, in JSON Lines or Parquet"
             raise RejectedRecord(f"not a {MODALITIES[modality].item_type}", found)
     return [item for item in items if item != []]

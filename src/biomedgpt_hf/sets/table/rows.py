@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from biomedgpt_hf.building.examples import Example
-from biomedgpt_hf.files.items.cells import cell_items, is_text, item_key
+from biomedgpt_hf.files.items.cells import cell_items, item_key
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import require_utf8
 from biomedgpt_hf.files.tables.table import open_table
@@ -182,7 +182,7 @@ def _values(
 
 def _is_other(value: object, modality: str) -> bool:
     """Tell whether a value is an item that is no text."""
-    return value is not None and not is_text(modality)
+    return value is not None and not MODALITIES[modality].items_are_texts
 
 
 class _Read(NamedTuple):
