@@ -1,0 +1,55 @@
+"""Names, families and places of proteins: exact match, containment and set-F1 of what answer and reference list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.metrics.set_overlap import f1_scores, overlap
+from biomedgpt_hf.similarity.words import plain_words
+
+TASKS = ("protein_names", "protein_family", "protein_location")
+LIST_MARKS = re.compile(r"[;.,](?=\s|$)|\bAlso known as\b|\bBelongs to the\b", re.IGNORECASE)
+EC_NUMBER = re.compile(r"\(?\bEC \d+(?:\.[\dn-]+)*[);]*", re.IGNORECASE)
+
+
+def listed_names(text: str) -> set[str]:
+    """Return what a text lists, each name in plain words; EC numbers are no names."""
+    return {name for part in LIST_MARKS.split(EC_NUMBER.sub(" ", text)) if (name := plain_words(part))}
+
+
+class ListedNames:
+    """How many of the listed names, families or places are right."""
+
+    name = "listed_names"
+    description = "Exact match, containment of the whole reference, and set-F1 of names, families and places."
+    fails = "A synonym that the entry does not list counts as wrong; a comma inside a name cuts it for both sides."
+
+    def applies_to(self, row: Answered) -> bool:
+        """Return whether the question asks for names, a family or places."""
+        return row.task in TASKS and bool(listed_names(row.reference))
+
+    def statistics(self, rows: Sequence[Answered]) -> np.ndarray:
+        """Return float64 [N, 6]: right, found and expected names, exact, contained, and a one."""
+        return np.array([self._row(row) for row in rows], dtype=float).reshape(len(rows), 6)
+
+    @staticmethod
+    def _row(row: Answered) -> tuple[float, ...]:
+        found, expected = listed_names(row.answer), listed_names(row.reference)
+        answer, reference = f" {plain_words(row.answer)} ", plain_words(row.reference)
+        contained = all(f" {name} " in answer for name in expected)
+        return (*overlap(found, expected), float(answer.strip() == reference), float(contained), 1.0)
+
+    def scores(self, sums: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Return name_precision, name_recall, name_f1, exact_match and containment, each [...]."""
+        rows = np.maximum(sums[..., 5], 1)
+        shares = {"exact_match": sums[..., 3] / rows, "containment": sums[..., 4] / rows}
+        return {**f1_scores(sums[..., :3], "name"), **shares}
+
+    def versions(self) -> Mapping[str, Any]:
+        """Return nothing: the rules stand here."""
+        return {}

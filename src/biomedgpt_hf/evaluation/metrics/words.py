@@ -1,0 +1,45 @@
+"""BLEU, ROUGE and METEOR in MolT5's protocol (see `evaluation.text_metrics`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.text_metrics import TextScorer
+from biomedgpt_hf.evaluation.text_metrics.word_pieces import SCIBERT
+
+
+class Words:
+    """How far the words of an answer are those of its reference.
+
+    Args:
+        tokenizer: SciBERT's vocabulary, as `TextScorer` takes it.
+        wordnet: False for METEOR without synonyms, under the name meteor_no_wordnet.
+    """
+
+    name = "words"
+    description = "Shared n-grams (BLEU, ROUGE) and aligned words (METEOR) of answer and reference."
+    fails = "A fluent answer that is right about nothing keeps BLEU-2 near .25; length alone moves it."
+
+    def __init__(self, tokenizer: str | os.PathLike | Any = SCIBERT, *, wordnet: bool = True) -> None:
+        self._scorer = TextScorer(tokenizer, wordnet=wordnet)
+
+    def applies_to(self, row: Answered) -> bool:
+        """Return True: every answer has words."""
+        return True
+
+    def statistics(self, rows: Sequence[Answered]) -> np.ndarray:
+        """Return the statistics of `TextScorer`, float64 [N, 15]."""
+        return self._scorer.statistics([row.answer for row in rows], [row.reference for row in rows])
+
+    def scores(self, sums: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Return bleu2, bleu4, rouge1, rouge2, rougeL and meteor, each [...]."""
+        return self._scorer.scores(sums)
+
+    def versions(self) -> Mapping[str, Any]:
+        """Return what the scores depend on."""
+        return self._scorer.versions()
