@@ -47,7 +47,8 @@ SAME_RELATION = {
 DESCRIPTION = re.compile(
     r",? (?:that|which|carrying|having|in which|where|whose|consisting|comprising|comprised|composed|obtained|derived"
     r"|resulting|with|containing|formed|arising|bearing|substituted|produced|isolated|used|found|made|being|and"
-    r"|of which|possessing|characteri[sz]ed|incorporating|featuring|linked|formally|corresponding|at|in|from|by|for|as) ",
+    r"|of which|possessing|characteri[sz]ed|incorporating|featuring|linked|formally|corresponding|at|in|from|by|for"
+    r"|as) ",
     re.IGNORECASE,
 )
 LIST = re.compile(r"(?:,? and |, )(?=(?:an?|the|member) )", re.IGNORECASE)

@@ -1,0 +1,240 @@
+"""Files of predictions, read back for scoring: what `evaluate` and `predict` write, and what the field publishes.
+
+JSON Lines, Parquet, CSV   columns `id`, `answer`, and `reference` unless a set has the references
+TSV of MolT5               SMILES, ground truth, output; read without quotes, as its evaluator does
+
+Nothing is left out silently: an answer that failed scores like an empty one and is listed, and a file that is not what
+a score can be computed from is refused with one line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from biomedgpt_hf.disk.manifests import describe_source
+from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.files.sources import read_lines, require_utf8
+from biomedgpt_hf.files.tables.table import open_table
+from biomedgpt_hf.modalities import MODALITIES, item_columns
+
+PROTOCOL_VERSION = 1
+MOLT5_COLUMNS = ("SMILES", "ground truth", "output")
+TEXTS = ("question", "task", "error", "entry_date")
+SHOWN = 3  # names of rows in an error
+
+
+class PredictionFileError(ValueError):
+    """A file of predictions that cannot be scored."""
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """The answers of one run.
+
+    Attributes:
+        path: where they were read from.
+        answers: in the file's order.
+        facts: what is known of the file (name, bytes, sha256) and of the run (checkpoint, settings, versions, protocol
+            version), as JSON values; the latter stand in the manifest beside it.
+    """
+
+    path: Path
+    answers: tuple[Answered, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> list[Answered]:
+        """Return the rows that have no answer."""
+        return [answer for answer in self.answers if answer.error is not None]
+
+
+def read_predictions(
+    path: str | PathLike, references: Mapping[str, Answered] | None = None, *, partial: bool = False
+) -> PredictionFile:
+    """Read the predictions of one run.
+
+    Args:
+        path: the file.
+        references: the rows of the set that was answered, by id, where the file does not hold the references itself.
+        partial: allow that rows of the set have no prediction.
+
+    Returns:
+        The answers. A row whose status is not "ok" has an empty answer and its error.
+
+    Raises:
+        PredictionFileError: an id is missing or occurs twice, a row has neither a reference nor a row in the set, rows
+            of the set have no prediction, every answer is empty, or there are no rows.
+        SourceError, UnknownColumnError, OSError: the file cannot be read, or is no table with these columns.
+    """
+    path = Path(path)
+    manifest = _manifest(path)
+    answers = tuple(_checked(path, _read_rows(path), references))
+    if not answers:
+        raise PredictionFileError(f"{path} holds no predictions. Run the prediction again.")
+    if references and not partial:
+        missing = references.keys() - {answer.id for answer in answers}
+        if missing:
+            raise PredictionFileError(
+                f"{path} has no prediction for {len(missing):,} of {len(references):,} rows of the set, such as "
+                f"{_some(sorted(missing))}. Finish the prediction, or ask for a partial score."
+            )
+    if not any(answer.answer.strip() for answer in answers):
+        first = next((answer.error for answer in answers if answer.error), "the model said nothing")
+        raise PredictionFileError(f"{path} holds no answer: all {len(answers):,} are empty ({first}).")
+    described = describe_source(path)
+    facts = {name: described[name] for name in ("file", "bytes", "sha256")}
+    return PredictionFile(path, answers, {**facts, "run": manifest})
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """Return the manifest beside a file, or None."""
+    beside = path.with_name(f"{path.name}.manifest.json")
+    if path.with_name(f".{path.name}.running").exists() and not path.exists():
+        raise PredictionFileError(f"{path} is not complete: its run was stopped. Give the same command again.")
+    if not beside.exists():
+        return None
+    try:
+        found = json.loads(beside.read_text("utf-8"))
+    except ValueError as error:
+        raise PredictionFileError(f"{beside} is no JSON ({error}). Remove it to score without it.") from error
+    version = found.get("protocol_version", PROTOCOL_VERSION) if isinstance(found, dict) else None
+    if version != PROTOCOL_VERSION:
+        raise PredictionFileError(
+            f"{beside} has the protocol version {version!r}, and this package scores version {PROTOCOL_VERSION}: "
+            "their scores cannot be compared. Predict again, or score with the package that made it."
+        )
+    return found
+
+
+def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield line and cells of each row."""
+    first = next((line for _, line in read_lines(path)), "") if not _is_parquet(path) else ""
+    if tuple(first.split("\t"))[1:] == MOLT5_COLUMNS[1:]:
+        yield from _read_molt5(path)
+        return
+    columns = open_table(path, []).columns
+    required = ["answer"] if "id" not in columns and "row" in columns else ["id", "answer"]
+    optional = ("id", "row", "reference", "status", "log_probability", "truncated", *TEXTS, *item_columns().values())
+    wanted = list(dict.fromkeys([*required, *(column for column in optional if column in columns)]))
+    for row in open_table(path, wanted).rows:
+        if row.problem:
+            raise PredictionFileError(f"{path}, line {row.line}: {row.problem.in_words}. Mend or remove the row.")
+        yield row.line, row.cells
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+def _read_molt5(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in read_lines(path):
+        if number == 1 or not line:
+            continue
+        cells = line.split("\t")
+        if len(cells) != len(MOLT5_COLUMNS):
+            raise PredictionFileError(
+                f"{path}, line {number}: {len(cells)} cells between tabs, where {', '.join(MOLT5_COLUMNS)} are "
+                "expected. The field's files are read without quotes; remove the tab or mend the row."
+            )
+        # These files have no ids: rows are the same if their number is.
+        yield number, {"id": str(number - 1), "molecules": [cells[0]], "reference": cells[1], "answer": cells[2]}
+
+
+def _checked(
+    path: Path, rows: Iterator[tuple[int, dict[str, Any]]], references: Mapping[str, Answered] | None
+) -> Iterator[Answered]:
+    seen: dict[str, int] = {}
+    for line, cells in rows:
+        answered = _answered(path, line, cells, references)
+        if answered.id in seen:
+            raise PredictionFileError(
+                f"{path}, line {line}: the id {answered.id!r} stands in line {seen[answered.id]} already. "
+                "Each row of a set has one prediction; remove one of them."
+            )
+        seen[answered.id] = line
+        yield answered
+
+
+def _answered(path: Path, line: int, cells: Mapping[str, Any], references: Mapping[str, Answered] | None) -> Answered:
+    id = _text(path, line, "id", cells.get("id") if cells.get("id") is not None else cells.get("row"))
+    if not id.strip():
+        raise PredictionFileError(f"{path}, line {line}: the row has no id. Give each row the id of its set.")
+    failed = cells.get("status") not in (None, "", "ok")
+    error = _text(path, line, "error", cells.get("error")) or "no reason is given"
+    found = Answered(
+        id=id,
+        answer="" if failed else _text(path, line, "answer", cells.get("answer")),
+        reference=_text(path, line, "reference", cells.get("reference")),
+        question=_text(path, line, "question", cells.get("question")),
+        task=_text(path, line, "task", cells.get("task")),
+        items=_items(path, line, cells),
+        error=error if failed else None,
+        log_probability=_number(path, line, cells.get("log_probability")),
+        truncated=str(cells.get("truncated")).lower() == "true",
+        entry_date=_text(path, line, "entry_date", cells.get("entry_date")) or None,
+    )
+    if references is None:
+        if not found.reference.strip():
+            raise PredictionFileError(
+                f"{path}, line {line}: row {id!r} has no reference. Score it with the set that it answers."
+            )
+        return found
+    if id not in references:
+        raise PredictionFileError(f"{path}, line {line}: the set has no row {id!r}. Score it with the set it answers.")
+    known = references[id]
+    if found.reference and found.reference != known.reference:
+        raise PredictionFileError(
+            f"{path}, line {line}: the reference of row {id!r} is not that of the set. Predictions and set have "
+            "different versions; predict again."
+        )
+    return replace(
+        known,
+        answer=found.answer,
+        error=found.error,
+        log_probability=found.log_probability,
+        truncated=found.truncated,
+    )
+
+
+def _text(path: Path, line: int, column: str, cell: object) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return str(cell)
+    if not isinstance(cell, str):
+        raise PredictionFileError(f"{path}, line {line}: {column} is {str(cell)[:60]!r}, not a text.")
+    try:
+        return require_utf8(cell)
+    except ValueError as error:
+        raise PredictionFileError(f"{path}, line {line}: {column} is not UTF-8: {error}") from error
+
+
+def _number(path: Path, line: int, cell: object) -> float | None:
+    if cell is None or cell == "":
+        return None
+    try:
+        return float(str(cell))
+    except ValueError:
+        raise PredictionFileError(
+            f"{path}, line {line}: log_probability is {str(cell)[:60]!r}, not a number."
+        ) from None
+
+
+def _items(path: Path, line: int, cells: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    items = {}
+    for name, modality in MODALITIES.items():
+        cell = cells.get(modality.column)
+        listed: Sequence[object] = cell if isinstance(cell, list | tuple) else [] if cell in (None, "") else [cell]
+        if listed:
+            items[name] = tuple(_text(path, line, modality.column, item) for item in listed)
+    return items
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:SHOWN]))
