@@ -112,10 +112,10 @@ def compare_tables(first: MetricTable, second: MetricTable, *, resamples: int, s
     common = [(place, places[row.id]) for place, row in enumerate(first.rows) if row.id in places]
     if not common:
         raise ValueError("The two runs have no row in common: they answer different sets.")
-    for one, other in common:
-        if first.rows[one].reference != second.rows[other].reference:
+    for place, same in common:
+        if first.rows[place].reference != second.rows[same].reference:
             raise ValueError(
-                f"Row {first.rows[one].id!r} has different references in the two runs: they answer different sets."
+                f"Row {first.rows[place].id!r} has different references in the two runs: they answer different sets."
             )
     one, other = first.of([pair[0] for pair in common]), second.of([pair[1] for pair in common])
     found: Mapping[str, Difference] = compare(
