@@ -18,6 +18,7 @@ from typing import Any
 
 from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import read_lines, require_utf8
 from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.modalities import MODALITIES, item_columns
@@ -211,8 +212,8 @@ def _text(path: Path, line: int, column: str, cell: object) -> str:
         raise PredictionFileError(f"{path}, line {line}: {column} is {str(cell)[:60]!r}, not a text.")
     try:
         return require_utf8(cell)
-    except ValueError as error:
-        raise PredictionFileError(f"{path}, line {line}: {column} is not UTF-8: {error}") from error
+    except RejectedRecord as error:
+        raise PredictionFileError(f"{path}, line {line}: {column} is {error.in_words}") from error
 
 
 def _number(path: Path, line: int, cell: object) -> float | None:

@@ -15,8 +15,7 @@ TASK = "molecule_fact_"
 GROUPS = f"{TASK}functional_groups"
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 FORMULA = re.compile(r"\b(?:[A-Z][a-z]?\d*)+(?:[+-]\d*)?(?![a-z])")
-LISTED = re.compile(r"(?:,| and ) (?=an? )|(?:,| and )(?= an? )")
-WORDS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "no": "0", "none": "0"}
+LISTED = re.compile(r"(?:, | and )(?=an? )")
 
 
 def value_of(text: str, task: str) -> tuple[str, ...]:
@@ -40,7 +39,7 @@ def groups_of(text: str) -> set[str]:
     listed = re.sub(r"^.*?\bcontains\b", "", text, flags=re.IGNORECASE | re.DOTALL).strip(" .")
     if re.fullmatch(r"none(?: of them)?", listed):
         return set()
-    return {re.sub(r"^an? ", "", part.strip()).lower() for part in LISTED.split(f" {listed}") if part.strip()}
+    return {re.sub(r"^an? ", "", part.strip()).lower() for part in LISTED.split(listed) if part.strip()}
 
 
 class ExactAnswers:

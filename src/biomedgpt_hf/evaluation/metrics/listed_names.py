@@ -19,7 +19,8 @@ EC_NUMBER = re.compile(r"\(?\bEC \d+(?:\.[\dn-]+)*[);]*", re.IGNORECASE)
 
 def listed_names(text: str) -> set[str]:
     """Return what a text lists, each name in plain words; EC numbers are no names."""
-    return {name for part in LIST_MARKS.split(EC_NUMBER.sub(" ", text)) if (name := plain_words(part))}
+    parts = LIST_MARKS.split(EC_NUMBER.sub(" ", text))
+    return {plain_words(part) for part in parts if re.search(r"\w", part)}
 
 
 class ListedNames:
