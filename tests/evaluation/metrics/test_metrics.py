@@ -55,7 +55,8 @@ class TestOntology:
 
     def test_it_is_read_from_obo(self, tmp_path):
         (tmp_path / "x.obo").write_text(
-            "format-version: 1.2\n\n[Term]\nid: X:1\nname: Ketone\nis_a: X:2 ! compound\n\n[Term]\nid: X:2\nname: compound\n"
+            "format-version: 1.2\n\n[Term]\nid: X:1\nname: Ketone\nis_a: X:2 ! compound\n\n"
+            "[Term]\nid: X:2\nname: compound\n"
         )
         assert read_ontology(tmp_path / "x.obo").steps_up("ketone") == {"ketone": 0, "compound": 1}
 

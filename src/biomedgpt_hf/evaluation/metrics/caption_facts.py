@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from biomedgpt_hf.chemistry.caption_statements import Statement, statements
 from biomedgpt_hf.evaluation.answers import Answered
-from biomedgpt_hf.evaluation.caption_statements import Statement, statements
 from biomedgpt_hf.evaluation.metrics.set_overlap import f1_scores, overlap
 from biomedgpt_hf.evaluation.ontology import Ontology
 

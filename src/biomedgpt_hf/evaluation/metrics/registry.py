@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from biomedgpt_hf.evaluation.caption_statements import normalised_name
+from biomedgpt_hf.chemistry.caption_statements import normalised_name
 from biomedgpt_hf.evaluation.metrics.caption_facts import CaptionFacts
+from biomedgpt_hf.evaluation.metrics.contradictions import Contradictions
 from biomedgpt_hf.evaluation.metrics.enzyme_numbers import EnzymeNumbers
 from biomedgpt_hf.evaluation.metrics.exact_answers import ExactAnswers
 from biomedgpt_hf.evaluation.metrics.listed_names import ListedNames
@@ -33,6 +34,7 @@ def all_metrics(
     return (
         Words(tokenizer, wordnet=wordnet),
         CaptionFacts(read_ontology(ontology, normalised_name) if ontology is not None else None),
+        Contradictions(),
         ListedNames(),
         EnzymeNumbers(),
         ExactAnswers(),

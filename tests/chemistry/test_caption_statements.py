@@ -1,6 +1,6 @@
 import pytest
 
-from biomedgpt_hf.evaluation.caption_statements import statements
+from biomedgpt_hf.chemistry.caption_statements import statements
 
 
 @pytest.mark.parametrize(
