@@ -11,8 +11,14 @@ def row(id, reference, task="a"):
 
 
 def test_the_best_constant_shares_most_with_the_others():
-    texts = ["the molecule is an acid", "the molecule is an ester", "the molecule is an acid ester", "dye"]
-    assert best_constant(texts, texts) == "the molecule is an acid ester"
+    texts = [
+        "a dye",
+        "a dye",
+        "the molecule is an old red dye",
+        "the molecule is an old blue dye",
+        "the molecule is an old dye",
+    ]
+    assert best_constant(texts, texts) == "the molecule is an old dye"
 
 
 def test_each_kind_of_question_has_a_constant_of_its_own():
