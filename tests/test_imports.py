@@ -74,6 +74,7 @@ INNER = {
     "files/items": {"files/tables"},
     "evaluation/honest_rows": {"evaluation/text_metrics"},
     "evaluation/metrics": {"evaluation/text_metrics"},
+    "evaluation/report": {"evaluation/metrics"},
     "inference/embedding": {"inference/long_runs"},
     "inference/prediction": {"inference/long_runs"},
     "training/checkpoints": {"training/engine", "training/model"},

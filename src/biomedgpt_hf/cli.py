@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from biomedgpt_hf.commands import answer, convert, data, embed, predict, train
+from biomedgpt_hf.commands import answer, convert, data, embed, evaluate, predict, train
 from biomedgpt_hf.console import Commands, command, group
 
 app = group("Ask about molecules and proteins in plain words.", cls=Commands)
@@ -24,7 +24,7 @@ def biomedgpt(
     """Ask about molecules and proteins in plain words."""
 
 
-for part in (answer, predict, embed, train, convert, data):
+for part in (answer, predict, embed, evaluate, train, convert, data):
     app.add_typer(part.commands)
 
 

@@ -30,7 +30,16 @@ def write_json(path: Path, content: Any, default: Callable[[Any], Any] | None = 
         content: what JSON can hold.
         default: makes that of anything else.
     """
-    text = json.dumps(content, indent=2, ensure_ascii=False, default=default) + "\n"
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=default) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8: it is there whole, or as it was before.
+
+    Args:
+        path: the file, in a folder that exists.
+        text: what it is to hold.
+    """
     new = path.with_name(f".{path.name}.{os.getpid()}")
     # A file's name may hold bytes that are not UTF-8: backslashreplace writes what JSON reads as the same again.
     new.write_text(text, encoding="utf-8", errors="backslashreplace")

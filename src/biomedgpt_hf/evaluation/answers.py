@@ -21,6 +21,7 @@ class Answered:
         log_probability: natural logarithm of the answer's probability, None where it is unknown.
         truncated: whether an item was cut before the model saw it.
         entry_date: when the source's entry was made, as year-month-day; None where it is unknown.
+        drawn_with: the `unit`, where the items themselves are not at hand.
     """
 
     id: str
@@ -33,9 +34,12 @@ class Answered:
     log_probability: float | None = None
     truncated: bool = False
     entry_date: str | None = None
+    drawn_with: str | None = None
 
     @property
     def unit(self) -> str:
         """Return what this answer shares with others that are not independent of it: its items, or else its name."""
+        if self.drawn_with is not None:
+            return self.drawn_with
         items = [item for of_modality in self.items.values() for item in of_modality]
         return "\n".join(items) or self.id

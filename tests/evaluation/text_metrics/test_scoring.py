@@ -23,17 +23,6 @@ WORDS = (
 
 
 @pytest.fixture(scope="module")
-def vocabulary(tmp_path_factory):
-    """Return a folder with a WordPiece vocabulary of letters and a few words."""
-    folder = tmp_path_factory.mktemp("vocabulary")
-    words = sorted({word for text in WORDS[:-1] for word in text.split()})
-    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *(f"##{letter}" for letter in letters)]
-    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in dict.fromkeys(tokens)))
-    return folder
-
-
-@pytest.fixture(scope="module")
 def scorer(vocabulary):
     return TextScorer(vocabulary, wordnet=False)
 

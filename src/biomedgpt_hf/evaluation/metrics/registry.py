@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from biomedgpt_hf.chemistry.caption_statements import normalised_name
@@ -13,7 +14,7 @@ from biomedgpt_hf.evaluation.metrics.exact_answers import ExactAnswers
 from biomedgpt_hf.evaluation.metrics.listed_names import ListedNames
 from biomedgpt_hf.evaluation.metrics.metric import Metric
 from biomedgpt_hf.evaluation.metrics.words import Words
-from biomedgpt_hf.evaluation.ontology import read_ontology
+from biomedgpt_hf.evaluation.ontology import Ontology, read_ontology
 from biomedgpt_hf.evaluation.text_metrics.word_pieces import SCIBERT
 
 
@@ -31,11 +32,20 @@ def all_metrics(
         MissingWordNetError, MissingVocabularyError, ModuleNotFoundError: see `TextScorer`.
         SourceError, OSError: see `read_ontology`.
     """
-    return (
-        Words(tokenizer, wordnet=wordnet),
-        CaptionFacts(read_ontology(ontology, normalised_name) if ontology is not None else None),
-        Contradictions(),
-        ListedNames(),
-        EnzymeNumbers(),
-        ExactAnswers(),
-    )
+    graded_by = read_ontology(ontology, normalised_name) if ontology is not None else None
+    return _metrics(Words(tokenizer, wordnet=wordnet), graded_by)
+
+
+def recorded_metrics(recorded: Mapping[str, Mapping[str, Any]]) -> tuple[Metric, ...]:
+    """Return the metrics as they were when results were written, good for scores out of kept statistics.
+
+    Args:
+        recorded: the entry "metrics" of a `metrics.json`.
+    """
+    wordnet = recorded.get("words", {}).get("wordnet") is not None
+    graded = recorded.get("caption_facts", {}).get("ontology_names") is not None
+    return _metrics(Words(wordnet=wordnet), Ontology({}) if graded else None)
+
+
+def _metrics(words: Words, ontology: Ontology | None) -> tuple[Metric, ...]:
+    return (words, CaptionFacts(ontology), Contradictions(), ListedNames(), EnzymeNumbers(), ExactAnswers())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.text_metrics import TextScorer
+from biomedgpt_hf.evaluation.text_metrics.scoring import meteor_name, scores_of
 from biomedgpt_hf.evaluation.text_metrics.word_pieces import SCIBERT
 
 
@@ -26,7 +28,12 @@ class Words:
     fails = "A fluent answer that is right about nothing keeps BLEU-2 near .25; length alone moves it."
 
     def __init__(self, tokenizer: str | os.PathLike | Any = SCIBERT, *, wordnet: bool = True) -> None:
-        self._scorer = TextScorer(tokenizer, wordnet=wordnet)
+        self._tokenizer, self._wordnet = tokenizer, wordnet
+
+    @cached_property
+    def scorer(self) -> TextScorer:
+        """The scorer, loaded when texts are first scored: scores out of kept statistics need no WordNet."""
+        return TextScorer(self._tokenizer, wordnet=self._wordnet)
 
     def applies_to(self, row: Answered) -> bool:
         """Return True: every answer has words."""
@@ -34,12 +41,12 @@ class Words:
 
     def statistics(self, rows: Sequence[Answered]) -> np.ndarray:
         """Return the statistics of `TextScorer`, float64 [N, 15]."""
-        return self._scorer.statistics([row.answer for row in rows], [row.reference for row in rows])
+        return self.scorer.statistics([row.answer for row in rows], [row.reference for row in rows])
 
     def scores(self, sums: np.ndarray) -> Mapping[str, np.ndarray]:
         """Return bleu2, bleu4, rouge1, rouge2, rougeL and meteor, each [...]."""
-        return self._scorer.scores(sums)
+        return scores_of(sums, meteor_name(self._wordnet))
 
     def versions(self) -> Mapping[str, Any]:
         """Return what the scores depend on."""
-        return self._scorer.versions()
+        return self.scorer.versions()

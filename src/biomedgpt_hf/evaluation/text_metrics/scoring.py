@@ -39,7 +39,7 @@ class TextScorer:
         self._wordnet = load_wordnet() if wordnet else None
         self._meteor = Meteor(self._wordnet)
         self._pieces = WordPieces(tokenizer)
-        self.meteor_name = "meteor" if wordnet else "meteor_no_wordnet"
+        self.meteor_name = meteor_name(wordnet)
 
     def statistics(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
         """Compute what the scores need of each row.
@@ -83,14 +83,7 @@ class TextScorer:
         Returns:
             bleu2, bleu4, rouge1, rouge2, rougeL and meteor, each float64 [...].
         """
-        means = sums / np.maximum(sums[..., ROWS, None], 1)
-        rouges = means[..., ROUGE]
-        return {
-            "bleu2": bleu(sums, 2),
-            "bleu4": bleu(sums, 4),
-            **{name: rouges[..., place] for place, name in enumerate(("rouge1", "rouge2", "rougeL"))},
-            self.meteor_name: means[..., METEOR],
-        }
+        return scores_of(sums, self.meteor_name)
 
     def versions(self) -> dict[str, Any]:
         """Return what a score depends on: tokenizer, WordNet, and the packages that count."""
@@ -100,6 +93,23 @@ class TextScorer:
             "wordnet": wordnet_version(self._wordnet) if self._wordnet is not None else None,
             **{package: importlib.metadata.version(package) for package in ("nltk", "rouge-score")},
         }
+
+
+def meteor_name(wordnet: bool) -> str:
+    """Return what METEOR is called: without synonyms it is another metric."""
+    return "meteor" if wordnet else "meteor_no_wordnet"
+
+
+def scores_of(sums: np.ndarray, meteor: str = "meteor") -> dict[str, np.ndarray]:
+    """Compute the scores out of statistics that are added up over rows; see `TextScorer.scores`."""
+    means = sums / np.maximum(sums[..., ROWS, None], 1)
+    rouges = means[..., ROUGE]
+    return {
+        "bleu2": bleu(sums, 2),
+        "bleu4": bleu(sums, 4),
+        **{name: rouges[..., place] for place, name in enumerate(("rouge1", "rouge2", "rougeL"))},
+        meteor: means[..., METEOR],
+    }
 
 
 def score_texts(

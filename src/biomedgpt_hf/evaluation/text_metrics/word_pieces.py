@@ -21,7 +21,7 @@ LEFT_OUT = ("[PAD]", "[CLS]", "[SEP]")
 LEADING = "[CLS] "
 
 
-class MissingVocabularyError(LookupError):
+class MissingVocabularyError(FileNotFoundError):
     """The tokenizer of the text metrics is not to be had; another one would give other numbers under their names."""
 
 

@@ -37,7 +37,7 @@ LEXICOGRAPHER_FILES = (
 )
 
 
-class MissingWordNetError(LookupError):
+class MissingWordNetError(FileNotFoundError):
     """WordNet is not on this machine, so METEOR has no synonyms; another number under its name would mislead."""
 
 

@@ -1,0 +1,87 @@
+"""`biomedgpt score` and `biomedgpt report`: what answers are worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from biomedgpt_hf.console import command, group, many
+
+commands = group("What answers are worth.")
+
+Tokenizer = Annotated[
+    str,
+    typer.Option(metavar="C", help="SciBERT's vocabulary for BLEU and METEOR: a folder with vocab.txt, or a Hub id."),
+]
+Ontology = Annotated[
+    Path | None, typer.Option(metavar="OBO", help="Ontology that gives a class above the right one credit in part.")
+]
+NoWordNet = Annotated[
+    bool, typer.Option("--no-wordnet", help="METEOR without synonyms, under the name meteor_no_wordnet.")
+]
+Resamples = Annotated[int, typer.Option(metavar="N", min=100, help="Resamples of the bootstrap.")]
+
+
+@command(
+    commands,
+    "score",
+    "score answers.jsonl --output metrics.json",
+    "score answers.jsonl other.jsonl --set chebi20 --output metrics.json",
+    "score molt5-large-smiles2caption.txt --tokenizer scibert_scivocab_uncased --output metrics.json",
+)
+def score(
+    predictions: Annotated[list[Path], typer.Argument(metavar="PREDICTIONS", help="Files with answers, a run each.")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="metrics.json to write.")],
+    set_folder: Annotated[
+        Path | None, typer.Option("--set", metavar="DIR", help="The set that has the references, where files do not.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(metavar="SPLIT", help="Of the set; test or else validation.")] = None,
+    name: Annotated[list[str] | None, many("NAME", "Name of a run, in the order of the files")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Score though rows of the set have no answer.")] = False,
+    tokenizer: Tokenizer = "allenai/scibert_scivocab_uncased",
+    ontology: Ontology = None,
+    no_wordnet: NoWordNet = False,
+    resamples: Resamples = 1_000,
+) -> None:
+    """Score files of answers without a model: with intervals, by kind of question, and compared row by row."""
+    from biomedgpt_hf.evaluation.report.markdown import as_markdown
+    from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
+    from biomedgpt_hf.evaluation.score_files import score_files
+
+    score_files(
+        predictions,
+        output,
+        set_folder=set_folder,
+        split=split,
+        names=name,
+        partial=partial,
+        tokenizer=tokenizer,
+        ontology=ontology,
+        wordnet=not no_wordnet,
+        resamples=resamples,
+    )
+    typer.echo(as_markdown(put_side_by_side([output])))
+
+
+@command(commands, "report", "report metrics.json", "report mini/metrics.json larger/metrics.json --output report")
+def report(
+    metrics: Annotated[
+        list[Path], typer.Argument(metavar="METRICS", help="metrics.json files; the first is compared.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for report.md, scores.csv and a PNG of each metric.")
+    ] = None,
+) -> None:
+    """Put runs side by side, paired row by row; to the terminal, or as a report with charts."""
+    from biomedgpt_hf.evaluation.report.markdown import as_markdown
+    from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
+    from biomedgpt_hf.evaluation.report.writing import write_report
+
+    results = put_side_by_side(metrics)
+    if output is None:
+        typer.echo(as_markdown(results))
+        return
+    write_report(output, results)
+    typer.echo(f"{output / 'report.md'}: {len(results.runs)} runs side by side.")

@@ -1,0 +1,76 @@
+"""The scores as pictures: a bar with its interval for each run, one picture for each metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from biomedgpt_hf.evaluation.report.side_by_side import SideBySide
+from biomedgpt_hf.evaluation.results import MODEL
+from biomedgpt_hf.extras import missing_package
+
+MODEL_COLOUR, HONEST_COLOUR, PUBLISHED_COLOUR = "#2b6cb0", "#a0aec0", "#dd6b20"
+COLUMNS = 3
+
+
+def write_charts(folder: Path, results: SideBySide) -> list[str]:
+    """Write a PNG for each metric into a folder, and return their names.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+        OSError: a file cannot be written.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise ModuleNotFoundError(missing_package("matplotlib", "evaluation")) from error
+    matplotlib.use("Agg")
+    names = []
+    for metric in results.metrics:
+        name = f"{metric}.png"
+        _draw(folder / name, results, metric)
+        names.append(name)
+    return names
+
+
+def _draw(path: Path, results: SideBySide, metric: str) -> None:
+    from matplotlib import pyplot
+
+    scores = results.scores_of(metric)
+    columns = min(COLUMNS, len(scores))
+    rows = -(-len(scores) // columns)
+    height = 1.2 + 0.3 * (len(results.runs) + len(results.published))
+    figure, axes = pyplot.subplots(
+        rows, columns, figsize=(4.2 * columns, height * rows), squeeze=False, sharey=True, layout="constrained"
+    )
+    for place, axis in enumerate(axes.ravel()):
+        if place < len(scores):
+            _bars(axis, results, metric, scores[place])
+        else:
+            axis.set_axis_off()
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+
+
+def _bars(axis: Any, results: SideBySide, metric: str, score: str) -> None:
+    labels, values, errors, colours = [], [], [], []
+    for run in results.runs:
+        found = run["scores"].get(metric, {}).get("all", {}).get(score)
+        if found is not None:
+            labels.append(run["name"])
+            values.append(found["value"])
+            errors.append((max(0.0, found["value"] - found["low"]), max(0.0, found["high"] - found["value"])))
+            colours.append(MODEL_COLOUR if run["kind"] == MODEL else HONEST_COLOUR)
+    for published in results.published:
+        if score in published["scores"]:
+            labels.append(published["name"])
+            values.append(published["scores"][score])
+            errors.append((0.0, 0.0))
+            colours.append(PUBLISHED_COLOUR)
+    places = range(len(labels))
+    low, high = zip(*errors, strict=True) if errors else ((), ())
+    axis.barh(places, values, xerr=(low, high), color=colours, ecolor="#4a5568", capsize=2)
+    axis.set_yticks(list(places), labels, fontsize=8)
+    axis.invert_yaxis()
+    axis.set_title(score, fontsize=10)
+    axis.spines[["top", "right"]].set_visible(False)

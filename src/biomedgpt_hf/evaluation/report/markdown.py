@@ -1,0 +1,134 @@
+"""`report.md`: what a score is worth, in tables that are read from left to right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from biomedgpt_hf.evaluation.report.side_by_side import SideBySide
+
+LISTED_FAILURES = 20
+
+
+def as_markdown(results: SideBySide, charts: Sequence[str] = ()) -> str:
+    """Return a report.
+
+    Args:
+        results: the runs.
+        charts: names of the picture files beside it.
+    """
+    parts = [*_opening(results)]
+    for metric, about in results.metrics.items():
+        parts += _metric(results, metric, about)
+    parts += _paired(results)
+    parts += _similarity(results)
+    parts += _failures(results)
+    parts += [f"![{name.removesuffix('.png')}]({name})\n" for name in charts]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _opening(results: SideBySide) -> Iterator[str]:
+    about = results.about
+    of_set = about.get("set") or {}
+    title = of_set.get("name") or "these predictions"
+    yield f"# Scores on {title}\n"
+    if of_set:
+        split, rows = of_set.get("split"), of_set.get("rows")
+        yield f"Split {split}, {rows:,} rows; sha256 of the set {str(of_set.get('sha256'))[:16]}….\n"
+    yield (
+        f"Protocol version {about['protocol_version']}. In brackets: 95 % intervals of {about['resamples']:,} "
+        "bootstrap resamples; rows about the same item are drawn together.\n"
+    )
+    for run in results.runs:
+        told = [f"{run['rows']:,} rows"]
+        told += [f"{run[name]:,} {name}" for name in ("failed", "empty", "truncated") if run[name]]
+        if run.get("description"):
+            told.append(run["description"])
+        yield f"- **{run['name']}**: {', '.join(told)}."
+    yield ""
+
+
+def _metric(results: SideBySide, metric: str, about: Mapping[str, Any]) -> Iterator[str]:
+    names = results.scores_of(metric)
+    yield f"## {metric.replace('_', ' ').capitalize()}\n"
+    yield f"{about['measures']} {about['fails']}\n"
+    yield from _table(["", *names], _score_rows(results, metric, names))
+    tasks = dict.fromkeys(task for run in results.runs for task in run["scores"].get(metric, {}).get("by_task", {}))
+    if tasks:
+        yield "By kind of question:\n"
+        yield from _table(["kind", "run", "rows", *names], _task_rows(results, metric, list(tasks), names))
+
+
+def _score_rows(results: SideBySide, metric: str, names: Sequence[str]) -> Iterator[list[str]]:
+    for run in results.runs:
+        scores = run["scores"].get(metric)
+        if scores is None:
+            continue
+        yield [run["name"], *(_estimate(scores["all"].get(name)) for name in names)]
+        if "macro" in scores:
+            yield [f"{run['name']}, mean over kinds", *(_estimate(scores["macro"].get(name)) for name in names)]
+    for published in results.published:
+        if any(name in published["scores"] for name in names):
+            shown = [f"{published['scores'][name]:.3f}" if name in published["scores"] else "–" for name in names]
+            yield [f"{published['name']} ({published['source']})", *shown]
+
+
+def _task_rows(results: SideBySide, metric: str, tasks: Sequence[str], names: Sequence[str]) -> Iterator[list[str]]:
+    for task in tasks:
+        for run in results.runs:
+            scores = run["scores"].get(metric, {}).get("by_task", {}).get(task)
+            if scores is not None:
+                cells = (_estimate(scores.get(name)) for name in names)
+                yield [task.replace("_", " "), run["name"], f"{scores['rows']:,}", *cells]
+
+
+def _paired(results: SideBySide) -> Iterator[str]:
+    if not results.paired:
+        return
+    yield "## Differences, row by row\n"
+    yield f"{results.paired[0]['first']} less the other run, on the rows that both have.\n"
+    rows = []
+    for one in results.paired:
+        for name, value in one.items():
+            if isinstance(value, Mapping):
+                interval = f"{value['value']:+.3f} [{value['low']:+.3f}, {value['high']:+.3f}]"
+                rows.append([one["second"], name, f"{one['rows']:,}", interval, f"{value['p_value']:.3g}"])
+    yield from _table(["other run", "score", "rows", "difference", "p"], rows)
+
+
+def _similarity(results: SideBySide) -> Iterator[str]:
+    bins = results.about.get("by_similarity")
+    if not bins:
+        return
+    yield "## By similarity to what was known\n"
+    yield f"{bins['memory']} {bins['measure']}\n"
+    names = list(dict.fromkeys(name for one in bins["bins"] for scores in one["scores"].values() for name in scores))
+    rows = [
+        [one["name"], run, f"{one['rows']:,}", *(_estimate(scores.get(name)) for name in names)]
+        for one in bins["bins"]
+        for run, scores in one["scores"].items()
+    ]
+    yield from _table(["similarity", "run", "rows", *names], rows)
+
+
+def _failures(results: SideBySide) -> Iterator[str]:
+    for run in results.runs:
+        if run["failed"]:
+            yield f"## Rows of {run['name']} without an answer\n"
+            yield f"{run['failed']:,} rows score like empty answers.\n"
+            yield from (f"- `{row['id']}`: {row['error']}" for row in run["failed_rows"][:LISTED_FAILURES])
+            yield ""
+
+
+def _estimate(estimate: Mapping[str, float] | None) -> str:
+    if estimate is None:
+        return "–"
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
+
+
+def _table(header: Sequence[str], rows: Iterator[list[str]] | list[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(header)} |"
+    yield f"|{'---|' * len(header)}"
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+    yield ""

@@ -1,0 +1,39 @@
+"""The scores as one long CSV table: a line for each run, metric, kind of question and score."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from biomedgpt_hf.evaluation.report.side_by_side import SideBySide
+
+COLUMNS = ("run", "kind", "metric", "of", "score", "rows", "value", "low", "high")
+
+
+def write_csv(path: Path, results: SideBySide) -> None:
+    """Write the table.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(_lines(results))
+
+
+def _lines(results: SideBySide) -> Iterator[tuple[object, ...]]:
+    for run in results.runs:
+        for metric, scores in run["scores"].items():
+            parts = {"all": (scores["rows"], scores["all"])}
+            if "macro" in scores:
+                parts["macro"] = (scores["rows"], scores["macro"])
+            parts |= {task: (entry["rows"], entry) for task, entry in scores.get("by_task", {}).items()}
+            for part, (rows, entry) in parts.items():
+                for name, one in entry.items():
+                    if isinstance(one, dict):
+                        yield run["name"], run["kind"], metric, part, name, rows, one["value"], one["low"], one["high"]
+    for published in results.published:
+        for name, value in published["scores"].items():
+            yield published["name"], "published", published["source"], "all", name, "", value, "", ""

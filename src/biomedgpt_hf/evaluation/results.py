@@ -1,0 +1,216 @@
+"""What was scored, on disk: `metrics.json` for people and programs, `metrics.rows.parquet` for comparisons.
+
+The statistics of each row are kept beside the scores, so that runs can be compared pairwise later without their
+predictions, and without a model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from biomedgpt_hf.disk.manifests import versions
+from biomedgpt_hf.disk.replacing import replace_file, write_json
+from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.metrics.metric import Metric
+from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
+from biomedgpt_hf.evaluation.resampling import RESAMPLES
+from biomedgpt_hf.evaluation.scoring import MetricTable, compare_tables, score_table, tabulate
+
+TOOLS = ("biomedgpt-hf", "numpy", "rdkit", "torch", "transformers")
+LISTED = 100  # failed rows whose reasons are listed; all are counted
+MODEL, HONEST = "model", "honest row"
+
+
+class ResultsError(ValueError):
+    """A `metrics.json` that cannot be read, or does not go with another."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The answers of one model, or of one honest row.
+
+    Attributes:
+        name: how tables call it.
+        answers: all of them, failed ones too.
+        kind: `MODEL` or `HONEST`.
+        facts: where the answers come from: file, checkpoint, settings, memory.
+    """
+
+    name: str
+    answers: Sequence[Answered]
+    kind: str = MODEL
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def score_runs(
+    runs: Sequence[Run],
+    metrics: Sequence[Metric],
+    *,
+    about: Mapping[str, Any] | None = None,
+    resamples: int = RESAMPLES,
+) -> tuple[dict[str, Any], dict[tuple[str, str], MetricTable]]:
+    """Score runs, and compare the first with each other one.
+
+    Args:
+        runs: the first is the one that the others are compared with. Their names are different.
+        metrics: those that apply to some row are computed.
+        about: what else the results tell, such as the set.
+        resamples: for intervals and tests.
+
+    Returns:
+        the results as JSON values, and the statistics of each run (name) and metric (name).
+
+    Raises:
+        ValueError: two runs have the same name or no row in common.
+    """
+    if repeated := [run.name for place, run in enumerate(runs) if run.name in [one.name for one in runs[:place]]]:
+        raise ValueError(f"Two runs are called {repeated[0]!r}. Give each a name of its own.")
+    tables = {(run.name, name): table for run in runs for name, table in tabulate(run.answers, metrics).items()}
+    used = {name for _, name in tables}
+    results = {
+        "protocol_version": PROTOCOL_VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(*TOOLS),
+        **(about or {}),
+        "metrics": {
+            metric.name: {"measures": metric.description, "fails": metric.fails, **metric.versions()}
+            for metric in metrics
+            if metric.name in used
+        },
+        "resamples": resamples,
+        "runs": [_described(run, tables, metrics, resamples) for run in runs],
+        "paired": [
+            comparison for run in runs[1:] for comparison in paired(runs[0].name, run.name, tables, resamples=resamples)
+        ],
+    }
+    return results, tables
+
+
+def _described(
+    run: Run, tables: Mapping[tuple[str, str], MetricTable], metrics: Sequence[Metric], resamples: int
+) -> dict[str, Any]:
+    failed = [{"id": row.id, "error": row.error} for row in run.answers if row.error is not None]
+    return {
+        "name": run.name,
+        "kind": run.kind,
+        **run.facts,
+        "rows": len(run.answers),
+        "empty": sum(not row.answer.strip() for row in run.answers),
+        "truncated": sum(row.truncated for row in run.answers),
+        "failed": len(failed),
+        "failed_rows": failed[:LISTED],
+        "scores": {
+            metric.name: score_table(tables[run.name, metric.name], resamples=resamples)
+            for metric in metrics
+            if (run.name, metric.name) in tables
+        },
+    }
+
+
+def paired(
+    first: str, second: str, tables: Mapping[tuple[str, str], MetricTable], *, resamples: int
+) -> list[dict[str, Any]]:
+    """Compare two runs by every metric that both have."""
+    shared = [metric for run, metric in tables if run == first and (second, metric) in tables]
+    return [
+        {
+            "first": first,
+            "second": second,
+            "metric": metric,
+            **compare_tables(tables[first, metric], tables[second, metric], resamples=resamples),
+        }
+        for metric in shared
+    ]
+
+
+def save_results(
+    path: str | PathLike, results: Mapping[str, Any], tables: Mapping[tuple[str, str], MetricTable]
+) -> None:
+    """Write `metrics.json`, and the statistics of the rows beside it.
+
+    Raises:
+        OSError: the files cannot be written.
+    """
+    path = Path(path)
+    rows_path = rows_file(path)
+    columns: dict[str, list[Any]] = {name: [] for name in ("run", "metric", "id", "task", "unit", "reference")}
+    statistics: list[list[float]] = []
+    for (run, metric), table in tables.items():
+        for row, numbers in zip(table.rows, table.statistics.tolist(), strict=True):
+            for name, value in zip(columns, (run, metric, row.id, row.task, row.unit, row.reference), strict=True):
+                columns[name].append(value)
+            statistics.append(numbers)
+    rows = pa.table({**columns, "statistics": pa.array(statistics, pa.list_(pa.float64()))})
+    partial = rows_path.with_name(f".{rows_path.name}.partial")
+    pq.write_table(rows, partial, compression="zstd", use_dictionary=["run", "metric", "task"])
+    replace_file(partial, rows_path)
+    write_json(path, results)
+
+
+def rows_file(path: Path) -> Path:
+    """Return where the statistics of the rows are, beside `metrics.json`."""
+    return path.with_name(f"{path.stem}.rows.parquet")
+
+
+def load_results(path: str | PathLike) -> dict[str, Any]:
+    """Read a `metrics.json`.
+
+    Raises:
+        ResultsError: it is none, or of another protocol version.
+        OSError: it cannot be read.
+    """
+    path = Path(path)
+    try:
+        results = json.loads(path.read_text("utf-8"))
+        version = results["protocol_version"]
+        if not isinstance(results["runs"], list):
+            raise TypeError("its runs are no list")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultsError(f"{path} is no metrics.json of `biomedgpt score` ({error!r}).") from error
+    if version != PROTOCOL_VERSION:
+        raise ResultsError(
+            f"{path} has the protocol version {version!r}, and this package writes version {PROTOCOL_VERSION}: their "
+            "scores cannot stand side by side. Score the predictions again."
+        )
+    return results
+
+
+def load_tables(path: str | PathLike, metrics: Sequence[Metric]) -> dict[tuple[str, str], MetricTable]:
+    """Read the statistics of the rows beside a `metrics.json`; those of other metrics are left out.
+
+    Raises:
+        ResultsError: the file is missing or damaged.
+    """
+    path = rows_file(Path(path))
+    try:
+        rows = pq.read_table(path).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise ResultsError(
+            f"{path} cannot be read ({' '.join(str(error).split())}). Paired tests need it: score the predictions "
+            "again."
+        ) from error
+    known = {metric.name: metric for metric in metrics}
+    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["metric"] in known:
+            grouped.setdefault((row["run"], row["metric"]), []).append(row)
+    return {
+        (run, name): MetricTable(
+            known[name],
+            tuple(
+                Answered(one["id"], "", one["reference"], task=one["task"], drawn_with=one["unit"]) for one in of_run
+            ),
+            np.array([one["statistics"] for one in of_run]),
+        )
+        for (run, name), of_run in grouped.items()
+    }

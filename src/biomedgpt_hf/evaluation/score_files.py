@@ -1,0 +1,104 @@
+"""Prediction files in, `metrics.json` out: scores without a model or a GPU."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from biomedgpt_hf.disk.manifests import describe_source
+from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.metrics.registry import all_metrics
+from biomedgpt_hf.evaluation.prediction_files import PredictionFileError, read_predictions
+from biomedgpt_hf.evaluation.resampling import RESAMPLES
+from biomedgpt_hf.evaluation.results import Run, save_results, score_runs
+from biomedgpt_hf.evaluation.set_rows import chosen_split, read_asked_rows
+from biomedgpt_hf.evaluation.text_metrics.word_pieces import SCIBERT
+
+
+def score_files(
+    predictions: Sequence[str | PathLike],
+    output: str | PathLike,
+    *,
+    set_folder: str | PathLike | None = None,
+    split: str | None = None,
+    names: Sequence[str] | None = None,
+    partial: bool = False,
+    tokenizer: str | os.PathLike | Any = SCIBERT,
+    ontology: str | PathLike | None = None,
+    wordnet: bool = True,
+    resamples: int = RESAMPLES,
+) -> dict[str, Any]:
+    """Score files of answers, and write `metrics.json` and the statistics of the rows beside it.
+
+    Args:
+        predictions: one file for each run; the first run is compared with each other one.
+        output: the `metrics.json` to write.
+        set_folder: a set that `biomedgpt data` made, where the files do not hold the references.
+        split: of the set; None for the first of test and validation that it has.
+        names: of the runs; the files' names without their ending, if none are given.
+        partial: score though rows of the set have no answer.
+        tokenizer: SciBERT's vocabulary, as `TextScorer` takes it.
+        ontology: an ontology in OBO format, for partial credit.
+        wordnet: False for METEOR without synonyms.
+        resamples: of the bootstrap.
+
+    Returns:
+        The results.
+
+    Raises:
+        ValueError: a file cannot be scored (see `read_predictions`), names do not fit, or runs answer different rows.
+        OSError: a file cannot be read or written, or WordNet or the vocabulary is missing.
+    """
+    paths = [Path(path) for path in predictions]
+    shown = list(names) if names else _file_names(paths)
+    if len(shown) != len(paths):
+        raise PredictionFileError(f"There are {len(paths)} files and {len(shown)} names. Give one name for each file.")
+    references = read_references(set_folder, split) if set_folder is not None else None
+    runs = []
+    for path, name in zip(paths, shown, strict=True):
+        read = read_predictions(path, references, partial=partial)
+        runs.append(Run(name, read.answers, facts={"predictions": read.facts}))
+    about = {"set": describe_set(set_folder, split, references)} if set_folder is not None and references else {}
+    metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
+    results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
+    save_results(output, results, tables)
+    return results
+
+
+def read_references(set_folder: str | PathLike, split: str | None) -> dict[str, Answered]:
+    """Return the rows of a set by id, without answers.
+
+    Raises:
+        PredictionFileError: two rows have the same id.
+        SourceError, OSError: see `read_asked_rows`.
+    """
+    found: dict[str, Answered] = {}
+    for row in read_asked_rows(set_folder, split):
+        if row.expected.id in found:
+            raise PredictionFileError(f"{set_folder} has two rows with the id {row.expected.id!r}. Build it again.")
+        found[row.expected.id] = row.expected
+    return found
+
+
+def describe_set(folder: str | PathLike, split: str | None, rows: Mapping[str, Answered]) -> dict[str, Any]:
+    """Return what results tell of a set: its name, split, number of rows, and the sha256 of its files."""
+    folder = Path(folder)
+    return {
+        "name": folder.resolve().name,
+        "split": split or chosen_split(folder),
+        "rows": len(rows),
+        "sha256": describe_source(folder)["sha256"],
+    }
+
+
+def _file_names(paths: Sequence[Path]) -> list[str]:
+    stems = [path.name.split(".")[0] for path in paths]
+    counted = Counter(stems)
+    return [
+        stem if counted[stem] == 1 else f"{path.resolve().parent.name}/{stem}"
+        for stem, path in zip(stems, paths, strict=True)
+    ]

@@ -1,0 +1,143 @@
+import csv
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from biomedgpt_hf.cli import app
+from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
+from biomedgpt_hf.evaluation.report.writing import write_report
+from biomedgpt_hf.evaluation.results import ResultsError, load_results
+from biomedgpt_hf.evaluation.score_files import score_files
+
+pytest.importorskip("nltk")
+pytest.importorskip("rouge_score")
+
+REFERENCES = {
+    "m1": ("molecule_caption", "The molecule is an acid. It has a role as a drug.", ["CC(=O)O"]),
+    "m2": ("molecule_caption", "The molecule is a base. It is a ketone.", ["CC(C)=O"]),
+    "f1": ("molecule_fact_rings", "It has 1 ring.", ["c1ccccc1"]),
+}
+
+
+def write_run(path, answers):
+    rows = [
+        {"id": id, "status": "ok", "answer": answers[id], "reference": reference, "task": task, "molecules": molecules}
+        for id, (task, reference, molecules) in REFERENCES.items()
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def runs(tmp_path):
+    good = {id: reference for id, (_, reference, _) in REFERENCES.items()}
+    poor = {"m1": "It is an aldehyde.", "m2": "It is a pyridine.", "f1": "It has 3 rings."}
+    return write_run(tmp_path / "good.jsonl", good), write_run(tmp_path / "poor.jsonl", poor)
+
+
+@pytest.fixture
+def scored(runs, tmp_path, vocabulary):
+    options = {"tokenizer": vocabulary, "wordnet": False, "resamples": 200}
+    score_files(runs, tmp_path / "metrics.json", **options)
+    return tmp_path / "metrics.json"
+
+
+def value(results, run, metric, score, part="all"):
+    (found,) = [one for one in results["runs"] if one["name"] == run]
+    return found["scores"][metric][part][score]["value"]
+
+
+def test_each_metric_scores_the_rows_that_it_applies_to(scored):
+    results = load_results(scored)
+    assert value(results, "good", "words", "bleu2") == pytest.approx(1)
+    assert value(results, "good", "caption_facts", "fact_f1") == 1
+    assert value(results, "good", "exact_answers", "exact") == 1
+    assert value(results, "poor", "exact_answers", "exact") == 0
+    assert value(results, "poor", "contradictions", "contradiction_rate") == 1
+    assert results["runs"][0]["scores"]["exact_answers"]["rows"] == 1
+    assert "listed_names" not in results["metrics"]
+
+
+def test_scores_are_told_by_kind_and_averaged_over_kinds(scored):
+    words = load_results(scored)["runs"][1]["scores"]["words"]
+    assert words["by_task"]["molecule_caption"]["rows"] == 2
+    mean = sum(words["by_task"][task]["rouge1"]["value"] for task in words["by_task"]) / 2
+    assert words["macro"]["rouge1"]["value"] == pytest.approx(mean)
+
+
+def test_the_first_run_is_compared_with_the_others_row_by_row(scored):
+    (words,) = [one for one in load_results(scored)["paired"] if one["metric"] == "words"]
+    assert (words["first"], words["second"], words["rows"]) == ("good", "poor", 3)
+    assert words["rouge1"]["value"] > 0 and words["rouge1"]["low"] > 0
+
+
+def test_results_say_what_scores_depend_on(scored, runs):
+    from biomedgpt_hf.disk.checksums import sha256_of
+
+    results = load_results(scored)
+    assert results["metrics"]["words"]["tokenizer"]["sha256"]
+    assert results["runs"][0]["predictions"]["sha256"] == sha256_of(runs[0])
+    assert results["protocol_version"] == 1
+
+
+def test_runs_of_several_files_stand_side_by_side_as_if_scored_together(scored, runs, tmp_path, vocabulary):
+    options = {"tokenizer": vocabulary, "wordnet": False, "resamples": 200}
+    paths = []
+    for run in runs:
+        paths.append(tmp_path / run.stem / "metrics.json")
+        paths[-1].parent.mkdir()
+        score_files([run], paths[-1], **options)
+    together = put_side_by_side(paths)
+    assert [run["name"] for run in together.runs] == ["good", "poor"]
+    assert list(together.paired) == load_results(scored)["paired"]
+
+
+def test_a_report_has_words_a_table_and_pictures(scored, tmp_path):
+    pytest.importorskip("matplotlib")
+    write_report(tmp_path / "report", put_side_by_side([scored]))
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "| good | 1.000 [1.000, 1.000] |" in text
+    assert "![words](words.png)" in text
+    assert (tmp_path / "report" / "words.png").read_bytes().startswith(b"\x89PNG")
+    with (tmp_path / "report" / "scores.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    (line,) = [one for one in lines if (one["run"], one["score"], one["of"]) == ("good", "exact", "all")]
+    assert float(line["value"]) == 1
+
+
+def test_files_that_were_scored_by_other_rules_do_not_stand_side_by_side(runs, tmp_path, vocabulary):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        score_files([runs[0]], tmp_path / name / "m.json", tokenizer=vocabulary, wordnet=False, resamples=100)
+    changed = tmp_path / "b" / "m.json"
+    results = json.loads(changed.read_text())
+    results["metrics"]["words"]["tokenizer"]["sha256"] = "another"
+    changed.write_text(json.dumps(results))
+    with pytest.raises(ResultsError, match="scored by other rules"):
+        put_side_by_side([tmp_path / "a" / "m.json", changed])
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"protocol_version": 1}', '{"protocol_version": 7, "runs": []}'])
+def test_what_is_no_metrics_file_is_named(tmp_path, content):
+    (tmp_path / "m.json").write_text(content)
+    with pytest.raises(ResultsError, match=r"m\.json"):
+        put_side_by_side([tmp_path / "m.json"])
+
+
+def test_the_commands_score_and_report(runs, tmp_path, vocabulary):
+    metrics = tmp_path / "metrics.json"
+    command = ["score", *map(str, runs), "--output", str(metrics), "--tokenizer", str(vocabulary), "--no-wordnet"]
+    result = CliRunner().invoke(app, [*command, "--name", "A", "--name", "B"])
+    assert result.exit_code == 0, result.output
+    assert "| A | 1.000" in result.output
+    result = CliRunner().invoke(app, ["report", str(metrics)])
+    assert result.exit_code == 0 and "meteor_no_wordnet" in result.output
+
+
+def test_a_mistake_is_one_line_and_no_traceback(tmp_path, vocabulary):
+    empty = tmp_path / "p.jsonl"
+    empty.write_text('{"id": "a", "answer": "", "reference": "x"}\n')
+    result = CliRunner().invoke(app, ["score", str(empty), "--output", str(tmp_path / "m.json")])
+    assert result.exit_code == 1
+    assert result.output.count("\n") == 1 and "holds no answer" in result.output
