@@ -1,0 +1,64 @@
+"""The same model, asked about something else: another item, none, or the item written out as text.
+
+A model that answers as well about another molecule, or about none, has not looked at the molecule. Written out as text
+(SMILES, residues), an item can be read by any language model: the paper's baselines without alignment (§4.2, §4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from biomedgpt_hf.evaluation.set_rows import AskedRow
+
+SWAPPED, REMOVED, AS_TEXT = "another item", "no item", "the item as text"
+Message = dict[str, Any]
+
+
+def with_other_items(rows: Sequence[AskedRow], *, seed: int = 0) -> list[AskedRow]:
+    """Return the rows about another row's item each; all questions about one item are asked about the same other one.
+
+    Args:
+        rows: rows of a set. Those without items stay as they are.
+        seed: of the exchange, in which no item keeps its own.
+
+    Raises:
+        ValueError: there are not two different items of a modality, so that nothing can be exchanged.
+    """
+    random = np.random.default_rng(seed)
+    other: dict[str, dict[str, str]] = {}
+    for modality in dict.fromkeys(name for row in rows for name in row.expected.items):
+        items = list(dict.fromkeys(item for row in rows for item in row.expected.items.get(modality, ())))
+        if len(items) < 2:
+            raise ValueError(f"All rows are about one {modality}, so there is no other one to ask about.")
+        order = random.permutation(len(items))
+        other[modality] = {items[one]: items[two] for one, two in zip(order, np.roll(order, 1), strict=True)}
+
+    def exchange(block: dict[str, Any]) -> list[dict[str, Any]]:
+        modality = block["type"]
+        return [{"type": modality, modality: other[modality][str(block[modality])]}]
+
+    return [_changed(row, exchange) for row in rows]
+
+
+def without_items(rows: Sequence[AskedRow]) -> list[AskedRow]:
+    """Return the rows with their questions only."""
+    return [_changed(row, lambda block: []) for row in rows]
+
+
+def with_items_as_text(rows: Sequence[AskedRow]) -> list[AskedRow]:
+    """Return the rows with each item written out in the place where it stood: SMILES, or residues."""
+    return [_changed(row, lambda block: [{"type": "text", "text": str(block[block["type"]])}]) for row in rows]
+
+
+def _changed(row: AskedRow, change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> AskedRow:
+    """Return a row whose item blocks are changed; what it is scored against stays the same."""
+    messages: list[Message] = []
+    for message in row.messages:
+        blocks = [
+            new for block in message["content"] for new in ([block] if block["type"] == "text" else change(block))
+        ]
+        messages.append({**message, "content": blocks})
+    return row._replace(messages=messages)

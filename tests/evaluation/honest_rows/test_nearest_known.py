@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.honest_rows.nearest_known import bins_by_similarity, nearest_known
+from biomedgpt_hf.neighbours import NeighbourIndex, build_index
+
+from ...built_set import row, write_set
+
+
+@pytest.fixture
+def memory(tmp_path):
+    rows = [
+        row("ethanol", molecules=["CCO"], question="What is it?"),
+        row("use", molecules=["CCO"], question="What is its use?"),
+        row("amine", molecules=["CCCCCN"]),
+        row("protein", proteins=["MKVAACDEFGHIKLMN"]),
+    ]
+    build_index([write_set(tmp_path / "set", {"train": rows})], tmp_path / "index")
+    return NeighbourIndex.open(tmp_path / "index")
+
+
+def asked(id, question="What is it?", **items):
+    return Answered(id, "", "?", question=question, items={name: (item,) for name, item in items.items()})
+
+
+def test_the_nearest_items_text_answers_the_same_question(memory):
+    rows = [
+        asked("same", "What is its use?", molecule="OCC"),
+        asked("near", molecule="CCCCCCN"),
+        asked("protein", protein="MKVAACDEFGHIKLMW"),
+        asked("far", molecule="[Xe]"),
+        asked("text only"),
+    ]
+    found = nearest_known(rows, memory)
+    assert [one.answer for one in found.answers] == ["It is use.", "It is amine.", "It is protein.", "", ""]
+    assert found.same.tolist() == [True, False, False, False, False]
+    assert found.similarities[0] == 1 and 0 < found.similarities[1] < 1 and np.isnan(found.similarities[3:]).all()
+    assert "Tanimoto" in found.measure or "similar" in found.measure.lower()
+
+
+def test_a_leak_is_a_bin_of_its_own(memory):
+    rows = [asked("leak", molecule="CCO"), asked("near", molecule="CCCCCCN"), asked("far", molecule="[Xe]")]
+    bins = bins_by_similarity(nearest_known(rows, memory))
+    assert bins["the same item"] == [0] and bins["nothing similar"] == [2]
+    assert sum(map(len, bins.values())) == 3
