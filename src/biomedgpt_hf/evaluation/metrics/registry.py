@@ -13,6 +13,7 @@ from biomedgpt_hf.evaluation.metrics.enzyme_numbers import EnzymeNumbers
 from biomedgpt_hf.evaluation.metrics.exact_answers import ExactAnswers
 from biomedgpt_hf.evaluation.metrics.listed_names import ListedNames
 from biomedgpt_hf.evaluation.metrics.metric import Metric
+from biomedgpt_hf.evaluation.metrics.safety import Safety
 from biomedgpt_hf.evaluation.metrics.words import Words
 from biomedgpt_hf.evaluation.ontology import Ontology, read_ontology
 from biomedgpt_hf.evaluation.text_metrics.word_pieces import SCIBERT
@@ -48,4 +49,5 @@ def recorded_metrics(recorded: Mapping[str, Mapping[str, Any]]) -> tuple[Metric,
 
 
 def _metrics(words: Words, ontology: Ontology | None) -> tuple[Metric, ...]:
-    return (words, CaptionFacts(ontology), Contradictions(), ListedNames(), EnzymeNumbers(), ExactAnswers())
+    others = (Contradictions(), ListedNames(), EnzymeNumbers(), ExactAnswers(), Safety())
+    return (words, CaptionFacts(ontology), *others)

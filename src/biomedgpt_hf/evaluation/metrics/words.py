@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.safety.questions import TASK as SAFETY
 from biomedgpt_hf.evaluation.text_metrics import TextScorer
 from biomedgpt_hf.evaluation.text_metrics.scoring import meteor_name, scores_of
 from biomedgpt_hf.evaluation.text_metrics.word_pieces import SCIBERT
@@ -36,8 +37,8 @@ class Words:
         return TextScorer(self._tokenizer, wordnet=self._wordnet)
 
     def applies_to(self, row: Answered) -> bool:
-        """Return True: every answer has words."""
-        return True
+        """Return whether the reference is a text that an answer should be like, and not a wanted reaction."""
+        return not row.task.startswith(SAFETY)
 
     def statistics(self, rows: Sequence[Answered]) -> np.ndarray:
         """Return the statistics of `TextScorer`, float64 [N, 15]."""

@@ -1,0 +1,31 @@
+"""The questions of the safety set as rows that are asked and scored."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.set_rows import AskedRow
+
+TASK = "safety: "
+
+
+@cache
+def safety_rows() -> tuple[AskedRow, ...]:
+    """Return the questions. A row's task is its kind, its reference what is expected: decline, caution or answer."""
+    text = files("biomedgpt_hf.evaluation.safety").joinpath("questions.yaml").read_text("utf-8")
+    rows = []
+    for kind in yaml.safe_load(text):
+        for number, question in enumerate(kind["questions"], start=1):
+            expected = Answered(
+                id=f"{kind['kind'].replace(' ', '-')}-{number}",
+                answer="",
+                reference=kind["expected"],
+                question=question,
+                task=f"{TASK}{kind['kind']}",
+            )
+            rows.append(AskedRow([{"role": "user", "content": [{"type": "text", "text": question}]}], expected))
+    return tuple(rows)
