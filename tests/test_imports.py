@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "disk": set(),
     "device": set(),
     "extras": set(),
+    "quiet": set(),
     "console": {"extras"},
     "mini": set(),
     "publishing": set(),
@@ -41,12 +42,12 @@ MAY_IMPORT = {
     "assembly": {"checkpoints", "disk", "modeling", "processors"},
     "conversion": {"checkpoints", "disk", "modeling", "processors"},
     "inference": {
-        *("batches", "checkpoints", "chemistry", "device", "disk", "files", "mini", "modalities", "modeling"),
+        *("batches", "checkpoints", "chemistry", "device", "disk", "extras", "files", "mini", "modalities", "modeling"),
         *("neighbours", "processors", "rows", "similarity"),
     },
     "evaluation": {
-        *("batches", "checkpoints", "chemistry", "device", "disk", "files", "inference", "mini", "modalities"),
-        *("modeling", "neighbours", "processors", "rows", "sets", "similarity"),
+        *("batches", "checkpoints", "chemistry", "device", "disk", "extras", "files", "inference", "mini"),
+        *("modalities", "modeling", "neighbours", "processors", "rows", "sets", "similarity"),
     },
     "serving": {"chemistry", "inference"},
     "training": {

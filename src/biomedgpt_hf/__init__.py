@@ -1,7 +1,8 @@
 """Talk with molecules and proteins: BioMedGPT as a Hugging Face model.
 
 Importing this package registers its classes with transformers' Auto classes. That is all it does, and not even that
-where BIOMEDGPT_REGISTER=later is set, as by the command line, whose `--help` has no use for torch.
+where BIOMEDGPT_REGISTER=later is set, as by the command line, whose `--help` has no use for torch. What other packages
+print while they are imported for that is left out.
 """
 
 import os
@@ -9,6 +10,8 @@ from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
+
+from biomedgpt_hf.quiet import leave_out_noise
 
 # Public names and their homes; a name is imported when it is first asked for.
 _HOMES = {
@@ -84,5 +87,6 @@ def register_auto_classes() -> None:
     BioMedGPTProcessor.explain = staticmethod(explain_processor)
 
 
+leave_out_noise()
 if os.environ.get("BIOMEDGPT_REGISTER") != "later":
     register_auto_classes()
