@@ -114,7 +114,9 @@ def asked(monkeypatch):
     calls = []
 
     class Chat:
-        def __init__(self, checkpoint=None, device=None, index=None, neighbours=0):
+        model = None
+
+        def __init__(self, checkpoint=None, device=None, **options):
             calls.append(checkpoint)
 
         def ask(self, *arguments, **generation):
@@ -142,7 +144,8 @@ def test_ask_prints_the_answer_on_stdout_and_warnings_on_stderr(run, asked, tmp_
     result = run("ask", "this", "--molecule", "N", "--checkpoint", "c", "--num-beams", 2, *files)
     assert result.exit_code == 0
     assert result.stdout == "About this\n"
-    assert result.stderr == "Warning: Only a demonstration.\n"
+    assert result.stderr.splitlines()[1:] == ["Warning: Only a demonstration."]
+    assert "two.smi holds 2 molecules, and all of them go into this one question" in result.stderr
     generation = {"max_new_tokens": 256, "num_beams": 2}
     assert asked == ["c", ("this", ["N", "CCO", "C"], ["MKT"], generation)]
 

@@ -91,3 +91,13 @@ def command(parent: typer.Typer, name: str, *examples: str) -> Callable[[Any], A
 def many(metavar: str, help: str) -> Any:
     """Describe an option that may be given several times."""
     return typer.Option(metavar=metavar, help=f"{help}; may be given several times.")
+
+
+def summarise(output: str, summary: str) -> None:
+    """Print in one line what was written to a file; on stderr, and without a name, where that was standard output."""
+    from biomedgpt_hf.disk.streams import is_standard_output
+
+    if is_standard_output(output):
+        typer.echo(summary, err=True)
+    else:
+        typer.echo(f"{output}: {summary}")
