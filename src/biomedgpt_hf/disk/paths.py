@@ -28,9 +28,20 @@ def require_free(output: Path) -> None:
 
 
 def require_place(output: Path) -> None:
-    """Raise an OSError unless a file or folder can be made at `output`: its folder, if there is one, is writable."""
-    folder = next((one for one in Path(output).absolute().parents if one.exists()), None)
-    if folder is None or not folder.is_dir():
-        raise NotADirectoryError(f"{output} cannot be written: {folder} is not a folder. Choose another --output.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(f"{output} cannot be written: {folder} is not writable. Choose another --output.")
+    """Raise an OSError unless a file or folder can be made at `output`."""
+    if reason := why_unwritable(output):
+        raise OSError(f"{output} cannot be made: {reason}. Choose another --output.")
+
+
+def why_unwritable(path: Path, *, itself: bool = False) -> str | None:
+    """Return why nothing can be made at a path; None if it can.
+
+    Args:
+        path: of a file or folder to make.
+        itself: whether it may be a folder that is there already.
+    """
+    path = Path(path).absolute()
+    there = next(one for one in ([path] if itself else []) + [*path.parents] if one.exists())
+    if not there.is_dir():
+        return f"{there} is no folder"
+    return None if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written to"

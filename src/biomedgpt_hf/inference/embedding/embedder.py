@@ -78,9 +78,14 @@ class ItemPreparer:
         processor: a `BioMedGPTProcessor`.
         modality: its name, such as "molecule".
         crop: cut items that are too long at their end, instead of refusing them, where the modality allows it.
+
+    Raises:
+        ValueError: the processor does not read the modality.
     """
 
     def __init__(self, processor: BioMedGPTProcessor, modality: str, crop: bool = False) -> None:
+        if modality not in processor.readers:
+            raise ValueError(f"The checkpoint has no {MODALITIES[modality].encoder}: it cannot embed a {modality}.")
         self.processor, self.reader, self.crop = processor, processor.readers[modality], crop
         self.around = AROUND[modality](processor) if modality in AROUND else Around()
 

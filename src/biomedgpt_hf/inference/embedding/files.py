@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from biomedgpt_hf.disk.streams import is_standard_output
-from biomedgpt_hf.files.items import Columns, Item, count_items
+from biomedgpt_hf.files.items import Columns, Item, count_items, read_items
 from biomedgpt_hf.inference.embedding.in_memory import EmbeddingSettings
 from biomedgpt_hf.inference.embedding.parts import embed_parts, first_modality, parts_of
-from biomedgpt_hf.inference.embedding.size import take_survey
+from biomedgpt_hf.inference.embedding.size import NOT_TAKEN, take_survey
 from biomedgpt_hf.inference.embedding.writing import STREAMED, SUFFIXES, write_csv, write_parquet, write_safetensors
 from biomedgpt_hf.inference.item_arguments import check_names
 from biomedgpt_hf.inference.loading import check_choice, identify
@@ -63,14 +63,15 @@ def embed_files(
         raise ValueError(f"level is {chosen.level!r}, which CSV cannot hold. Write a .parquet or .safetensors file.")
     columns = columns or Columns()
     paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
-    rows = count_items(paths, columns)
+    for path in paths:
+        next(read_items([path], columns))  # what cannot be read is told before the checkpoint is loaded
     if modality is None:
         modality = first_modality(paths, columns)
     check_choice("modality", modality, tuple(MODALITIES))
     model, processor = chosen.load(own_device(chosen.device))
     embedder = chosen.embedder(model, processor, modality)
     streams = is_standard_output(output)
-    header = take_survey(paths, columns, embedder, output, rows).header if rank() == 0 and not streams else 0
+    survey = take_survey(paths, columns, embedder, output) if rank() == 0 and not streams else NOT_TAKEN
     facts = {
         **identify(chosen.checkpoint, model),
         "modality": modality,
@@ -88,9 +89,10 @@ def embed_files(
             return write_csv(path, results, width=embedder.width)
         if suffix == ".parquet":
             return write_parquet(path, results, **about)
-        return write_safetensors(path, results, header_size=header, **about)
+        return write_safetensors(path, results, header_size=survey.header, **about)
 
     if streams:
+        rows = count_items(paths, columns)
         results = stream_over_files(paths, columns, work=work, rows=rows, progress=chosen.progress)
         counts = write_csv(sys.stdout, results, width=embedder.width)
         manifest = {**facts, "rows": rows, **counts}
@@ -103,7 +105,7 @@ def embed_files(
             work=work,
             write=write,
             notes={"device": str(model.device), "batch_tokens": chosen.batch_tokens},
-            rows=rows,
+            rows=survey.rows,
             progress=chosen.progress,
         )
     if rank() == 0 and not manifest["embedded"]:

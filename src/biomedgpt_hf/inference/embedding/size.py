@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from biomedgpt_hf.batches.lengths import count_atoms
 from biomedgpt_hf.disk.space import free_space, in_words, missing_space
-from biomedgpt_hf.files.items import Columns, read_items
+from biomedgpt_hf.files.items import Columns, count_items, read_items
 from biomedgpt_hf.files.items.cells import item_text
 from biomedgpt_hf.inference.embedding.embedded import BYTES
 from biomedgpt_hf.inference.embedding.embedder import Embedder
@@ -41,23 +41,18 @@ class Survey(NamedTuple):
         return 2 * (of_vectors + TEXT_BYTES * self.items) + wasted * self.items + self.header
 
 
-def take_survey(
-    paths: Sequence[str | PathLike], columns: Columns, embedder: Embedder, output: Path, rows: int
-) -> Survey:
-    """Return how much there will be, before the encoder runs.
+NOT_TAKEN = Survey(0, 0, 0)
 
-    Args:
-        paths: the files.
-        columns: which columns of tables to read.
-        embedder: what will embed them.
-        output: file to write.
-        rows: how many rows the files have.
+
+def take_survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Embedder, output: Path) -> Survey:
+    """Return how much there will be, before the encoder runs.
 
     Raises:
         ValueError: the ids and items are too long for a safetensors file.
         OSError: the disk has not enough space.
     """
     if embedder.level == "pooled" and output.suffix != ".safetensors":
+        rows = count_items([Path(path) for path in paths], columns)
         survey = Survey(rows, rows, rows)
     else:
         survey = _survey(paths, columns, embedder)
