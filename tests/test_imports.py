@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "console": {"extras"},
     "mini": set(),
     "publishing": set(),
-    "environment": {"device", "disk"},
+    "environment": {"device", "disk", "mini"},
     "checkpoints": {"__init__", "processors"},
     "rows": {"extras", "modalities"},
     "chemistry": {"processors"},

@@ -45,20 +45,20 @@ def check_names(given: Iterable[str], known: Sequence[str], function: str) -> No
     """Raise a TypeError for the first argument that is not known, with the one that was probably meant."""
     for name in given:
         if name not in known:
-            meant = next(iter([*_columns_like(name), *difflib.get_close_matches(name, known, n=1)]), None)
+            meant = _column_like(name) or next(iter(difflib.get_close_matches(name, known, n=1)), None)
             hint = f" Did you mean {meant!r}?" if meant in known else ""
             raise TypeError(f"{function}() has no argument {name!r}.{hint}")
 
 
-def _columns_like(name: str) -> list[str]:
-    """Return the columns of the modalities that a name speaks of: `molecule`, `SMILES`, `sequences`."""
-    name = name.lower()
-    told = {name, name.removesuffix("s"), *name.split("_")}
-    words = {
-        modality.column: {modality.name, modality.column, *re.findall(r"[a-z]{4,}", modality.notation.lower())}
+def _column_like(name: str) -> str | None:
+    """Return the column of the modality that a name speaks of, such as `molecule`, `SMILES` and `sequences`."""
+    columns = {
+        word.removesuffix("s"): modality.column
         for modality in MODALITIES.values()
+        for word in (modality.name, *re.findall(r"[a-z]{4,}", modality.notation.lower()))
     }
-    return [column for column, of_modality in words.items() if told & of_modality]
+    words = [word.removesuffix("s") for word in (name.lower(), *name.lower().split("_"))]
+    return next((columns[word] for word in words if word in columns), None)
 
 
 def given_items(given: Given, modality: str) -> tuple[Any, ...]:

@@ -77,12 +77,16 @@ class PredictionSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}. It must be at least 1.")
         check_choice("long_proteins", self.long_proteins, LONG_PROTEINS)
         check_neighbours(self.index, self.neighbours)
-        decoding({**self.sampling, "num_beams": self.num_beams})
+        decoding({**self._options, "num_beams": self.num_beams})
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k}
 
     @property
     def sampling(self) -> dict[str, Any]:
         """Arguments of `generate_answers` for answers by chance; empty where they are the likeliest."""
-        told = decoding({"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k})
+        told = decoding(self._options)
         return {**told, "seed": self.seed} if told else {}
 
     def preparer(self) -> Preparer:
