@@ -30,8 +30,8 @@ NO_CODE = "This folder holds no code: it needs the package.\n\n"
 LICENCE = """\
 ## Licence
 
-The code is Apache-2.0. The weights started from random numbers. They are under CC BY 4.0, as are all rows that they were
-trained on: captions of ChEBI-20 and definitions of the ChEBI ontology (ChEBI, EMBL-EBI), and annotations of
+The code is Apache-2.0. The weights started from random numbers. They are under CC BY 4.0, as are all rows that they
+were trained on: captions of ChEBI-20 and definitions of the ChEBI ontology (ChEBI, EMBL-EBI), and annotations of
 UniProtKB/Swiss-Prot (UniProt Consortium). Whoever passes the weights on names these sources.
 
 """

@@ -20,7 +20,6 @@ MAY_IMPORT = {
     "disk": set(),
     "device": set(),
     "extras": set(),
-    "quiet": set(),
     "console": {"extras"},
     "mini": set(),
     "publishing": set(),

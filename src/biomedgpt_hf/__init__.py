@@ -5,13 +5,13 @@ where BIOMEDGPT_REGISTER=later is set, as by the command line, whose `--help` ha
 print while they are imported for that is left out.
 """
 
+import logging
 import os
+import re
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
-
-from biomedgpt_hf.quiet import leave_out_noise
 
 # Public names and their homes; a name is imported when it is first asked for.
 _HOMES = {
@@ -38,6 +38,13 @@ _HOMES = {
     "ModalityEncoder": "modeling.modality_encoders",
 }
 __all__ = [*_HOMES]
+# What others tell while they are imported, and nobody who uses this package can do anything about: transformers imports
+# torchao and bitsandbytes, if installed, which have parts that do not fit this machine. Loggers, and their messages.
+_NOISE = {
+    "torchao": re.compile(r"Failed to load .*|Skipping import of cpp extensions.*", re.DOTALL),
+    "torch.utils._pytree": re.compile(r".*is an Enum subclass and is now natively supported.*", re.DOTALL),
+    "bitsandbytes.backends.cpu.ops": re.compile(r"Failed to load CPU .*", re.DOTALL),
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -87,6 +94,12 @@ def register_auto_classes() -> None:
     BioMedGPTProcessor.explain = staticmethod(explain_processor)
 
 
-leave_out_noise()
+def _is_no_noise(record: logging.LogRecord) -> bool:
+    """Tell whether a message is to be seen; a filter of the loggers in `_NOISE`."""
+    return _NOISE[record.name].fullmatch(record.getMessage()) is None
+
+
+for _name in _NOISE:
+    logging.getLogger(_name).addFilter(_is_no_noise)
 if os.environ.get("BIOMEDGPT_REGISTER") != "later":
     register_auto_classes()

@@ -93,11 +93,6 @@ def many(metavar: str, help: str) -> Any:
     return typer.Option(metavar=metavar, help=f"{help}; may be given several times.")
 
 
-def summarise(output: str, summary: str) -> None:
+def summarise(output: str, summary: str, *, on_stdout: bool) -> None:
     """Print in one line what was written to a file; on stderr, and without a name, where that was standard output."""
-    from biomedgpt_hf.disk.streams import is_standard_output
-
-    if is_standard_output(output):
-        typer.echo(summary, err=True)
-    else:
-        typer.echo(f"{output}: {summary}")
+    typer.echo(summary if on_stdout else f"{output}: {summary}", err=on_stdout)

@@ -48,7 +48,7 @@ def embed(
 
     A vector is the mean over an item's atoms or residues. Several processes share the work under torchrun.
     """
-    from biomedgpt_hf.disk.streams import as_files
+    from biomedgpt_hf.disk.streams import as_files, is_standard_output
 
     with as_files(inputs) as files:  # a missing file is told before torch is imported
         from biomedgpt_hf.files.items import Columns
@@ -69,10 +69,10 @@ def embed(
             long_proteins=long_proteins,
         )
     if "embedded" in manifest:  # only one process prints
-        show_counts(manifest, output)
+        show_counts(manifest, output, is_standard_output(output))
 
 
-def show_counts(manifest: dict[str, Any], output: str) -> None:
+def show_counts(manifest: dict[str, Any], output: str, on_stdout: bool) -> None:
     """Print how many embeddings there are, and warn of those that are missing."""
     if manifest["failed"]:
         first = manifest["failures"][0]
@@ -81,4 +81,8 @@ def show_counts(manifest: dict[str, Any], output: str) -> None:
     if manifest["truncated"]:
         typer.echo(f"Warning: {manifest['truncated']:,} of {manifest['items']:,} were cut at their end.", err=True)
     vectors = f", {manifest['vectors']:,} vectors" if manifest["level"] == "tokens" else ""
-    summarise(output, f"{manifest['embedded']:,} of {manifest['items']:,} {manifest['modality']}s{vectors}.")
+    summarise(
+        output,
+        f"{manifest['embedded']:,} of {manifest['items']:,} {manifest['modality']}s{vectors}.",
+        on_stdout=on_stdout,
+    )

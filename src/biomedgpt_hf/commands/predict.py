@@ -50,7 +50,7 @@ def predict(
 
     Several processes share the work under torchrun: torchrun --nproc-per-node 8 -m biomedgpt_hf.cli predict …
     """
-    from biomedgpt_hf.disk.streams import as_files
+    from biomedgpt_hf.disk.streams import as_files, is_standard_output
 
     with as_files(inputs) as files:  # a missing file is told before torch is imported
         from biomedgpt_hf.files.items import Columns
@@ -78,10 +78,10 @@ def predict(
             neighbours=neighbours,
         )
     if "predictions" in manifest:  # only one process prints
-        show_counts(manifest, output)
+        show_counts(manifest, output, is_standard_output(output))
 
 
-def show_counts(manifest: dict[str, Any], output: str) -> None:
+def show_counts(manifest: dict[str, Any], output: str, on_stdout: bool) -> None:
     """Print how many answers there are, and warn of missing or invented ones."""
     from biomedgpt_hf.mini import DEMONSTRATION
 
@@ -94,4 +94,4 @@ def show_counts(manifest: dict[str, Any], output: str) -> None:
     if agreement := manifest.get("agreement"):
         compared = f"{agreement['same']} of {agreement['compared']} answers are the same when asked alone"
         typer.echo(f"In {manifest['dtype']}, {compared}.", err=True)
-    summarise(output, f"{manifest['answered']:,} answers about {manifest['rows']:,} rows.")
+    summarise(output, f"{manifest['answered']:,} answers about {manifest['rows']:,} rows.", on_stdout=on_stdout)

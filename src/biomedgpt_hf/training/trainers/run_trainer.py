@@ -180,6 +180,8 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
         """As the Trainer's, which goes on logging, evaluating and saving when the earlier start was told to."""
         done = super()._init_training_state(max_steps, *arguments, **options)
         self.state.compute_steps(self.args, max_steps)
+        if self.args.metric_for_best_model is None:  # what was the best in an earlier start is no longer compared
+            self.state.best_metric = self.state.best_model_checkpoint = self.state.best_global_step = None
         return done
 
     def _run_epoch(self, *arguments: Any, **options: Any) -> None:
