@@ -16,6 +16,7 @@ In the run's folder are:
     checkpoint-STEP/           to go on from, each complete or passed over
     runs/                      for TensorBoard
     model.safetensors, …       at the end: model, processor, card, training_report.md, loss_curve.png
+    code/                      what loading the model without this package takes; in an upload it is beside the weights
 """
 
 import logging
@@ -34,6 +35,7 @@ from transformers import TrainingArguments, set_seed
 
 from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
 from biomedgpt_hf.batches.shared_prefix import items_of
+from biomedgpt_hf.publishing.code_apart import put_code_apart
 from biomedgpt_hf.rows.schema import to_conversation
 from biomedgpt_hf.training import checkpoints
 from biomedgpt_hf.training.engine.engine_checks import check_torch_build, given_command
@@ -61,6 +63,7 @@ class RunResult:
         steps: steps that were asked for.
         metrics: of the last evaluation, and the training's own.
         stopped_by: the signal that stopped it before its end; 0 if none did.
+        kept_step: the step whose weights were kept since its evaluation was the best; None for the last one.
     """
 
     output: Path
@@ -68,6 +71,7 @@ class RunResult:
     steps: int
     metrics: dict[str, float]
     stopped_by: int = 0
+    kept_step: int | None = None
 
     def summary(self) -> str:
         """Return what a person wants to know, in a few lines."""
@@ -80,7 +84,8 @@ class RunResult:
         losses = {name: value for name, value in self.metrics.items() if name.endswith("loss")}
         told = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
         losses_told = f" ({told})" if told else ""
-        return f"Wrote {self.output} after {self.step} steps{losses_told}; see training_report.md there."
+        kept = f", with the weights of step {self.kept_step}, the best evaluation" if self.kept_step else ""
+        return f"Wrote {self.output} after {self.step} steps{losses_told}{kept}; see training_report.md there."
 
 
 class _ScreenedRows(NamedTuple):
@@ -149,7 +154,7 @@ def _read_rows(
         validation = read(names, "validation", required=bool(settings.eval_data))
         if validation is None:
             logger.warning("No set has a split 'validation': training goes without evaluation.")
-            arguments.eval_strategy = "no"
+            arguments.eval_strategy, arguments.load_best_model_at_end = "no", False
     found = {"train": training, "validation": validation}
     return {
         split: _screen(settings, arguments, collator, split, rows) for split, rows in found.items() if rows is not None
@@ -220,7 +225,9 @@ def _finish(
         write_report(output, state.log_history, facts)
     if trainer.args.push_to_hub:
         trainer.push_to_hub()
-    return RunResult(output, result.step, result.steps, metrics)
+    elif trainer.args.should_save:
+        put_code_apart(output)
+    return RunResult(output, result.step, result.steps, metrics, kept_step=facts.kept_step)
 
 
 def _facts(
@@ -241,6 +248,7 @@ def _facts(
         trained=trained_counts(trainer.model),
         parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
         steps=trainer.state.global_step,
+        kept_step=trainer.state.best_global_step if trainer.args.load_best_model_at_end else None,
         epochs=trainer.state.epoch or 0.0,
         seconds=notes.seconds,
         resumed=notes.resumed,
