@@ -1,4 +1,4 @@
-"""`biomedgpt score` and `biomedgpt report`: what answers are worth."""
+"""`biomedgpt evaluate`, `biomedgpt score` and `biomedgpt report`: what answers are worth."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from biomedgpt_hf.commands import options
 from biomedgpt_hf.console import command, group, many
 
 commands = group("What answers are worth.")
@@ -22,6 +23,70 @@ NoWordNet = Annotated[
     bool, typer.Option("--no-wordnet", help="METEOR without synonyms, under the name meteor_no_wordnet.")
 ]
 Resamples = Annotated[int, typer.Option(metavar="N", min=100, help="Resamples of the bootstrap.")]
+
+
+@command(
+    commands,
+    "evaluate",
+    "evaluate chebi20 --output scores",
+    "evaluate my_set --checkpoint my_run --split validation --limit 500 --output scores",
+)
+def evaluate(
+    set_folder: Annotated[Path, typer.Argument(metavar="SET", help="A set that `biomedgpt data` made.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for predictions, scores and report.")],
+    checkpoint: options.Checkpoint = None,
+    revision: options.Revision = None,
+    split: Annotated[str | None, typer.Option(metavar="SPLIT", help="test, validation or train.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Score so many rows only.")] = None,
+    memory: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Index for the nearest-neighbour row; else the set's training rows."),
+    ] = None,
+    no_controls: Annotated[
+        bool, typer.Option("--no-controls", help="Do not ask about another item and about none.")
+    ] = False,
+    batch_tokens: options.BatchTokens = 8192,
+    max_new_tokens: options.MaxNewTokens = 256,
+    num_beams: options.NumBeams = 1,
+    dtype: options.Dtype = "auto",
+    device: options.Device = None,
+    long_proteins: options.LongProteins = "report",
+    tokenizer: Tokenizer = "allenai/scibert_scivocab_uncased",
+    ontology: Ontology = None,
+    no_wordnet: NoWordNet = False,
+    resamples: Resamples = 1_000,
+) -> None:
+    """Ask a checkpoint about a set, and score its answers beside the rows that tell what they are worth.
+
+    A killed run continues when the same command is given again; under torchrun several processes share the work.
+    """
+    from biomedgpt_hf.evaluation.evaluate_set import evaluate_set
+    from biomedgpt_hf.evaluation.report.markdown import as_markdown
+    from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
+
+    results = evaluate_set(
+        set_folder,
+        output,
+        split=split,
+        limit=limit,
+        memory=memory,
+        controls=not no_controls,
+        tokenizer=tokenizer,
+        ontology=ontology,
+        wordnet=not no_wordnet,
+        resamples=resamples,
+        checkpoint=checkpoint,
+        revision=revision,
+        batch_tokens=batch_tokens,
+        max_new_tokens=max_new_tokens,
+        num_beams=num_beams,
+        dtype=dtype,
+        device=device,
+        long_proteins=long_proteins,
+    )
+    if results:  # only one process prints
+        typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
+        typer.echo(f"{output / 'report.md'} and its charts are written.", err=True)
 
 
 @command(

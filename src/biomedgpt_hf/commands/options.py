@@ -28,6 +28,9 @@ LongProteins = Annotated[
     str, typer.Option(metavar="report|crop", help="Proteins beyond the encoder's limit: refuse, or cut.")
 ]
 
+BatchTokens = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Most tokens of a batch, padding and new ones included.")
+]
 MaxNewTokens = Annotated[int, typer.Option(metavar="N", min=1, help="Longest answer, in tokens.")]
 NumBeams = Annotated[int, typer.Option(metavar="N", min=1, help="Beams; 1 is greedy.")]
 Temperature = Annotated[

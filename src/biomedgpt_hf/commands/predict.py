@@ -31,9 +31,7 @@ def predict(
     ] = None,
     checkpoint: options.Checkpoint = None,
     revision: options.Revision = None,
-    batch_tokens: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Most tokens of a batch, padding and new ones included.")
-    ] = 8192,
+    batch_tokens: options.BatchTokens = 8192,
     max_new_tokens: options.MaxNewTokens = 256,
     num_beams: options.NumBeams = 1,
     temperature: options.Temperature = None,

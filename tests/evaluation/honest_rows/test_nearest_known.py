@@ -32,7 +32,7 @@ def test_the_nearest_items_text_answers_the_same_question(memory):
         asked("far", molecule="[Xe]"),
         asked("text only"),
     ]
-    found = nearest_known(rows, memory)
+    found = nearest_known(rows, memory, "some rows")
     assert [one.answer for one in found.answers] == ["It is use.", "It is amine.", "It is protein.", "", ""]
     assert found.same.tolist() == [True, False, False, False, False]
     assert found.similarities[0] == 1 and 0 < found.similarities[1] < 1 and np.isnan(found.similarities[3:]).all()
@@ -41,6 +41,6 @@ def test_the_nearest_items_text_answers_the_same_question(memory):
 
 def test_a_leak_is_a_bin_of_its_own(memory):
     rows = [asked("leak", molecule="CCO"), asked("near", molecule="CCCCCCN"), asked("far", molecule="[Xe]")]
-    bins = bins_by_similarity(nearest_known(rows, memory))
+    bins = bins_by_similarity(nearest_known(rows, memory, "some rows"))
     assert bins["the same item"] == [0] and bins["nothing similar"] == [2]
     assert sum(map(len, bins.values())) == 3

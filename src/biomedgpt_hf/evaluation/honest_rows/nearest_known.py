@@ -32,20 +32,23 @@ class NearestKnown:
         similarities: of the nearest item, float64 [N]; NaN for rows without items, or where nothing is similar.
         same: whether the memory holds the row's own item, bool [N].
         measure: what similarity means, in words.
+        memory: what the memory is, in words.
     """
 
     answers: list[Answered]
     similarities: np.ndarray
     same: np.ndarray
     measure: str
+    memory: str
 
 
-def nearest_known(rows: Sequence[Answered], index: NeighbourIndex) -> NearestKnown:
+def nearest_known(rows: Sequence[Answered], index: NeighbourIndex, memory: str) -> NearestKnown:
     """Answer each row with what is known of the nearest item.
 
     Args:
         rows: what is scored.
         index: the memory. It compares proteins by 5-mers.
+        memory: what it is, in words.
 
     Raises:
         ValueError: RDKit cannot read a molecule, or the index compares embeddings.
@@ -65,6 +68,7 @@ def nearest_known(rows: Sequence[Answered], index: NeighbourIndex) -> NearestKno
         np.array([neighbour.similarity if neighbour else np.nan for neighbour in nearest]),
         np.array([bool(neighbour and neighbour.same) for neighbour in nearest], dtype=bool),
         " ".join(measures),
+        memory,
     )
 
 

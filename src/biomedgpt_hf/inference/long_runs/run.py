@@ -55,6 +55,7 @@ def run_over_files(
     write: Write,
     notes: Mapping[str, Any],
     rows: int | None = None,
+    read: Callable[[], Iterator[Item]] | None = None,
     progress: bool | None = None,
 ) -> dict[str, Any]:
     """Do some work for each row of files, and write the results in the order of the rows.
@@ -68,6 +69,8 @@ def run_over_files(
         write: writes all results to a file, and returns what the manifest should tell of them.
         notes: further entries of the manifest.
         rows: the number of rows, if it is already known.
+        read: yields the rows of these files, numbered from 1, where `read_items` does not read them; `rows` is their
+            number then.
         progress: show a progress bar; None shows it on a terminal.
 
     Returns:
@@ -90,7 +93,8 @@ def run_over_files(
     try:
         if output.exists():  # the run was killed after it wrote this and before it removed the folder
             return _finished(output, manifest_path, journal, facts)
-        _work_off(journal, paths, columns, rows, work, progress)
+        items = read() if read is not None else read_items(paths, columns)
+        _work_off(journal, items, rows, work, progress)
         wait_for_all()
         manifest = {
             **facts,
@@ -187,8 +191,7 @@ def _finished(output: Path, manifest_path: Path, journal: Journal, facts: Mappin
 
 def _work_off(
     journal: Journal,
-    paths: Sequence[Path],
-    columns: Columns,
+    items: Iterator[Item],
     rows: int,
     work: Work,
     progress: bool | None,
@@ -200,7 +203,6 @@ def _work_off(
     size = min(LARGEST_WINDOW, max(SMALLEST_WINDOW, -(-rows // (2 * world_size()))))
     own = sum(min(size, rows - start) for start in range(size * rank(), rows, size * world_size()))
     hidden = rank() > 0 or (None if progress is None else not progress)
-    items = read_items(paths, columns)
     before = begun // world_size()  # the rows of earlier runs do not count for the rate
     with tqdm(desc="rows", total=own, initial=before, unit="", disable=hidden) as bar:
         for number in range(-(-rows // size)):

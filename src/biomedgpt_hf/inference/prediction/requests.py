@@ -30,11 +30,14 @@ class Request(NamedTuple):
         item: the row of the input.
         number: number of the question among those about this item, from 0.
         question: its text; None where the row has none.
+        messages: the conversation that is asked, where it is another one than the items before the question; it holds
+            the same items in the same order.
     """
 
     item: Item
     number: int
     question: str | None
+    messages: list[dict[str, Any]] | None = None
 
 
 class Prompt(NamedTuple):
@@ -126,6 +129,8 @@ class Preparer:
 
 def conversation(request: Request) -> list[dict[str, Any]]:
     """Return a request as messages."""
+    if request.messages is not None:
+        return request.messages
     text = {"type": "text", "text": (request.question or "").strip()}
     return [{"role": "user", "content": [*item_blocks(request.item.items), text]}]
 

@@ -1,0 +1,219 @@
+"""One set, one checkpoint, one folder: predictions, honest rows, scores, report.
+
+DIR/predictions.jsonl       the model's answers, with everything that a score needs (and their manifest)
+DIR/another-item.jsonl      the same model, asked about another row's item
+DIR/no-item.jsonl           the same model, asked without the item
+DIR/metrics.json            scores of all runs, compared row by row (and metrics.rows.parquet)
+DIR/report.md, scores.csv, *.png
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import fields
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.asking import ask_rows
+from biomedgpt_hf.evaluation.by_similarity import by_similarity
+from biomedgpt_hf.evaluation.honest_rows import constant_answer, majority_answer
+from biomedgpt_hf.evaluation.honest_rows.nearest_known import NAME as NEAREST
+from biomedgpt_hf.evaluation.honest_rows.nearest_known import NearestKnown, nearest_known
+from biomedgpt_hf.evaluation.honest_rows.other_inputs import REMOVED, SWAPPED, with_other_items, without_items
+from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
+from biomedgpt_hf.evaluation.metrics.registry import all_metrics
+from biomedgpt_hf.evaluation.prediction_files import PredictionFileError, read_predictions
+from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
+from biomedgpt_hf.evaluation.report.writing import write_report
+from biomedgpt_hf.evaluation.resampling import RESAMPLES
+from biomedgpt_hf.evaluation.results import HONEST, Run, save_results, score_runs
+from biomedgpt_hf.evaluation.score_files import describe_set
+from biomedgpt_hf.evaluation.set_rows import AskedRow, chosen_split, read_asked_rows
+from biomedgpt_hf.evaluation.text_metrics.word_pieces import SCIBERT
+from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.inference.item_arguments import check_names
+from biomedgpt_hf.inference.long_runs.processes import own_device, rank
+from biomedgpt_hf.inference.prediction.in_memory import PredictionSettings
+from biomedgpt_hf.neighbours import NeighbourIndex, build_index
+from biomedgpt_hf.neighbours.known_items import set_files
+
+ITS_ITEM = "its item"
+MEMORY = "memory"
+
+
+def evaluate_set(
+    set_folder: str | PathLike,
+    output: str | PathLike,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    memory: str | PathLike | None = None,
+    controls: bool = True,
+    tokenizer: str | os.PathLike | Any = SCIBERT,
+    ontology: str | PathLike | None = None,
+    wordnet: bool = True,
+    resamples: int = RESAMPLES,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Ask a checkpoint about a set, and score its answers beside the honest rows.
+
+    A run that was killed continues with the same call. Under torchrun the processes share the questions.
+
+    Args:
+        set_folder: a set that `biomedgpt data` made.
+        output: folder to write.
+        split: "test", "validation" or "train"; None for the first of test and validation that the set has.
+        limit: score only so many rows, spread over the split; None for all.
+        memory: an index of known items (`biomedgpt data index`) for the nearest-neighbour row; None for the training
+            rows of the set itself.
+        controls: ask also about another row's item, and about none.
+        tokenizer: SciBERT's vocabulary, as `TextScorer` takes it.
+        ontology: an ontology in OBO format, for partial credit.
+        wordnet: False for METEOR without synonyms.
+        resamples: of the bootstrap.
+        settings: see `PredictionSettings`, among them the checkpoint.
+
+    Returns:
+        The results that `metrics.json` holds; on processes other than the first, an empty dictionary.
+
+    Raises:
+        ValueError: the set has no such rows, all answers are empty, or arguments do not fit together.
+        OSError: a file or checkpoint is missing, or the folder holds the predictions of another checkpoint.
+    """
+    check_names(settings, [field.name for field in fields(PredictionSettings)], "evaluate_set")
+    set_folder, output = Path(set_folder), Path(output)
+    split = split or chosen_split(set_folder)
+    files = set_files(set_folder, [split])
+    rows = spread(list(read_asked_rows(set_folder, split)), limit)
+    metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
+    chosen = PredictionSettings(**settings)
+    output.mkdir(parents=True, exist_ok=True)
+    predictor = chosen.predictor(own_device(chosen.device))
+
+    def ask(name: str, asked: Sequence[AskedRow], asked_with: str) -> Path:
+        path = output / f"{name}.jsonl"
+        ask_rows(asked, path, files=files, predictor=predictor, settings=chosen, asked_with=asked_with)
+        return path
+
+    written = {str(chosen.checkpoint or "mini"): ask("predictions", rows, ITS_ITEM)}
+    if controls and any(row.expected.items for row in rows):
+        written |= {name: ask(name.replace(" ", "-"), asked, name) for name, asked in _controls(rows)}
+    if rank() > 0:
+        return {}
+    runs = [_run(name, path, place > 0) for place, (name, path) in enumerate(written.items())]
+    expected = [row.expected for row in rows]
+    nearest = _nearest(expected, set_folder, output, memory)
+    runs += _rows_without_model(expected, set_folder, nearest)
+    described = {**describe_set(set_folder, split, {row.id: row for row in expected}), "limit": limit}
+    about: dict[str, Any] = {"set": described, "published": published_rows(set_folder, split, limit)}
+    results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
+    if nearest is not None:
+        results["by_similarity"] = by_similarity(nearest, tables, resamples=resamples)
+    save_results(output / "metrics.json", results, tables)
+    write_report(output, put_side_by_side([output / "metrics.json"]))
+    return results
+
+
+def spread(rows: list[AskedRow], limit: int | None) -> list[AskedRow]:
+    """Return at most `limit` rows, equally spaced, with names of their own.
+
+    Raises:
+        ValueError: there are no rows, the limit is not positive, or two rows have the same id.
+    """
+    if not rows:
+        raise ValueError("The split has no rows to score.")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}. Score at least 1 row, or leave it out for all.")
+    seen: set[str] = set()
+    for row in rows:
+        if row.expected.id in seen:
+            raise PredictionFileError(f"The set has two rows with the id {row.expected.id!r}. Build it again.")
+        seen.add(row.expected.id)
+    if limit is None or limit >= len(rows):
+        return rows
+    return [rows[place * len(rows) // limit] for place in range(limit)]
+
+
+def _controls(rows: Sequence[AskedRow]) -> list[tuple[str, list[AskedRow]]]:
+    controls = [(REMOVED, without_items(rows))]
+    try:
+        return [(SWAPPED, with_other_items(rows)), *controls]
+    except ValueError:  # one item only: nothing can be exchanged
+        return controls
+
+
+def _run(name: str, path: Path, is_control: bool) -> Run:
+    read = read_predictions(path)
+    told = f"the same model, given {name}" if is_control else ""
+    facts = {"predictions": read.facts, "description": told}
+    return Run(f"given {name}" if is_control else name, read.answers, HONEST if is_control else "model", facts)
+
+
+def _known_rows(set_folder: Path, split: str) -> list[Answered]:
+    try:
+        return [row.expected for row in read_asked_rows(set_folder, split)]
+    except SourceError as error:
+        if error.reason == "no split":
+            return []
+        raise
+
+
+def _rows_without_model(expected: list[Answered], set_folder: Path, nearest: NearestKnown | None) -> list[Run]:
+    known = _known_rows(set_folder, "train")
+    runs = []
+    if nearest is not None:
+        leaked = f"; {int(nearest.same.sum()):,} rows are about an item that stands in it" if nearest.same.any() else ""
+        runs.append(Run(NEAREST, nearest.answers, HONEST, {"description": f"out of {nearest.memory}{leaked}"}))
+    if known:
+        held_out = _known_rows(set_folder, "validation")
+        constants = constant_answer.constant_answers(expected, known, held_out)
+        told = {"description": "one text for each kind of question, chosen without the scored rows"}
+        runs.append(Run(constant_answer.NAME, constants, HONEST, told))
+        majority = majority_answer.majority_answers(expected, known)
+        told = {"description": "the most frequent answer of the training rows to each kind of question"}
+        runs.append(Run(majority_answer.NAME, majority, HONEST, told))
+    return runs
+
+
+def _nearest(
+    expected: list[Answered], set_folder: Path, output: Path, memory: str | PathLike | None
+) -> NearestKnown | None:
+    """Answer out of a memory; None where there is nothing to build one of."""
+    if not any(row.items for row in expected):
+        return None
+    if memory is not None:
+        return nearest_known(expected, NeighbourIndex.open(Path(memory)), f"the index {Path(memory).name}")
+    folder = output / MEMORY
+    try:
+        set_files(set_folder, ["train"])
+    except SourceError:
+        return None
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        build_index([set_folder], folder)
+    except ValueError:  # no item of the training rows can be compared
+        return None
+    try:
+        return nearest_known(expected, NeighbourIndex.open(folder), f"the training rows of {set_folder.resolve().name}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def published_rows(set_folder: Path, split: str, limit: int | None) -> list[dict[str, Any]]:
+    """Return what papers report on a set, if all of its test split is scored."""
+    if split != "test" or limit is not None:
+        return []
+    return [row._asdict() for row in PUBLISHED.get(set_title(set_folder), ())]
+
+
+def set_title(folder: Path) -> str:
+    """Return the name that a set's builder gave it, or "" where it has no manifest."""
+    try:
+        return str(json.loads((folder / "manifest.json").read_text("utf-8"))["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
