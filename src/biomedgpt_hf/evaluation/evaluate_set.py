@@ -12,12 +12,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.evaluation.alike_pairs import alike_pairs, same_answers
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.asking import ask_rows
 from biomedgpt_hf.evaluation.by_similarity import by_similarity
@@ -114,6 +116,8 @@ def evaluate_set(
     results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
     if nearest is not None:
         results["by_similarity"] = by_similarity(nearest, tables, resamples=resamples)
+    if pairs := _alike(expected, set_folder, split, output):
+        results["alike_pairs"] = same_answers(pairs, {run.name: run.answers for run in runs}, resamples=resamples)
     save_results(output / "metrics.json", results, tables)
     write_report(output, put_side_by_side([output / "metrics.json"]))
     return results
@@ -188,18 +192,29 @@ def _nearest(
         return None
     if memory is not None:
         return nearest_known(expected, NeighbourIndex.open(Path(memory)), f"the index {Path(memory).name}")
+    with _temporary_index(set_folder, "train", output) as index:
+        if index is None:
+            return None
+        return nearest_known(expected, index, f"the training rows of {set_folder.resolve().name}")
+
+
+def _alike(expected: list[Answered], set_folder: Path, split: str, output: Path) -> list[tuple[int, int]]:
+    with _temporary_index(set_folder, split, output) as index:
+        return alike_pairs(expected, index) if index is not None else []
+
+
+@contextmanager
+def _temporary_index(set_folder: Path, split: str, output: Path) -> Iterator[NeighbourIndex | None]:
+    """Open an index of a split's items, or None where the split has none; the index is removed afterwards."""
     folder = output / MEMORY
-    try:
-        set_files(set_folder, ["train"])
-    except SourceError:
-        return None
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        build_index([set_folder], folder)
-    except ValueError:  # no item of the training rows can be compared
-        return None
+        build_index([set_folder], folder, splits=[split])
+    except ValueError:  # there is no such split, or no item in it can be compared
+        yield None
+        return
     try:
-        return nearest_known(expected, NeighbourIndex.open(folder), f"the training rows of {set_folder.resolve().name}")
+        yield NeighbourIndex.open(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,6 +8,8 @@ from typing import Any
 from biomedgpt_hf.evaluation.report.side_by_side import SideBySide
 
 LISTED_FAILURES = 20
+# Those that the longer tables show; scores.csv and metrics.json have all.
+MAIN_SCORES = ("bleu2", "rougeL", "fact_f1", "contradiction_rate", "name_f1", "ec_level3_f1", "exact", "right_reaction")
 
 
 def as_markdown(results: SideBySide, charts: Sequence[str] = ()) -> str:
@@ -22,6 +24,7 @@ def as_markdown(results: SideBySide, charts: Sequence[str] = ()) -> str:
         parts += _metric(results, metric, about)
     parts += _paired(results)
     parts += _similarity(results)
+    parts += _alike(results)
     parts += _failures(results)
     parts += [f"![{name.removesuffix('.png')}]({name})\n" for name in charts]
     return "\n".join(parts).rstrip() + "\n"
@@ -87,13 +90,13 @@ def _paired(results: SideBySide) -> Iterator[str]:
         return
     yield "## Differences, row by row\n"
     yield f"{results.paired[0]['first']} less the other run, on the rows that both have.\n"
-    rows = []
+    differences: dict[str, dict[str, Mapping[str, float]]] = {}
     for one in results.paired:
-        for name, value in one.items():
-            if isinstance(value, Mapping):
-                interval = f"{value['value']:+.3f} [{value['low']:+.3f}, {value['high']:+.3f}]"
-                rows.append([one["second"], name, f"{one['rows']:,}", interval, f"{value['p_value']:.3g}"])
-    yield from _table(["other run", "score", "rows", "difference", "p"], rows)
+        scores = {name: value for name, value in one.items() if isinstance(value, Mapping)}
+        differences.setdefault(one["second"], {}).update(scores)
+    names = [name for name in MAIN_SCORES if any(name in scores for scores in differences.values())]
+    rows = [[run, *(_difference(scores.get(name)) for name in names)] for run, scores in differences.items()]
+    yield from _table(["other run", *names], rows)
 
 
 def _similarity(results: SideBySide) -> Iterator[str]:
@@ -102,13 +105,27 @@ def _similarity(results: SideBySide) -> Iterator[str]:
         return
     yield "## By similarity to what was known\n"
     yield f"{bins['memory']} {bins['measure']}\n"
-    names = list(dict.fromkeys(name for one in bins["bins"] for scores in one["scores"].values() for name in scores))
+    found = dict.fromkeys(name for one in bins["bins"] for scores in one["scores"].values() for name in scores)
+    names = [name for name in MAIN_SCORES if name in found] or list(found)
     rows = [
         [one["name"], run, f"{one['rows']:,}", *(_estimate(scores.get(name)) for name in names)]
         for one in bins["bins"]
         for run, scores in one["scores"].items()
     ]
     yield from _table(["similarity", "run", "rows", *names], rows)
+
+
+def _alike(results: SideBySide) -> Iterator[str]:
+    found = results.about.get("alike_pairs")
+    if not found:
+        return
+    yield "## Alike, but not the same\n"
+    yield (
+        f"{found['pairs']:,} pairs of items have a similarity of {found['similarity']} or more and different "
+        "references. The share of pairs that got the same text:\n"
+    )
+    rows = [[run, _estimate(share)] for run, share in found["same_answer"].items()]
+    yield from _table(["run", "same text for both"], rows)
 
 
 def _failures(results: SideBySide) -> Iterator[str]:
@@ -118,6 +135,12 @@ def _failures(results: SideBySide) -> Iterator[str]:
             yield f"{run['failed']:,} rows score like empty answers.\n"
             yield from (f"- `{row['id']}`: {row['error']}" for row in run["failed_rows"][:LISTED_FAILURES])
             yield ""
+
+
+def _difference(found: Mapping[str, float] | None) -> str:
+    if found is None:
+        return "–"
+    return f"{found['value']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}], p {found['p_value']:.2g}"
 
 
 def _estimate(estimate: Mapping[str, float] | None) -> str:

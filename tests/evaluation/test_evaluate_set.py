@@ -1,0 +1,121 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from biomedgpt_hf.cli import app
+from biomedgpt_hf.evaluation.evaluate_set import evaluate_set, spread
+from biomedgpt_hf.evaluation.prediction_files import read_predictions
+from biomedgpt_hf.evaluation.results import load_results
+from biomedgpt_hf.evaluation.score_files import score_files
+from biomedgpt_hf.evaluation.set_rows import read_asked_rows
+from biomedgpt_hf.rows.schema import question_row
+
+from ..built_set import write_set
+
+pytest.importorskip("nltk")
+pytest.importorskip("rouge_score")
+
+TRAIN = [("CCO", "It is an alcohol."), ("CCN", "It is an amine."), ("CC(=O)O", "It is an acid.")]
+TEST = [("CCCO", "It is an alcohol."), ("CCCN", "It is an amine."), ("CCO", "It is a known alcohol.")]
+
+
+def rows(pairs, split):
+    labels = {"task": "molecule_caption", "source": "s", "license": "CC0-1.0"}
+    return [
+        question_row("What is it?", answer, molecules=[smiles], id=f"{split}{number}", **labels)
+        for number, (smiles, answer) in enumerate(pairs)
+    ]
+
+
+@pytest.fixture(scope="module")
+def set_folder(tmp_path_factory):
+    splits = {"train": rows(TRAIN, "train"), "test": rows(TEST, "test")}
+    return write_set(tmp_path_factory.mktemp("sets") / "alcohols", splits)
+
+
+@pytest.fixture(scope="module")
+def options(vocabulary):
+    return {"tokenizer": vocabulary, "wordnet": False, "resamples": 100, "max_new_tokens": 6}
+
+
+@pytest.fixture(scope="module")
+def evaluated(set_folder, options, tmp_path_factory):
+    pytest.importorskip("matplotlib")
+    output = tmp_path_factory.mktemp("scores") / "out"
+    evaluate_set(set_folder, output, **options)
+    return output
+
+
+def test_the_model_stands_beside_the_honest_rows(evaluated):
+    runs = load_results(evaluated / "metrics.json")["runs"]
+    assert [run["name"] for run in runs] == [
+        *("mini", "given another item", "given no item"),
+        *("nearest known item", "best constant answer", "most frequent answer"),
+    ]
+    assert all(run["rows"] == 3 for run in runs)
+
+
+def test_the_nearest_row_names_its_memory_and_the_leak_in_it(evaluated):
+    results = load_results(evaluated / "metrics.json")
+    (nearest,) = [run for run in results["runs"] if run["name"] == "nearest known item"]
+    assert "the training rows of alcohols" in nearest["description"]
+    assert "1 rows are about an item that stands in it" in nearest["description"]
+    assert {one["name"]: one["rows"] for one in results["by_similarity"]["bins"]}["the same item"] == 1
+
+
+def test_predictions_hold_what_scoring_again_needs(evaluated, options, tmp_path):
+    path = evaluated / "predictions.jsonl"
+    row = json.loads(path.read_text().splitlines()[0])
+    assert row["prompt"].count("<moleculeHere>") == 1 and "What is it?" in row["prompt"]
+    assert (row["reference"], row["molecules"], row["task"]) == (TEST[0][1], [TEST[0][0]], "molecule_caption")
+    manifest = read_predictions(path).facts["run"]
+    assert manifest["digest"] and manifest["protocol_version"] == 1 and manifest["max_new_tokens"] == 6
+    again = score_files([path], tmp_path / "m.json", **{k: v for k, v in options.items() if k != "max_new_tokens"})
+    before = load_results(evaluated / "metrics.json")["runs"][0]["scores"]
+    assert again["runs"][0]["scores"] == before
+
+
+def test_a_second_call_asks_nothing_again(evaluated, set_folder, options, monkeypatch):
+    from biomedgpt_hf.inference.prediction.predictor import Predictor
+
+    def asked_again(*_):
+        raise AssertionError("the model was asked again")
+
+    monkeypatch.setattr(Predictor, "answer", asked_again)
+    evaluate_set(set_folder, evaluated, **options)
+
+
+def test_other_settings_do_not_mix_with_predictions_that_are_there(evaluated, set_folder, options):
+    with pytest.raises(FileExistsError, match="max_new_tokens 6, and now it is 7"):
+        evaluate_set(set_folder, evaluated, **{**options, "max_new_tokens": 7})
+
+
+def test_the_report_is_there(evaluated):
+    text = (evaluated / "report.md").read_text()
+    assert "# Scores on alcohols" in text and "nearest known item" in text
+    assert (evaluated / "words.png").exists() and (evaluated / "scores.csv").exists()
+
+
+def test_rows_are_asked_as_the_set_has_them(tmp_path):
+    row = rows(TEST[:1], "test")[0]
+    content = row["messages"][0]["content"]
+    row["messages"][0]["content"] = [content[1], content[0]]  # the question before the molecule
+    folder = write_set(tmp_path / "turned", {"test": [row]})
+    (asked,) = read_asked_rows(folder)
+    assert [block["type"] for block in asked.messages[0]["content"]] == ["text", "molecule"]
+
+
+def test_a_limit_takes_rows_from_the_whole_split(set_folder):
+    asked = list(read_asked_rows(set_folder, "train"))
+    assert [row.expected.id for row in spread(asked, 2)] == ["train0", "train1"]
+    assert spread(asked, 9) == asked
+    with pytest.raises(ValueError, match="limit is 0"):
+        spread(asked, 0)
+
+
+def test_a_set_without_the_split_is_one_line(tmp_path):
+    folder = write_set(tmp_path / "only_train", {"train": rows(TRAIN, "train")})
+    result = CliRunner().invoke(app, ["evaluate", str(folder), "--output", str(tmp_path / "out")])
+    assert result.exit_code == 1
+    assert result.output.count("\n") == 1 and "no test and no validation rows" in result.output
