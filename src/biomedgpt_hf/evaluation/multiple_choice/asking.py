@@ -40,7 +40,7 @@ class Asked(NamedTuple):
     @property
     def messages(self) -> list[dict[str, Any]]:
         """Return the whole prompt as a conversation, in which each example is a question and its answer."""
-        messages = []
+        messages: list[dict[str, Any]] = []
         for one in (*self.examples, self.question):
             messages.append({"role": "user", "content": [*item_blocks(one.items), _words(prompt(one))]})
             messages.append({"role": "assistant", "content": [_words(_answer(one))]})

@@ -82,7 +82,9 @@ class ChoicePrediction:
         if not isinstance(found, dict):
             raise ValueError("it is no object")
         try:
-            read = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+            read: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in found.items()
+            }
             if read.get("items"):
                 read["items"] = {name: tuple(of) for name, of in read["items"].items()}
             prediction = cls(**read)

@@ -140,12 +140,7 @@ class Chooser:
 
     def _write(self, contexts: Sequence[Context]) -> list[Generated]:
         """Return what the model writes after prompts, greedily."""
-        width = max(len(context.ids) for context in contexts)
-        tokens = torch.full((len(contexts), width), self.answerer.pad_id)
-        mask = torch.zeros_like(tokens)
-        for row, context in enumerate(contexts):
-            tokens[row, width - len(context.ids) :] = torch.tensor(context.ids)
-            mask[row, width - len(context.ids) :] = 1
+        tokens, mask = self.answerer.pad_left([context.ids for context in contexts])
         model = self.answerer.model
         inputs: dict[str, Any] = {"input_ids": tokens.to(model.device), "attention_mask": mask.to(model.device)}
         inputs |= self.answerer.item_tensors([context.items for context in contexts])

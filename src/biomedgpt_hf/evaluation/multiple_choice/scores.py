@@ -36,8 +36,8 @@ def score_choices(
         question that could not be put has none either); with log-likelihoods also acc_norm (divided by the labels'
         lengths, as lm-evaluation-harness does), ece and brier (over the labels' probabilities, which add up to 1;
         Brier's sum over labels, from 0 to 2); aurc, the area under risk against coverage, and the risk (share of wrong
-        answers) of the 25, 50 and 75 % most confident answers. "majority" is the row of a model that always gives the most
-        frequent answer, and "risk_coverage" the curve.
+        answers) of the 25, 50 and 75 % most confident answers. "majority" is the row of a model that always gives the
+        most frequent answer, and "risk_coverage" the curve.
 
     Raises:
         ValueError: there is nothing to score.
