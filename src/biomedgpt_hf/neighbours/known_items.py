@@ -18,7 +18,7 @@ from biomedgpt_hf.rows.row_items import holds_rows, split_files
 from biomedgpt_hf.rows.schema import SPLITS, to_conversation
 from biomedgpt_hf.similarity.kmers import sequence_key
 
-COLUMNS = ["messages", *item_columns().values(), "id", "source", "license"]
+COLUMNS = ["messages", *item_columns().values(), "task", "id", "source", "license"]
 ROWS = 1_000  # rows that are read at a time
 
 

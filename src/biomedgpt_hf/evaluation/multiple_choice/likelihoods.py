@@ -73,7 +73,9 @@ class LikelihoodScorer:
 
     def __init__(self, answerer: Answerer, batch_tokens: int = 8192, share: bool = True) -> None:
         self.answerer, self.model, self.batch_tokens = answerer, answerer.model, batch_tokens
-        self._arguments = set(inspect.signature(self.model.forward).parameters)
+        self._keeps_logits = "logits_to_keep" in inspect.signature(self.model.forward).parameters
+        reader = self.model.model.language_model if answerer.processor is not None else self.model
+        self._takes_positions = "position_ids" in inspect.signature(reader.forward).parameters
         # A recurrent state has no keys and values to go on from, and would be moved by padding on the left.
         self._shares = share and not getattr(self.model, "_is_stateful", False)
         self._window = _shortest_window(self.model.config.get_text_config())
@@ -138,10 +140,10 @@ class LikelihoodScorer:
     def _common_start(self, rows: list[Continued]) -> int:
         """Return how many tokens all contexts of a batch begin with, less the last; 0 where sharing them is no use.
 
-        Tokens of padding then stand in the middle, so attention over all tokens is needed.
+        Tokens of padding then stand in the middle, so positions have to be told, and every layer has to see all tokens.
         """
         first = rows[0].context
-        if len(rows) == 1 or any(row.items for row in rows):
+        if len(rows) == 1 or not self._takes_positions or any(row.items for row in rows):
             return 0
         common = min(len(row.context) for row in rows) - 1
         for row in rows[1:]:
@@ -176,9 +178,9 @@ class LikelihoodScorer:
         inputs: dict[str, Any] = {"input_ids": tokens.to(device), "attention_mask": mask, "use_cache": cached}
         if before is not None:
             inputs[CACHE_NAME] = before.cache
-        if "position_ids" in self._arguments:
+        if self._takes_positions:
             inputs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, -width:]
-        if left and "logits_to_keep" in self._arguments:
+        if left and self._keeps_logits:
             inputs["logits_to_keep"] = 1
         output = self.model(**inputs, **self.answerer.item_tensors(items))
         return _Read(output.get(CACHE_NAME), mask), output["logits"]
