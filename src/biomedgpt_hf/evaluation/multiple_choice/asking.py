@@ -71,8 +71,6 @@ def ask_all(
     Raises:
         ValueError: there are too few examples, or no question lists its choices.
     """
-    if few_shot < 0 or shuffles < 0:
-        raise ValueError(f"few_shot is {few_shot} and shuffles is {shuffles}. Neither can be less than 0.")
     if shuffles and not any(question.is_lettered for question in questions):
         raise ValueError("No question lists its choices, so they have no order to shuffle: pass shuffles=0.")
     asked = []

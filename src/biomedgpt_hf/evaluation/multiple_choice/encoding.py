@@ -131,7 +131,7 @@ class Encoder:
         longest = max(map(len, row.continuations))
         if len(row.context) + longest <= room:
             return [row], False
-        self._check_cut(row.context, row.items, longest)
+        self._check_cut(row.context, row.items, longest - 1)
         cut = []
         for continuation in row.continuations:
             cut.append(Continued(row.context[-(room - len(continuation)) :], [continuation], row.items))

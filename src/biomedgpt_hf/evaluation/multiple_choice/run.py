@@ -111,9 +111,11 @@ def evaluate_choices(
         ValueError: arguments do not fit together, sources hold no questions, or no question could be put.
     """
     check_choice("protocol", protocol, PROTOCOLS)
-    for name, number in (("batch_tokens", batch_tokens), ("new_tokens", new_tokens)):
-        if number < 1:
-            raise ValueError(f"{name} is {number}. It must be at least 1.")
+    least = {"batch_tokens": (batch_tokens, 1), "new_tokens": (new_tokens, 1)}
+    least |= {"few_shot": (few_shot, 0), "shuffles": (shuffles, 0), "resamples": (resamples, 1)}
+    for name, (number, smallest) in least.items():
+        if number < smallest:
+            raise ValueError(f"{name} is {number}. It must be at least {smallest}.")
     if output is not None:
         check_output_file(Path(output), (".jsonl",))
     asked = ask_all(
