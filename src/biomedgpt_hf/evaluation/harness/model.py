@@ -64,7 +64,9 @@ class BioMedGPTLM(HFLM):
         """Return a conversation as the processor's template lays it out, with items between their tags again."""
         self._chat_applied = True
         names = self.processor.modalities
-        messages = [{"role": one["role"], "content": to_blocks(one["content"], names)} for one in chat_history]
+        messages: list[dict[str, Any]] = [
+            {"role": one["role"], "content": to_blocks(one["content"], names)} for one in chat_history
+        ]
         text = self.processor.apply_chat_template(
             messages, add_generation_prompt=add_generation_prompt, continue_final_message=not add_generation_prompt
         )

@@ -23,6 +23,7 @@ import torch
 from tqdm.auto import tqdm
 
 from biomedgpt_hf.disk.manifests import versions
+from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.disk.replacing import replace_file, write_json
 from biomedgpt_hf.evaluation.multiple_choice.asking import Asked, ask_all
 from biomedgpt_hf.evaluation.multiple_choice.language_models import load_answerer
@@ -34,7 +35,7 @@ from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.inference.loading import check_choice, identify
 from biomedgpt_hf.inference.long_runs.journal import Journal
-from biomedgpt_hf.inference.long_runs.run import TOOLS, check_output_file, running_folder
+from biomedgpt_hf.inference.long_runs.run import TOOLS, running_folder
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import MultipleChoiceQuestion
 
 WINDOW = 1024  # questions in all their orders that are sorted by length together
@@ -117,7 +118,7 @@ def evaluate_choices(
         if number < smallest:
             raise ValueError(f"{name} is {number}. It must be at least {smallest}.")
     if output is not None:
-        check_output_file(Path(output), (".jsonl",))
+        _check_output(Path(output))
     asked = ask_all(
         _questions(questions, split),
         few_shot=few_shot,
@@ -155,6 +156,15 @@ def evaluate_choices(
     if output is not None:
         write_json(Path(output).with_name(f"{Path(output).name}.manifest.json"), manifest)
     return ChoiceEvaluation(predictions, score_choices(predictions, resamples=resamples, seed=seed), manifest)
+
+
+def _check_output(output: Path) -> None:
+    """Check, before anything is loaded, that a run can begin or go on."""
+    if output.suffix != ".jsonl":
+        raise ValueError(f"{output} must end in .jsonl.")
+    if output.is_dir():
+        raise FileExistsError(f"{output} is a folder. Remove it or choose another output.")
+    require_free(output)
 
 
 def _questions(source: Source, split: str | None) -> list[MultipleChoiceQuestion]:
