@@ -216,3 +216,14 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install ".\[lm-eval\]"'):
         register()
+
+
+@pytest.mark.slow
+def test_an_exported_task_gives_the_reference_evaluator_s_numbers(shared, tmp_path):
+    folder = shared / "reference/metrics/lm_eval_pubmedqa"
+    golden = json.loads((folder / "golden.json").read_text("utf-8"))["rows"][:30]
+    asked = {one.id: one for one in read_choice_questions(shared / "data/qa/pubmedqa/ori_pqal.json")}
+    (name,) = export_tasks([asked[f"PMID:{row['pmid']}"] for row in golden], tmp_path / "tasks")
+    arguments = f"pretrained={folder / 'tiny_llama'},dtype=float32"
+    _, samples = run("hf", arguments, name, include=tmp_path / "tasks")
+    assert_close(likelihoods(samples), [row["loglik"] for row in golden])
