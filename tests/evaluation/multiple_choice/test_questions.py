@@ -64,7 +64,7 @@ def test_a_set_gives_back_the_questions_that_it_was_built_of(sources, tmp_path):
     for one in back:
         assert prompt(one) == prompt(read[one.id]) and one.dataset == read[one.id].dataset
         assert (one.question, one.choices) == (read[one.id].question, read[one.id].choices)
-        assert one.answer_index == read[one.id].answer_index
+        assert (one.answer_index, one.subject) == (read[one.id].answer_index, read[one.id].subject)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet", "csv"])
@@ -116,14 +116,21 @@ def test_what_is_no_file_of_questions_is_refused_with_what_is_expected(tmp_path)
         read_choice_questions()
 
 
-def test_records_that_are_no_questions_are_counted_in_a_warning(tmp_path, caplog):
+def test_records_that_are_left_out_are_counted_in_a_warning(tmp_path, caplog):
     records = [{**MEDQA, "answer_idx": "B"}, {**MEDQA, "answer_idx": "C"}]
     assert len(read_choice_questions(write_lines(tmp_path / "test.jsonl", records))) == 1
-    assert "1 of 2 records are no questions (1 × answer contradicts the options)" in caplog.text
+    assert "1 of 2 records are left out (1 × answer contradicts the options)" in caplog.text
 
 
-def test_subjects_of_mmlu_are_chosen(sources):
-    assert not [one for one in read_choice_questions(*sources, subjects=["virology"]) if one.dataset == "MMLU"]
+def test_subjects_of_mmlu_are_the_medical_ones_unless_others_are_chosen(tmp_path, caplog):
+    for subject in ("anatomy", "astronomy"):
+        (tmp_path / f"{subject}_test.csv").write_text("Which?,a,b,c,d,C\n", "utf-8")
+    paths = sorted(tmp_path.glob("*.csv"))
+    assert [one.subject for one in read_choice_questions(*paths)] == ["anatomy"]
+    assert "astronomy_test.csv: 1 of 1 records are left out (1 × not a subject asked for)" in caplog.text
+    assert [one.subject for one in read_choice_questions(*paths, subjects=None)] == ["anatomy", "astronomy"]
+    with pytest.raises(ValueError, match=r"there is no multiple-choice question \(1 × not a subject asked for\)"):
+        read_choice_questions(paths[1])
 
 
 def test_a_file_that_holds_no_predictions_is_refused(tmp_path):

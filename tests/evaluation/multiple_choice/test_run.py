@@ -182,6 +182,18 @@ def test_a_question_that_cannot_be_put_is_an_error_of_its_own():
         evaluate_choices([bad], **FAST)
 
 
+def test_a_placeholder_in_a_text_is_an_error_of_its_own_too(questions):
+    bad = questions[0]._replace(question="What is <moleculeHere>?")
+    found = evaluate_choices([bad, questions[1]], **FAST)
+    assert [one.status for one in found.predictions] == ["error", "ok"]
+    assert "holds <moleculeHere>" in found.predictions[0].error
+
+
+def test_examples_have_to_be_passed(language_model, questions):
+    with pytest.raises(ValueError, match="few_shot is 1, but there are 0 examples"):
+        evaluate_choices(questions, checkpoint=language_model, few_shot=1, **FAST)
+
+
 def test_a_language_model_alone_reads_items_as_text(language_model):
     ethanol, water = (
         MultipleChoiceQuestion("own", smiles, "Which?", ("one", "other"), 0, items={"molecule": (smiles,)})

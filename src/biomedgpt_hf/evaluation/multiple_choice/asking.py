@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from biomedgpt_hf.evaluation.items_in_text import write_items
@@ -73,9 +74,10 @@ def ask_all(
     """
     if shuffles and not any(question.is_lettered for question in questions):
         raise ValueError("No question lists its choices, so they have no order to shuffle: pass shuffles=0.")
+    pools = _Pools(examples)
     asked = []
     for question in questions:
-        shown = _examples(question, few_shot, examples)
+        shown = pools.examples(question, few_shot)
         asked.append(
             [
                 Asked(question.in_order(order), number, order, shown, description)
@@ -106,22 +108,33 @@ def orders(question: MultipleChoiceQuestion, shuffles: int, seed: int = 0) -> li
     return [own, *(own[step:] + own[:step] for step in steps)]
 
 
-def _examples(
-    question: MultipleChoiceQuestion, few_shot: int, examples: Sequence[MultipleChoiceQuestion]
-) -> tuple[MultipleChoiceQuestion, ...]:
-    if not few_shot:
-        return ()
-    alike = [one for one in examples if one.dataset == question.dataset] or list(examples)
-    # Of MMLU, as its authors do, from the same subject where there are enough.
-    same = [one for one in alike if one.subject == question.subject]
-    pool = [one for one in (same if len(same) > few_shot else alike) if one.id != question.id]
-    pool = [one for one in pool if one.question != question.question]
-    if len(pool) < few_shot:
-        raise ValueError(
-            f"few_shot is {few_shot}, but there are {len(pool)} examples besides question {question.id!r}: "
-            "pass more examples, such as those of the training or development split."
-        )
-    return tuple(pool[:few_shot])
+class _Pools:
+    """Examples by data set and subject; of MMLU, as its authors do, from a question's own subject if it has enough."""
+
+    def __init__(self, examples: Sequence[MultipleChoiceQuestion]) -> None:
+        self._all = list(examples)
+        self._alike: dict[tuple[str, ...], list[MultipleChoiceQuestion]] = {}
+        for one in examples:
+            self._alike.setdefault((one.dataset,), []).append(one)
+            self._alike.setdefault((one.dataset, one.subject), []).append(one)
+
+    def examples(self, question: MultipleChoiceQuestion, few_shot: int) -> tuple[MultipleChoiceQuestion, ...]:
+        """Return the first examples that are not the question itself.
+
+        Raises:
+            ValueError: there are too few.
+        """
+        alike = self._alike.get((question.dataset,), self._all)
+        same = self._alike.get((question.dataset, question.subject), [])
+        pool = same if len(same) > few_shot else alike
+        others = (one for one in pool if one.id != question.id and one.question != question.question)
+        found = tuple(islice(others, few_shot))
+        if len(found) < few_shot:
+            raise ValueError(
+                f"few_shot is {few_shot}, but there are {len(found)} examples besides question {question.id!r}: "
+                "pass more examples, such as those of the training or development split."
+            )
+        return found
 
 
 def _put(question: MultipleChoiceQuestion) -> str:

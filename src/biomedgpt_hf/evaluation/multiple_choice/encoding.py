@@ -50,10 +50,13 @@ class Encoder:
         """Return a text, in which items may stand between tags, as a context.
 
         Raises:
-            ValueError: an item cannot be read.
+            ValueError: an item cannot be read, or the text holds a placeholder, which stands for an item.
         """
         special = not (self._start is not None and text.startswith(self._start))
         if self.answerer.processor is not None:
+            held = [reader.placeholder for reader in self.answerer.processor.readers.values()]
+            if found := next((one for one in held if one in text), None):
+                raise ValueError(f"The text holds {found}, which stands for an item in prompts. Remove it.")
             text, items = take_items(text, self.answerer.modalities)
             if items:
                 return Context(self._process(text, items, special), dict(items))

@@ -21,6 +21,7 @@ from biomedgpt_hf.files.sources import SourceError, require_utf8
 from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.modalities import MODALITIES
 from biomedgpt_hf.neighbours.known_items import read_set_rows, set_files
+from biomedgpt_hf.sets.biomedical_qa.builder import MEDICAL_SUBJECTS
 from biomedgpt_hf.sets.biomedical_qa.formats import recognise_exam_file
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import LETTERS, PROMPTS, MultipleChoiceQuestion, prompt, read_back
 from biomedgpt_hf.sets.biomedical_qa.parsing import parse_question
@@ -28,11 +29,12 @@ from biomedgpt_hf.sets.biomedical_qa.reading import read_questions
 
 logger = logging.getLogger(__name__)
 
+SUBJECT_IN_ID = ("MMLU", "MedConceptsQA")  # as SET:SUBJECT:PART:NUMBER, see `reading.read_questions`
 OWN_COLUMNS = ("question", "choices", "answer_index")
 
 
 def read_choice_questions(
-    *sources: str | PathLike, split: str | None = None, subjects: Collection[str] = ()
+    *sources: str | PathLike, split: str | None = None, subjects: Collection[str] | None = MEDICAL_SUBJECTS
 ) -> list[MultipleChoiceQuestion]:
     """Read multiple-choice questions.
 
@@ -40,7 +42,7 @@ def read_choice_questions(
         sources: files of PubMedQA, MedMCQA, MedQA, MMLU or MedConceptsQA as their authors publish them or as copied to
             the Hugging Face Hub, folders of sets that `biomedgpt data` made, or tables of one's own.
         split: which rows of a set; None for its test rows, or else its validation rows.
-        subjects: subjects of MMLU to keep; all where none is named.
+        subjects: subjects to keep of MMLU's files, the medical ones as in the builder; None for all.
 
     Returns:
         The questions in their order. Records that are no questions are left out, counted and told in a warning.
@@ -51,17 +53,17 @@ def read_choice_questions(
     """
     questions: list[MultipleChoiceQuestion] = []
     numbers: Counter[tuple[str, str, str]] = Counter()
+    reasons = ""
     for source in map(Path, sources):
-        found = list(_read(source, split, numbers))
+        found = list(_read(source, split, subjects, numbers))
         left_out = Counter(f"{one.reason}" for one in found if isinstance(one, RejectedRecord))
         if left_out:
             reasons = ", ".join(f"{count:,} × {reason}" for reason, count in left_out.most_common())
-            logger.warning("%s: %d of %d records are no questions (%s).", source, left_out.total(), len(found), reasons)
+            logger.warning("%s: %d of %d records are left out (%s).", source, left_out.total(), len(found), reasons)
         questions += [one for one in found if isinstance(one, MultipleChoiceQuestion)]
-    if subjects:
-        questions = [one for one in questions if one.dataset != "MMLU" or one.subject in subjects]
     if not questions:
-        raise ValueError(f"{', '.join(map(str, sources)) or 'No source'}: there is no multiple-choice question.")
+        named = ", ".join(map(str, sources)) or "No source"
+        raise ValueError(f"{named}: there is no multiple-choice question{f' ({reasons})' if reasons else ''}.")
     check_ids(questions)
     return questions
 
@@ -74,7 +76,7 @@ def check_ids(questions: Collection[MultipleChoiceQuestion]) -> None:
 
 
 def _read(
-    source: Path, split: str | None, numbers: Counter[tuple[str, str, str]]
+    source: Path, split: str | None, subjects: Collection[str] | None, numbers: Counter[tuple[str, str, str]]
 ) -> Iterator[MultipleChoiceQuestion | RejectedRecord]:
     if source.is_dir():
         yield from _read_set(source, split)
@@ -88,9 +90,12 @@ def _read(
         return
     for record in read_questions(source, numbers):
         try:
-            yield record.problem or parse_question(record.content, record.id)
+            found = record.problem or parse_question(record.content, record.id)
         except RejectedRecord as rejected:
-            yield rejected
+            found = rejected
+        if isinstance(found, MultipleChoiceQuestion) and found.dataset == "MMLU" and subjects is not None:
+            found = found if found.subject in subjects else RejectedRecord("not a subject asked for", found.subject)
+        yield found
 
 
 def _read_set(folder: Path, split: str | None) -> Iterator[MultipleChoiceQuestion | RejectedRecord]:
@@ -103,7 +108,9 @@ def _read_set(folder: Path, split: str | None) -> Iterator[MultipleChoiceQuestio
             found = read_back(asked.expected.question, asked.expected.reference)
             named = found and _named(found, asked.expected.question, str(row.get("source") or row.get("task") or ""))
             if named:
-                yield named._replace(id=asked.expected.id, items=asked.expected.items)
+                id = asked.expected.id
+                subject = id.split(":")[1] if named.dataset in SUBJECT_IN_ID and id.count(":") == 3 else ""
+                yield named._replace(id=id, subject=subject, items=asked.expected.items)
             else:
                 yield RejectedRecord("not multiple choice", f"row {asked.expected.id!r}")
 

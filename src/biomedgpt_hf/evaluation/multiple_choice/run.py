@@ -12,7 +12,7 @@ OUTPUT.manifest.json  what was asked for, with which model and versions
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
@@ -36,6 +36,7 @@ from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.inference.loading import check_choice, identify
 from biomedgpt_hf.inference.long_runs.journal import Journal
 from biomedgpt_hf.inference.long_runs.run import TOOLS, running_folder
+from biomedgpt_hf.sets.biomedical_qa.builder import MEDICAL_SUBJECTS
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import MultipleChoiceQuestion
 
 WINDOW = 1024  # questions in all their orders that are sorted by length together
@@ -70,6 +71,7 @@ def evaluate_choices(
     chat_template: bool | None = None,
     output: str | PathLike | None = None,
     split: str | None = None,
+    subjects: Collection[str] | None = MEDICAL_SUBJECTS,
     device: str | torch.device | None = None,
     dtype: str = "auto",
     revision: str | None = None,
@@ -93,6 +95,7 @@ def evaluate_choices(
             sees molecules or proteins of the question.
         output: file of predictions to write, .jsonl. An unfinished run goes on.
         split: which rows of a set are asked; None for its test rows, or else its validation rows.
+        subjects: which subjects of MMLU are asked; None for all.
         device: where to run; None is the first of cuda, mps, cpu.
         dtype: "float32", "bfloat16", "float16", or "auto" for the checkpoint's own. Only float32 gives the same
             log-likelihoods in every batch.
@@ -120,9 +123,9 @@ def evaluate_choices(
     if output is not None:
         _check_output(Path(output))
     asked = ask_all(
-        _questions(questions, split),
+        _questions(questions, split, subjects),
         few_shot=few_shot,
-        examples=_questions(examples, "train") if few_shot else (),
+        examples=_questions(examples, "train", None) if few_shot and examples else (),
         shuffles=shuffles,
         description=description,
         seed=seed,
@@ -167,13 +170,13 @@ def _check_output(output: Path) -> None:
     require_free(output)
 
 
-def _questions(source: Source, split: str | None) -> list[MultipleChoiceQuestion]:
+def _questions(source: Source, split: str | None, subjects: Collection[str] | None) -> list[MultipleChoiceQuestion]:
     sources = [source] if isinstance(source, str | PathLike) else list(source)
     questions = [one for one in sources if isinstance(one, MultipleChoiceQuestion)]
     if len(questions) != len(sources) or not sources:
         if questions:
             raise ValueError("Pass either questions or files with questions, not both.")
-        return read_choice_questions(*sources, split=split)
+        return read_choice_questions(*sources, split=split, subjects=subjects)
     check_ids(questions)
     return questions
 
