@@ -59,6 +59,7 @@ FREE = ("__init__", "cli", "commands")  # they import inside their functions
 # Which folders of a room import which others; all may import the modules that stand beside them, but in `training`,
 # whose modules are the road of a run and stand above its folders.
 INNER = {
+    "evaluation/harness": {"evaluation/multiple_choice"},
     "sets/chebi20": {"sets/chebi"},
     "files/items": {"files/tables"},
     "evaluation/honest_rows": {"evaluation/text_metrics"},

@@ -569,3 +569,69 @@ def test_a_test_set_without_answers_is_unwanted_and_not_faulty(cop):
     with pytest.raises(RejectedRecord, match="no answer") as rejected:
         parse_question(raw._replace(part="train"), "x")
     assert not isinstance(rejected.value, UnwantedRecord)
+
+
+# MedConceptsQA.
+
+
+def concept(number, letter="C", layout="\n", **more):
+    options = {f"option{place}": f"option {place} of {number} (a+b)" for place in range(1, 5)}
+    listed = layout.join(f"{name}. {option}" for name, option in zip("ABCD", options.values(), strict=True))
+    answer = options[f"option{'ABCD'.index(letter.upper()) + 1}"]
+    question = f"What is the description of the medical code {number} in ATC?{layout}{listed}"
+    fields = {"question_id": number, "answer": answer, "answer_id": letter, **options, "question": question}
+    return {**fields, "vocab": "ATC", "level": "easy", **more}
+
+
+@pytest.mark.parametrize("layout", ["\n", " ", "\n    "])
+def test_choices_that_a_question_lists_already_are_asked_once(tmp_path, layout):
+    path = write_parquet(tmp_path / "atc_easy/test-00000-of-00001.parquet", [concept(3, layout=layout)])
+    ((found,), reasons) = questions(path)
+    assert not reasons and found.question == "What is the description of the medical code 3 in ATC?"
+    assert multiple_choice.prompt(found) == f"{concept(3)['question']}\nAnswer:"
+    assert (found.id, found.subject, found.answer_index) == ("MedConceptsQA:ATC_easy:test:3", "ATC_easy", 2)
+
+
+def test_medconceptsqa_is_read_as_csv_too_whatever_the_letter_s_case(tmp_path):
+    rows = [concept(1, "a"), concept(2, "D"), concept(3, answer="another"), concept(4, answer_id="", answer="")]
+    with (tmp_path / "ATC_easy.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    assert recognise_exam_file(tmp_path / "ATC_easy.csv") == ("table", "MedConceptsQA", "test", "")
+    found, reasons = questions(tmp_path / "ATC_easy.csv")
+    assert [one.answer_index for one in found] == [0, 3]
+    assert reasons == ["answer contradicts the options", "no answer"]
+
+
+# A training row read back.
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        multiple_choice.MultipleChoiceQuestion(
+            "MedQA", "", "Which\nof: A. this\nor that?", ("a\nb", "c", "Answer:"), 2
+        ),
+        multiple_choice.MultipleChoiceQuestion("MedMCQA", "", "Which?", ("one", "two", "three", "four"), 0),
+        multiple_choice.MultipleChoiceQuestion("MedConceptsQA", "", "What is it?", ("one ", "two"), 1),
+        multiple_choice.MultipleChoiceQuestion("PubMedQA", "", "Is it?", ("yes", "no", "maybe"), 1, ("a", "b")),
+        multiple_choice.MultipleChoiceQuestion("own", "", "Is it?", ("yes", "no", "maybe"), 2),
+    ],
+    ids=lambda one: one.dataset,
+)
+def test_prompt_and_answer_give_the_question_back(question):
+    found = multiple_choice.read_back(multiple_choice.prompt(question), multiple_choice.answer(question))
+    assert found._replace(dataset=question.dataset) == question
+
+
+def test_texts_that_are_no_multiple_choice_give_nothing_back():
+    asked = "Question: Which?\nA. one\nB. two\nAnswer:"
+    for prompt, answer in [("Describe it.", "An acid."), (asked, "C. three"), (asked, "one"), (asked[:-8], "A. one")]:
+        assert multiple_choice.read_back(prompt, answer) is None
+
+
+def test_a_question_with_its_choices_in_another_order_keeps_its_answer():
+    question = multiple_choice.MultipleChoiceQuestion("MedQA", "", "Which?", ("a", "b", "c"), 1)
+    other = question.in_order((2, 0, 1))
+    assert other.choices == ("c", "a", "b") and other.choices[other.answer_index] == "b"

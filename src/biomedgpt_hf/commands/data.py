@@ -229,7 +229,7 @@ def biomedical_qa(
         bool, typer.Option("--long-answers", help="In training rows of PubMedQA, the conclusion too.")
     ] = False,
 ) -> dict[str, Any]:
-    """Build rows from PubMedQA, MedMCQA, MedQA (USMLE) and medical MMLU."""
+    """Build rows from PubMedQA, MedMCQA, MedQA (USMLE), medical MMLU and MedConceptsQA."""
     from biomedgpt_hf.sets.biomedical_qa import builder as biomedical_qa
 
     return biomedical_qa.build_biomedical_qa(sources, output, roles=roles, long_answers=long_answers, settings=settings)

@@ -1,1 +1,1 @@
-"""Multiple-choice questions about biomedicine: PubMedQA, MedMCQA, MedQA and medical MMLU."""
+"""Multiple-choice questions about biomedicine: PubMedQA, MedMCQA, MedQA, medical MMLU and MedConceptsQA."""

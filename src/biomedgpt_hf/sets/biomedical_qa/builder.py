@@ -1,4 +1,4 @@
-r"""Multiple-choice questions about biomedicine: PubMedQA, MedMCQA, MedQA (USMLE) and medical MMLU.
+r"""Multiple-choice questions about biomedicine: PubMedQA, MedMCQA, MedQA (USMLE), medical MMLU and MedConceptsQA.
 
     biomedgpt data biomedical-qa ori_pqaa.json ori_pqal.json medmcqa/train.json medmcqa/dev.json \
         medqa/US/4_options/phrases_no_exclude_test.jsonl --output DIR
@@ -6,8 +6,9 @@ r"""Multiple-choice questions about biomedicine: PubMedQA, MedMCQA, MedQA (USMLE
         --roles official --output DIR
 
 PubMedQA (Jin et al. 2019, https://github.com/pubmedqa/pubmedqa), MedMCQA (Pal et al. 2022,
-https://github.com/medmcqa/medmcqa), MedQA (Jin et al. 2021, https://github.com/jind11/MedQA) and
-MMLU (Hendrycks et al. 2021, https://github.com/hendrycks/test), or their Hugging Face copies.
+https://github.com/medmcqa/medmcqa), MedQA (Jin et al. 2021, https://github.com/jind11/MedQA),
+MMLU (Hendrycks et al. 2021, https://github.com/hendrycks/test) and MedConceptsQA (Shoham and Rappoport 2024,
+https://github.com/nadavlab/MedConceptsQA), or their Hugging Face copies.
 """
 
 from __future__ import annotations
@@ -41,18 +42,20 @@ MEDICAL_SUBJECTS = (
     "medical_genetics",
     "professional_medicine",
 )
-# Of each source the licence file of its repository.
+# Of each source the licence file of its repository; MedConceptsQA's is on its Hugging Face page.
 LICENSE = "MIT"
+LICENSES = {"MedConceptsQA": "Apache-2.0"}
 ABOUT = About(
     "Biomedical QA",
-    "Multiple-choice questions about biomedicine as text: PubMedQA, MedMCQA, MedQA (USMLE) and the medical subjects "
-    "of MMLU, with the prompts of lm-evaluation-harness. There are no molecules and no proteins in it. The MIT "
-    "licence is that of each source's repository (MedMCQA's README and its Hugging Face copy say Apache-2.0, the "
-    "Hugging Face copy of MedQA CC-BY-4.0); PubMedQA's contexts are PubMed abstracts, whose publishers keep their "
-    "copyright.",
+    "Multiple-choice questions about biomedicine as text: PubMedQA, MedMCQA, MedQA (USMLE), the medical subjects of "
+    "MMLU and MedConceptsQA, with the prompts of lm-evaluation-harness. There are no molecules and no proteins in it. "
+    "The MIT licence is that of each source's repository (MedMCQA's README and its Hugging Face copy say Apache-2.0, "
+    "the Hugging Face copy of MedQA CC-BY-4.0), and MedConceptsQA's is Apache-2.0; PubMedQA's contexts are PubMed "
+    "abstracts, whose publishers keep their copyright.",
     "Jin et al.: PubMedQA (EMNLP 2019, arXiv:1909.06146); Pal et al.: MedMCQA (CHIL 2022, PMLR 174, 248); "
     "Jin et al.: What disease does this patient have? (Applied Sciences 2021, 11, 6421, arXiv:2009.13081); "
-    "Hendrycks et al.: Measuring massive multitask language understanding (ICLR 2021, arXiv:2009.03300).",
+    "Hendrycks et al.: Measuring massive multitask language understanding (ICLR 2021, arXiv:2009.03300); "
+    "Shoham and Rappoport: MedConceptsQA (Computers in Biology and Medicine 2024, 182, 109089, arXiv:2405.07348).",
 )
 
 
@@ -68,7 +71,7 @@ def build_biomedical_qa(
     """Build a set of biomedical multiple-choice questions in `output`.
 
     Args:
-        sources: files of PubMedQA, MedMCQA, MedQA and MMLU, plain or .gz, or their Hugging Face copies.
+        sources: files of PubMedQA, MedMCQA, MedQA, MMLU and MedConceptsQA, plain or .gz, or their Hugging Face copies.
         output: folder to make.
         roles: "paper" (§4.1: PQA-A and MedMCQA's training set to train on; PQA-L, MedMCQA's
             development set, MedQA's and MMLU's test sets as test) or "official" (the authors' own
@@ -167,7 +170,7 @@ def parse_exam_question(
         task=question.dataset.lower(),
         source=f"PubMedQA {raw.holds}" if question.dataset == "PubMedQA" else question.dataset,
         id=question.id,
-        license=LICENSE,
+        license=LICENSES.get(question.dataset, LICENSE),
     )
     return Example([row], (multiple_choice.question_key(question.question),), split, _marks(question, split, record))
 

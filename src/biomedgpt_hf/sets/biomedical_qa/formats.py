@@ -1,9 +1,10 @@
-"""What a file of questions is: PubMedQA, MedMCQA, MedQA or MMLU, told by what is in it.
+"""What a file of questions is: PubMedQA, MedMCQA, MedQA, MMLU or MedConceptsQA, told by what is in it.
 
-    PubMedQA   one JSON object keyed by PMID (PQA-A has 530 MB: it is streamed)
-    MedMCQA    JSON Lines, though named .json; the right option counts from 1
-    MedQA      JSON Lines with four or five options
-    MMLU       CSV without header, line breaks within fields
+    PubMedQA        one JSON object keyed by PMID (PQA-A has 530 MB: it is streamed)
+    MedMCQA         JSON Lines, though named .json; the right option counts from 1
+    MedQA           JSON Lines with four or five options
+    MMLU            CSV without header, line breaks within fields
+    MedConceptsQA   CSV with the header question_id, …, option1 to option4
 
 and the Hugging Face copies of them as Parquet, where MedMCQA's right option counts from 0.
 """
@@ -24,9 +25,10 @@ from biomedgpt_hf.sets.biomedical_qa.multiple_choice import LETTERS
 from biomedgpt_hf.sets.biomedical_qa.roles import part_of_file, subject_of
 
 HEAD = 1 << 16  # bytes that are looked at; a first record is far shorter
+MEDCONCEPTSQA = {"question_id", "question", "answer_id", "option1", "option2", "option3", "option4"}
 EXPECTED = (
     "Expected PubMedQA's JSON object of PMIDs, the JSON Lines of MedMCQA or MedQA, MMLU's CSV "
-    "without header, or the Hugging Face Parquet file of one of them."
+    "without header, MedConceptsQA's CSV, or the Hugging Face Parquet file of one of them."
 )
 
 
@@ -34,8 +36,9 @@ class Source(NamedTuple):
     """What a file is.
 
     Attributes:
-        layout: "object", "lines", "parquet", "csv", or "test list" (PubMedQA's test_ground_truth.json).
-        holds: "PQA-A", "PQA-L", "PQA-U" (PubMedQA), "MedMCQA", "MedQA" or "MMLU".
+        layout: "object", "lines", "parquet", "csv", "table" (CSV with a header), or "test list" (PubMedQA's
+            test_ground_truth.json).
+        holds: "PQA-A", "PQA-L", "PQA-U" (PubMedQA), "MedMCQA", "MedQA", "MMLU" or "MedConceptsQA".
         part: see `roles.part_of_file`.
         subject: MMLU's subject where the file has only one, told by its name.
     """
@@ -95,7 +98,9 @@ def _recognise_text(head: str) -> Source:
     if head.lstrip().startswith("{"):
         records = filter(None, map(_json_object, head.split("\n")))
         return Source("lines", _holds(next(records, {})))
-    rows = islice(csv.reader(head.splitlines(keepends=True)), 20)
+    rows = list(islice(csv.reader(head.splitlines(keepends=True)), 20))
+    if rows and set(rows[0]) >= MEDCONCEPTSQA:
+        return Source("table", "MedConceptsQA")
     like_mmlu = any(len(row) == 6 and row[5].strip() in tuple(LETTERS[:4]) for row in rows)
     return Source("csv", "MMLU" if like_mmlu else "")
 
@@ -115,6 +120,8 @@ def _holds(fields: dict[str, Any]) -> str:
         return _pubmedqa_set(names, fields["context"] or ())
     if {"question", "opa", "opb"} <= names:
         return "MedMCQA"
+    if names >= MEDCONCEPTSQA:
+        return "MedConceptsQA"
     if {"question", "options"} <= names and names & {"answer_idx", "answer"}:
         return "MedQA"
     return "MMLU" if {"question", "choices", "subject", "answer"} <= names else ""

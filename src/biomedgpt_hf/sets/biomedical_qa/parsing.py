@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from biomedgpt_hf.sets.biomedical_qa.reading import BAD_BYTE, RawQuestion
 from biomedgpt_hf.sets.biomedical_qa.roles import PUBMEDQA_SETS
 
 OPTION_FIELDS = ("opa", "opb", "opc", "opd")
+CONCEPT_FIELDS = ("option1", "option2", "option3", "option4")
 
 
 def parse_question(raw: RawQuestion, id: str) -> MultipleChoiceQuestion:
@@ -28,6 +30,8 @@ def parse_question(raw: RawQuestion, id: str) -> MultipleChoiceQuestion:
         question = _medmcqa(raw, id)
     elif raw.holds == "MedQA":
         question = _medqa(raw, id)
+    elif raw.holds == "MedConceptsQA":
+        question = _medconceptsqa(raw, id)
     else:
         question = _mmlu(raw, id)
     texts = (question.question, *question.choices, *question.contexts, question.explanation)
@@ -109,6 +113,24 @@ def _medqa_answer(fields: Mapping[str, Any], choices: tuple[str, ...]) -> int:
     if text and place not in same:
         raise RejectedRecord("answer contradicts the options", f"{letter} is {choices[place]!r}, answer is {text!r}")
     return place
+
+
+def _medconceptsqa(raw: RawQuestion, id: str) -> MultipleChoiceQuestion:
+    """Return the question without the choices, which the file also lists at the end of its question."""
+    fields = _fields(raw)
+    question = _field(fields, "question", str)
+    choices = _choices([fields.get(name) for name in CONCEPT_FIELDS])
+    listed = r"\s*".join(
+        rf"{letter}\.\s*{re.escape(choice.strip())}" for letter, choice in zip(LETTERS, choices, strict=False)
+    )
+    stem = re.sub(rf"\s*{listed}\s*$", "", question).strip()
+    letter, text = (str(fields.get(name) or "").strip() for name in ("answer_id", "answer"))
+    if not letter:
+        raise RejectedRecord("no answer", "answer_id is missing")
+    place = _letter_place(letter, choices, "answer_id")
+    if text and choices[place].strip() != text:
+        raise RejectedRecord("answer contradicts the options", f"{letter} is {choices[place]!r}, answer is {text!r}")
+    return MultipleChoiceQuestion("MedConceptsQA", id, stem, choices, place, subject=raw.subject)
 
 
 def _mmlu(raw: RawQuestion, id: str) -> MultipleChoiceQuestion:

@@ -47,7 +47,7 @@ def read_questions(path: Path, numbers: Counter[tuple[str, str, str]] | None = N
     """Yield the questions of a file as records whose content is a `RawQuestion`; memory does not grow.
 
     A record's id is PMID:…, MedMCQA:… and the file's own id, MedQA:part:n or MMLU:subject:part:n,
-    where n counts from 1.
+    where n counts from 1, or MedConceptsQA:vocabulary_level:part:n with the file's own n.
 
     Args:
         path: a file of questions, plain or .gz. PubMedQA's list of test questions yields none.
@@ -72,9 +72,12 @@ def read_questions(path: Path, numbers: Counter[tuple[str, str, str]] | None = N
         fields = record.content
         if holds == "MMLU" and isinstance(fields, dict):
             subject = str(fields.get("subject") or "")
+        elif holds == "MedConceptsQA" and isinstance(fields, dict):
+            subject = "_".join(str(fields[name]) for name in ("vocab", "level") if fields.get(name))
         numbers[holds, part, subject] += 1
         if record.problem is None:
-            counted = (holds, subject, part, str(numbers[holds, part, subject]))
+            number = fields.get("question_id") if holds == "MedConceptsQA" else numbers[holds, part, subject]
+            counted = (holds, subject, part, str(number))
             id = record.id or _own_id(holds, fields) or ":".join(filter(None, counted))
             record = record._replace(id=id, content=RawQuestion(holds, part, fields, first_option, subject))
         yield record
@@ -180,4 +183,8 @@ def _check_base(path: Path, records: Iterator[Record], first_option: int) -> Ite
     yield from records
 
 
-_READERS = {"object": _read_object, "lines": _read_table, "parquet": _read_table, "csv": _read_csv}
+_READERS = {
+    "object": _read_object,
+    **dict.fromkeys(("lines", "parquet", "table"), _read_table),
+    "csv": _read_csv,
+}

@@ -20,7 +20,7 @@ PARTS = {
 ROLES: dict[str, dict[tuple[str, str], str]] = {
     # Paper, §4.1: trained on PQA-A and MedMCQA's training set, tested on the 1,000 questions of PQA-L,
     # the 4,183 of MedMCQA's development set, and USMLE (MedQA) without its training set. It does not
-    # speak of MMLU, whose test files are kept as such.
+    # speak of MMLU and MedConceptsQA, whose test files are kept as such.
     "paper": {
         **{("PQA-A", part): "train" for part in ("", "train", "dev")},
         **{("PQA-L", part): "test" for part in ("", "train", "dev", "test")},
@@ -28,6 +28,7 @@ ROLES: dict[str, dict[tuple[str, str], str]] = {
         ("MedMCQA", "dev"): "test",
         ("MedQA", "test"): "test",
         ("MMLU", "test"): "test",
+        ("MedConceptsQA", "test"): "test",
     },
     # As the authors split them. PQA-L as a whole is told apart by its list of test questions
     # (`pubmedqa_split`); MMLU's dev files are the five examples that a model is shown beforehand.
@@ -35,8 +36,9 @@ ROLES: dict[str, dict[tuple[str, str], str]] = {
         ("PQA-A", ""): "train",
         **{(name, "train"): "train" for name in ("PQA-A", "PQA-L", "MedMCQA", "MedQA", "MMLU")},
         **{(name, "dev"): "validation" for name in ("PQA-A", "PQA-L", "MedMCQA", "MedQA")},
-        **{(name, "test"): "test" for name in ("PQA-L", "MedMCQA", "MedQA", "MMLU")},
+        **{(name, "test"): "test" for name in ("PQA-L", "MedMCQA", "MedQA", "MMLU", "MedConceptsQA")},
         ("MMLU", "dev"): "train",
+        ("MedConceptsQA", "dev"): "train",
         ("MMLU", "validation"): "validation",
     },
 }
@@ -67,6 +69,8 @@ def part_of_file(path: Path, holds: str) -> str:
         return named[1] if named else ""
     name = path.name.split(".")[0]
     parts = _parts_in(name) or _parts_in(path.parent.name)
+    if holds == "MedConceptsQA" and not parts:  # its authors' script writes whole files: VOCABULARY_LEVEL.csv
+        return "test"
     if len(parts) != 1:
         found = "no such word" if not parts else " and ".join(sorted(parts))
         raise UnknownRoleError(

@@ -1,0 +1,117 @@
+"""What answers: a BioMedGPT, or any causal language model alone, behind one face."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from biomedgpt_hf.checkpoints import find_config, load_foreign_model, load_tokenizer
+from biomedgpt_hf.device import best_device, check_device
+from biomedgpt_hf.inference.loading import DTYPES, check_choice, load
+from biomedgpt_hf.mini import mini_checkpoint
+from biomedgpt_hf.modalities import MODALITIES
+
+CONTEXT_FIELDS = ("n_positions", "max_position_embeddings", "n_ctx")  # as lm-evaluation-harness looks for them
+DEFAULT_CONTEXT = 2048  # its assumption where nothing tells the context
+UNLIMITED = int(1e30)  # a tokenizer's word for "unknown"
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """A model that answers, and what reads its prompts.
+
+    Attributes:
+        model: a causal language model, or a `BioMedGPTForConditionalGeneration`, in evaluation mode.
+        tokenizer: of the language model.
+        processor: the BioMedGPT's; None for a language model alone.
+    """
+
+    model: Any
+    tokenizer: Any
+    processor: Any = None
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Return the modalities whose items the model sees itself."""
+        return tuple(self.processor.modalities) if self.processor is not None else ()
+
+    @property
+    def context_length(self) -> int:
+        """Return how many tokens the language model reads, by the rule of lm-evaluation-harness."""
+        text_config = self.model.config.get_text_config()
+        for config in (text_config, self.model.config):
+            for field in CONTEXT_FIELDS:
+                if length := getattr(config, field, None):
+                    return int(length)
+        length = self.tokenizer.model_max_length
+        return DEFAULT_CONTEXT if length is None or length >= UNLIMITED else int(length)
+
+    @property
+    def pad_id(self) -> int:
+        """Return the id that fills batches; it is masked, so any id will do where the tokenizer has none."""
+        known = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id, 0)
+        return next(number for number in known if number is not None)
+
+    def pad_left(self, ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return prompts of different lengths as one batch, ids and mask, int64 [B, T]."""
+        width = max(map(len, ids))
+        tokens = torch.full((len(ids), width), self.pad_id)
+        mask = torch.zeros_like(tokens)
+        for row, of_row in enumerate(ids):
+            tokens[row, width - len(of_row) :] = torch.tensor(of_row)
+            mask[row, width - len(of_row) :] = 1
+        return tokens, mask
+
+    def item_tensors(self, items: Sequence[Mapping[str, Sequence[Any]]]) -> dict[str, torch.Tensor]:
+        """Return the tensors of a batch's items on the model's device.
+
+        Args:
+            items: of each row, by the name of their modality.
+        """
+        samples = {modality.column: [list(row.get(name, ())) for row in items] for name, modality in MODALITIES.items()}
+        columns: dict[str, Any] = {column: of_rows for column, of_rows in samples.items() if any(of_rows)}
+        if not columns:
+            return {}
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            tensors = self.processor(**columns, return_tensors="pt")
+        return {name: tensor.to(self.model.device) for name, tensor in tensors.items()}
+
+
+def load_answerer(
+    checkpoint: str | PathLike | None = None,
+    device: str | torch.device | None = None,
+    dtype: str = "auto",
+    revision: str | None = None,
+) -> Answerer:
+    """Load a BioMedGPT or a causal language model.
+
+    Args:
+        checkpoint: folder or Hub id; None is the embedded demonstration.
+        device: where to run; None is the first of cuda, mps, cpu.
+        dtype: "float32", "bfloat16", "float16", or "auto" for the precision that the checkpoint was saved in.
+        revision: branch, tag or commit of a BioMedGPT on the Hub.
+
+    Raises:
+        OSError: there is no such checkpoint.
+        ValueError: a file of the checkpoint cannot be used, files do not fit together, or there is no such dtype or
+            device.
+    """
+    name = str(checkpoint or mini_checkpoint())
+    if find_config(name, revision).model_type == "biomedgpt":
+        model, processor = load(name, device, dtype, revision)
+        return Answerer(model, processor.tokenizer, processor)
+    check_choice("dtype", dtype, DTYPES)
+    device = device or best_device()
+    check_device(device)
+    if revision is not None:
+        raise ValueError(f"revision is {revision!r}, but {name} is no BioMedGPT: download that revision to a folder.")
+    model = load_foreign_model(AutoModelForCausalLM, name, dtype=dtype)
+    if dtype == "auto" and str(device) == "cpu" and model.dtype == torch.float16:
+        model = model.float()
+    return Answerer(model.to(device).eval(), load_tokenizer(name))

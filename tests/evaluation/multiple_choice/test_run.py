@@ -1,0 +1,232 @@
+"""Questions put to models under each protocol, with examples and in other orders; runs that go on."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from biomedgpt_hf.evaluation.multiple_choice import evaluate_choices, read_choice_predictions
+from biomedgpt_hf.evaluation.multiple_choice.asking import ask_all, orders
+from biomedgpt_hf.evaluation.multiple_choice.protocols import Chooser
+from biomedgpt_hf.sets.biomedical_qa.multiple_choice import MultipleChoiceQuestion, prompt
+
+from .conftest import question
+
+FAST = {"resamples": 20, "progress": False, "device": "cpu"}
+
+
+def test_the_label_with_the_highest_log_likelihood_is_chosen(language_model, questions, decisions):
+    found = evaluate_choices([*questions, *decisions], checkpoint=language_model, **FAST)
+    assert [one.id for one in found.predictions] == [one.id for one in (*questions, *decisions)]
+    for one in found.predictions:
+        assert one.chosen == one.log_likelihoods.index(max(one.log_likelihoods)) and one.text is None
+        assert len(one.log_likelihoods) == len(one.labels)
+    assert len({one.chosen for one in found.predictions}) > 1
+    assert found.scores["by_dataset"].keys() == {"MedQA", "PubMedQA"}
+    assert found.manifest["protocol"] == "loglik" and found.manifest["answered"] == 17
+
+
+@pytest.mark.parametrize("protocol", ["generate_lmflow", "generate_strict"])
+def test_greedy_texts_are_those_of_generate(language_model, questions, protocol):
+    found = evaluate_choices(questions[:4], checkpoint=language_model, protocol=protocol, new_tokens=12, **FAST)
+    model, tokenizer = (auto.from_pretrained(language_model) for auto in (AutoModelForCausalLM, AutoTokenizer))
+    for one, asked in zip(found.predictions, questions, strict=False):
+        inputs = tokenizer(prompt(asked), return_tensors="pt")
+        inputs.pop("token_type_ids", None)
+        with torch.no_grad():
+            ids = model.eval().generate(**inputs, do_sample=False, max_new_tokens=12, pad_token_id=1)[0]
+        said = tokenizer.decode(ids[inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
+        assert one.text == said and one.log_likelihoods is None
+        assert one.log_probability < 0
+
+
+def test_a_planted_answer_is_read_from_the_text_by_each_rule(language_model, decisions, monkeypatch):
+    said = {"d0": "yes", "d1": "Answer: no", "d2": "I cannot say", "d3": "Yes. Indeed", "d4": ""}
+    texts = iter(said.values())
+
+    def write(self, contexts):
+        from biomedgpt_hf.inference.answering import Generated
+
+        return [Generated(next(texts), -1.0, "stop", 3) for _ in contexts]
+
+    monkeypatch.setattr(Chooser, "_write", write)
+    rates = {}
+    for protocol in ("generate_strict", "generate_lmflow"):
+        texts = iter(said.values())
+        # one question a batch, so that texts come in the order of the questions
+        found = [
+            evaluate_choices([one], checkpoint=language_model, protocol=protocol, **FAST).predictions[0]
+            for one in decisions
+        ]
+        rates[protocol] = [None if one.chosen is None else one.labels[one.chosen] for one in found]
+    assert rates["generate_strict"] == ["yes", "no", None, "yes", None]
+    assert rates["generate_lmflow"] == [None, "no", None, "yes", None]
+
+
+def test_examples_stand_before_the_question_as_in_the_reference_evaluator(questions, decisions):
+    pool = [*decisions, *(question(number) for number in range(20, 24)), questions[0]]
+    asked = ask_all(questions[:2], few_shot=2, examples=pool, description="Say the letter.\n")
+    first, second = pool[5], pool[6]
+    letters = ["ABCD"[one.answer_index] for one in (first, second)]
+    expected = (
+        f"Say the letter.\n{prompt(first)} {letters[0]}\n\n{prompt(second)} {letters[1]}\n\n{prompt(questions[0])}"
+    )
+    assert asked[0][0].text == expected
+    roles = [message["role"] for message in asked[0][0].messages]
+    assert roles == ["user", "assistant", "user", "assistant", "user"]
+    assert asked[0][0].messages[0]["content"][-1]["text"].startswith("Say the letter.\nQuestion")
+
+
+def test_a_question_is_never_an_example_of_itself_and_too_few_are_told(questions):
+    asked = ask_all(questions, few_shot=3, examples=questions)
+    for (one,) in asked:
+        assert one.question.id not in {example.id for example in one.examples} and len(one.examples) == 3
+    with pytest.raises(ValueError, match="few_shot is 12, but there are 11 examples besides question 'q0'"):
+        ask_all(questions, few_shot=12, examples=questions)
+
+
+def test_examples_of_the_same_subject_come_first_where_there_are_enough():
+    pool = [question(n, dataset="MMLU", subject=("anatomy", "virology")[n % 2]) for n in range(8)]
+    asked = ask_all([question(9, dataset="MMLU", subject="virology")], few_shot=2, examples=pool)
+    assert [one.id for one in asked[0][0].examples] == ["q1", "q3"]
+
+
+def test_examples_change_the_log_likelihoods(language_model, questions):
+    plain, shown = (
+        evaluate_choices(questions[:3], checkpoint=language_model, few_shot=k, examples=questions[3:], **FAST)
+        for k in (0, 3)
+    )
+    assert plain.predictions[0].log_likelihoods != pytest.approx(shown.predictions[0].log_likelihoods, abs=1e-2)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+def test_in_other_orders_no_choice_keeps_its_letter_and_no_order_comes_twice(size):
+    asked = question(1, size)
+    found = orders(asked, 10, seed=3)
+    assert found[0] == tuple(range(size)) and len(found) == len(set(found)) == size
+    for order in found[1:]:
+        assert all(place != shown for place, shown in enumerate(order))
+        reordered = asked.in_order(order)
+        assert reordered.choices[reordered.answer_index] == asked.choices[asked.answer_index]
+
+
+def test_orders_depend_on_the_seed_and_the_question_alone():
+    assert orders(question(1), 1) == orders(question(1), 1)
+    assert len({tuple(orders(question(number), 1)) for number in range(30)}) == 3
+
+
+def test_a_question_that_does_not_list_its_choices_has_one_order(language_model, questions, decisions):
+    found = evaluate_choices([*questions[:2], *decisions[:1]], checkpoint=language_model, shuffles=2, **FAST)
+    assert [(one.id, one.number) for one in found.predictions] == [
+        *((id, number) for id in ("q0", "q1") for number in range(3)),
+        ("d0", 0),
+    ]
+    with pytest.raises(ValueError, match="they have no order to shuffle"):
+        evaluate_choices(decisions, checkpoint=language_model, shuffles=1, **FAST)
+
+
+def test_an_interrupted_run_goes_on_and_gives_the_same(language_model, questions, tmp_path, monkeypatch):
+    whole = evaluate_choices(questions, checkpoint=language_model, shuffles=1, output=tmp_path / "a.jsonl", **FAST)
+    choose = Chooser.choose
+
+    def interrupted(self, asked):
+        for number, batch in enumerate(choose(self, asked)):
+            if number == 1:
+                raise KeyboardInterrupt
+            yield batch
+
+    arguments = {"checkpoint": language_model, "shuffles": 1, "output": tmp_path / "b.jsonl", "batch_tokens": 500}
+    with monkeypatch.context() as patch:
+        patch.setattr(Chooser, "choose", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_choices(questions, **arguments, **FAST)
+    assert not (tmp_path / "b.jsonl").exists()
+    seen = []
+    monkeypatch.setattr(Chooser, "choose", lambda self, asked: seen.extend(asked) or choose(self, asked))
+    rest = evaluate_choices(questions, **arguments, **FAST)
+    assert 0 < len(seen) < 24
+    for one, other in zip(whole.predictions, rest.predictions, strict=True):
+        assert (one.id, one.number, one.chosen) == (other.id, other.number, other.chosen)
+        assert one.log_likelihoods == pytest.approx(other.log_likelihoods, abs=1e-5)
+    assert read_choice_predictions(tmp_path / "b.jsonl") == rest.predictions
+    manifest = json.loads((tmp_path / "b.jsonl.manifest.json").read_text("utf-8"))
+    assert manifest["predictions"] == 24 and manifest["digest"] and not list(tmp_path.glob(".*"))
+    with pytest.raises(FileExistsError):
+        evaluate_choices(questions, **arguments, **FAST)
+
+
+def test_an_unfinished_run_with_other_questions_is_not_continued(language_model, questions, tmp_path, monkeypatch):
+    def killed(self, asked):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Chooser, "choose", killed)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_choices(questions, checkpoint=language_model, output=tmp_path / "a.jsonl", **FAST)
+    with pytest.raises(ValueError, match="asked for something else: asked_sha256"):
+        evaluate_choices(questions[::-1], checkpoint=language_model, output=tmp_path / "a.jsonl", **FAST)
+
+
+def test_a_question_that_cannot_be_put_is_an_error_of_its_own():
+    good, bad = (
+        MultipleChoiceQuestion("own", id, "Which?", ("one", "other"), 0, items={"molecule": (smiles,)})
+        for id, smiles in (("good", "CCO"), ("bad", "CN(C)(C)(C)C"))
+    )
+    for protocol in ("loglik", "generate_strict"):
+        found = evaluate_choices([good, bad], protocol=protocol, new_tokens=5, **FAST)
+        assert [one.status for one in found.predictions] == ["ok", "error"]
+        assert "valence" in found.predictions[1].error and found.scores["errors"] == 1
+        assert found.predictions[1].items == {"molecule": ("CN(C)(C)(C)C",)}
+    with pytest.raises(ValueError, match="No question could be put. bad: .*valence"):
+        evaluate_choices([bad], **FAST)
+
+
+def test_a_placeholder_in_a_text_is_an_error_of_its_own_too(questions):
+    bad = questions[0]._replace(question="What is <moleculeHere>?")
+    found = evaluate_choices([bad, questions[1]], **FAST)
+    assert [one.status for one in found.predictions] == ["error", "ok"]
+    assert "holds <moleculeHere>" in found.predictions[0].error
+
+
+def test_examples_have_to_be_passed(language_model, questions):
+    with pytest.raises(ValueError, match="few_shot is 1, but there are 0 examples"):
+        evaluate_choices(questions, checkpoint=language_model, few_shot=1, **FAST)
+
+
+def test_a_language_model_alone_reads_items_as_text(language_model):
+    ethanol, water = (
+        MultipleChoiceQuestion("own", smiles, "Which?", ("one", "other"), 0, items={"molecule": (smiles,)})
+        for smiles in ("CCO", "O")
+    )
+    found = evaluate_choices([ethanol, water], checkpoint=language_model, **FAST).predictions
+    assert found[0].log_likelihoods != pytest.approx(found[1].log_likelihoods, abs=1e-3)
+
+
+def test_a_long_context_loses_its_beginning_and_that_is_told(language_model, decisions):
+    long = decisions[0]._replace(contexts=("It was seen. " * 200,))
+    for protocol in ("loglik", "generate_lmflow"):
+        found = evaluate_choices([long, decisions[1]], checkpoint=language_model, protocol=protocol, **FAST)
+        assert [one.truncated for one in found.predictions] == [True, False] and found.manifest["truncated"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"protocol": "loglikelihood"}, "protocol is 'loglikelihood'. Choose one of loglik, generate_lmflow"),
+        ({"batch_tokens": 0}, "batch_tokens is 0. It must be at least 1"),
+        ({"few_shot": -1}, "few_shot is -1"),
+        ({"output": "answers.csv"}, "answers.csv must end in .jsonl"),
+        ({"dtype": "float8"}, "dtype is 'float8'"),
+        ({"revision": "v2"}, "revision is 'v2', but"),
+    ],
+)
+def test_wrong_arguments_are_told_in_one_line(language_model, questions, arguments, message):
+    with pytest.raises(ValueError) as raised:
+        evaluate_choices(questions, **{"checkpoint": language_model, **FAST, **arguments})
+    assert message in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_two_questions_of_one_id_are_refused(language_model, questions):
+    with pytest.raises(ValueError, match="2 questions have the id 'q0'"):
+        evaluate_choices([*questions, questions[0]], checkpoint=language_model, **FAST)
