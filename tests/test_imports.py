@@ -27,9 +27,9 @@ MAY_IMPORT = {
     "checkpoints": {"__init__", "processors"},
     "rows": {"extras", "modalities"},
     "chemistry": {"processors"},
-    "files": {"disk", "modalities"},
+    "files": {"disk", "modalities", "processors"},
     "download": {"disk", "files"},
-    "similarity": {"disk", "files", "rows"},
+    "similarity": {"disk", "files", "processors", "rows"},
     "batches": {"modalities", "processors", "rows"},
     "building": {"disk", "extras", "files", "modalities", "rows", "similarity"},
     "sets": {

@@ -13,6 +13,7 @@ from biomedgpt_hf.files.items.molblock import Structure
 from biomedgpt_hf.files.items.text_lines import as_label, head_lines, text_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.processors.molecule_limits import molecule_excess
 
 HEADER_DELIMITER = r"[\t,;]"
 DELIMITERS = r"[\s,;]+"  # between a structure and its name
@@ -108,5 +109,7 @@ def _is_readable(text: str) -> bool:
         return True
     if not text.strip("*") or not text.isascii():  # RDKit reads `*` as a molecule, but it may be a bullet
         return False
+    if molecule_excess(text):  # a molecule, whose reader will refuse it
+        return True
     with rdBase.BlockLogs():
         return Chem.MolFromSmiles(undoubled(text)) is not None

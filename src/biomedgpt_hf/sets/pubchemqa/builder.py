@@ -30,6 +30,7 @@ from rdkit import Chem, rdBase
 
 from biomedgpt_hf.building.examples import Example
 from biomedgpt_hf.building.pipeline import DEFAULTS, About, BuildSettings, build_set
+from biomedgpt_hf.files.items.molblock import parse_block
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import require_utf8
 from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
@@ -123,7 +124,7 @@ def read_structure(structure: PubChemStructure) -> tuple[str, bool]:
     if structure.form is Form.LINE:
         return structure.text, False
     with rdBase.BlockLogs():
-        molecule = Chem.MolFromMolBlock(structure.text)
+        molecule = parse_block(structure.text)
     if molecule is None:
         raise RejectedRecord("unreadable molecule", f"RDKit cannot read the molblock {structure.text[:60]!r}")
     dropped = structure.form is Form.MOLBLOCK_PARTLY_UNDEFINED and any(c.Is3D() for c in molecule.GetConformers())
