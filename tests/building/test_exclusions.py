@@ -33,6 +33,8 @@ MOLECULES = {
 }
 PROTEINS = {
     "two.fasta": f">sp|P1|A_B first\n{PROTEIN[:6]}\n{PROTEIN[6:]}\n\n>second\n{OTHER.lower()}*\n",
+    "comments.fasta": f"; a\n# b\n>x\n; half\n{PROTEIN[:6]}\n# of it\n{PROTEIN[6:]}\n! end\n>y\n{OTHER}*\n",
+    "joined.fasta": f"\ufeff>x\r{PROTEIN}\r\ufeff>y\r{OTHER}",
     "export.tsv": "Entry\tProtein names\tSequence\tSequence similarities\n"
     f"P1\tA\t{PROTEIN}\tBelongs\nP2\tB\t{OTHER}\t\n",
     "target.csv": f"Drug,Target Sequence,Y\n,{PROTEIN},1\n,{OTHER},2\n",
@@ -128,6 +130,15 @@ def test_a_sequence_with_other_characters_is_told(tmp_path, caplog):
     path = write(tmp_path, "a.fasta", f">x\n{PROTEIN}\n>y\nMK-LA\n>empty\n>z\n{OTHER}\n", packed=False)
     assert len(excluded_keys([path])) == 2
     assert "2 of 4" in caplog.text and "MK-LA" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["two.fasta", "table.csv", "list.jsonl"])
+def test_letters_that_become_others_in_upper_case_exclude_nothing(tmp_path, name, caplog):
+    texts = {"two.fasta": f">x\nMßK\n>y\n{PROTEIN}\n", "table.csv": f"sequence,n\nMßK,1\n{PROTEIN},2\n"}
+    content = texts.get(name) or json.dumps({"proteins": ["MßK", PROTEIN]}) + "\n"
+    excluded = excluded_keys([write(tmp_path, name, content, packed=False)])
+    assert "MSSK" not in excluded and PROTEIN in excluded and excluded.unreadable == 1
+    assert "'ß' at index 1 is not a residue" in caplog.text
 
 
 @pytest.mark.parametrize(

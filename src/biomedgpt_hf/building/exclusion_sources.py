@@ -22,7 +22,9 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.disk.paths import existing_file
 from biomedgpt_hf.files import obo
 from biomedgpt_hf.files.items.cells import item_text
+from biomedgpt_hf.files.items.fasta import begins_fasta, read_fasta
 from biomedgpt_hf.files.items.molecule_lists import read_molecule_records
+from biomedgpt_hf.files.items.text_lines import head_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError, open_source, read_lines
 from biomedgpt_hf.files.tables.table import open_table
@@ -49,7 +51,6 @@ ITEM_COLUMN_NAMES: Mapping[str, tuple[re.Pattern[str], ...]] = {
 ENTRY = "entry"  # kind of a candidate that is an entry of UniProtKB, whose protein is not read yet
 # A text at the beginning of UniProtKB's JSON that JSON tables do not have.
 UNIPROT_JSON = re.compile(rb'"(?:results|entryType|primaryAccession)"')
-NUCLEOTIDES = re.compile(r"[ACGTUN]*", re.IGNORECASE)
 
 
 class Candidate(NamedTuple):
@@ -86,7 +87,7 @@ def read_candidates(path: Path) -> Iterator[Candidate]:
         if file.read(4) == b"PAR1":
             return _in_parquet(path)
     first, head = _beginning(path)
-    if first.startswith(">"):
+    if begins_fasta(line for _, line in head_lines(path)):
         return _in_fasta(path)
     if first.startswith(("ID   ", "<")) or (first.startswith(("{", "[")) and UNIPROT_JSON.search(head)):
         return _in_entries(path)
@@ -187,20 +188,6 @@ def _in_ontology(path: Path) -> Iterator[Candidate]:
 
 
 def _in_fasta(path: Path) -> Iterator[Candidate]:
-    """Yield the sequences of a FASTA file.
-
-    Raises:
-        SourceError: all of them are nucleotides.
-    """
-    begin, parts, is_protein = 0, list[str](), False
-    for number, line in chain(read_lines(path), [(0, ">")]):
-        if not line.startswith(">"):
-            parts.append(line)
-            continue
-        if begin:
-            sequence = "".join(parts)
-            is_protein = is_protein or not NUCLEOTIDES.fullmatch(sequence)
-            yield Candidate(begin, PROTEIN.name, sequence)
-        begin, parts = number, []
-    if not is_protein:
-        raise _unknown(path, "is a FASTA file without a protein: its sequences are nucleotides, or empty")
+    for record in read_fasta(path):
+        protein = None if record.problem else record.content.items[PROTEIN.name][0]
+        yield Candidate(record.line, PROTEIN.name, protein, record.problem)

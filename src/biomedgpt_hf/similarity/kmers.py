@@ -13,8 +13,8 @@ SIMILAR_PROTEINS = (
 
 
 def sequence_key(sequence: str) -> str:
-    """Return the key of a protein: its sequence in upper case."""
-    return sequence.upper()
+    """Return the key of a protein: its sequence in upper case, unless it has foreign letters, which may become two."""
+    return sequence.upper() if sequence.isascii() else sequence
 
 
 def kmers(sequence: str) -> np.ndarray:

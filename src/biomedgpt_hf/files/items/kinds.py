@@ -9,6 +9,7 @@ from pathlib import Path
 
 from biomedgpt_hf.disk.paths import existing_file
 from biomedgpt_hf.files.items.column_names import guess_item_columns, protein_column, structure_column
+from biomedgpt_hf.files.items.fasta import COMMENTS, begins_fasta
 from biomedgpt_hf.files.items.sdf import SDF_END
 from biomedgpt_hf.files.items.smiles_lines import HEADER_DELIMITER, header_cells, is_named_so, structure_place
 from biomedgpt_hf.files.items.text_lines import head_lines
@@ -59,12 +60,12 @@ def recognise_item_file(path: Path, *, is_table: bool = False) -> FileKind:
     filled = [line for line in lines if line.strip()]
     if not filled:
         raise SourceError(path, len(lines), "empty file", "holds only blank lines.")
-    first = next((line.strip() for line in filled if not line.startswith(("#", ";"))), "")
+    first = next((line.strip() for line in filled if not line.startswith(COMMENTS)), "")
     if first.startswith("$R"):
         raise SourceError(
             path, 1, "unknown format", f"begins with {first!r}. Reactions are not items. {EXPECTED_ITEMS}"
         )
-    if first.startswith(">"):
+    if begins_fasta(filled):
         return FileKind.FASTA
     if first.lower().startswith("data_"):
         return FileKind.MMCIF
