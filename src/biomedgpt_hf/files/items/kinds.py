@@ -20,11 +20,16 @@ EXPECTED_ITEMS = (
     "Expected molecules (lines of SMILES, SDF, MOL, MOL2), proteins (FASTA, PDB, mmCIF), or a table (CSV, TSV, JSON "
     "Lines, Parquet) that has a column SMILES or sequence, or whose columns you name."
 )
+# The records of all versions of the format, and those of programs (REMARKS, USER, PARENT, LIGATM, and PDBQT's).
 PDB_RECORD = re.compile(
-    r"(HEADER|OBSLTE|TITLE|SPLIT|CAVEAT|COMPND|SOURCE|KEYWDS|EXPDTA|NUMMDL|MDLTYP|AUTHOR|REVDAT|SPRSDE|JRNL|REMARK|DBREF"
-    r"|SEQADV|SEQRES|MODRES|HET|HETNAM|FORMUL|HELIX|SHEET|SSBOND|LINK|CISPEP|SITE|CRYST1|ORIGX\d|SCALE\d|MTRIX\d|MODEL"
-    r"|USER|PARENT|LIGATM)( |$)|(ATOM  |HETATM|ANISOU)[ \d*A-Za-z]{5} |(TER|END|ENDMDL|CONECT|MASTER)\b"
+    r"(HEADER|OBSLTE|TITLE|SPLI?T|CAVEAT|COMPND|SOURCE|KEYWDS|EXPDTA|NUMMDL|MDLTYP|AUTHOR|REVDAT|SPRSDE|JRNL|REMARKS?"
+    r"|FTNOTE|DBREF[12]?|SEQADV|SEQRES|MODRES|HET|HETNAM|HETSYN|FORMUL|HELIX|SHEET|TURN|SSBOND|LINKR?|HYDBND|SLTBRG"
+    r"|CISPEP|SITE|CRYST1|ORIGX\d|SCALE\d|MTRIX\d|TVECT|MODEL|USER|PARENT|LIGATM)( |$)"
+    r"|(ATOM  |HETATM|ANISOU|SIGATM|SIGUIJ)[ \d*A-Za-z]{5} |(TER|END|ENDMDL|CONECT|MASTER)\b"
 )
+PDB_ATOM = re.compile(r"(ATOM  |HETATM).{24}(\s*-?\d+\.\d+\s*){3}")  # with coordinates
+PDBQT_LIGAND = re.compile(r"(ROOT|ENDROOT|BRANCH|ENDBRANCH|TORSDOF)\b")
+MEEKO_SMILES = re.compile(r"REMARK SMILES (?!IDX)(\S+)")
 FIRST_PDB_LINES = 5
 COUNTS = re.compile(r"\s*V[23]000\s*$")
 
@@ -73,7 +78,8 @@ def recognise_item_file(path: Path, *, is_table: bool = False) -> FileKind:
         return FileKind.MOL2
     if _is_sdf(lines):
         return FileKind.SDF
-    if all(map(PDB_RECORD.match, filled[:FIRST_PDB_LINES])):
+    if all(map(PDB_RECORD.match, filled[:FIRST_PDB_LINES])) or any(map(PDB_ATOM.match, lines)):
+        _refuse_ligand(path, head)
         return FileKind.PDB
     if is_table or _is_table(first):
         return FileKind.TABLE
@@ -84,6 +90,21 @@ def recognise_item_file(path: Path, *, is_table: bool = False) -> FileKind:
     raise SourceError(
         path, 1, "unknown format", f"begins with {filled[0][:60]!r}, which is not an item. {EXPECTED_ITEMS}"
     )
+
+
+def _refuse_ligand(path: Path, head: Sequence[tuple[int, str]]) -> None:
+    """Raise a SourceError if a PDBQT file holds a ligand, of which it tells neither bond orders nor all hydrogens."""
+    number = next((number for number, line in head if PDBQT_LIGAND.match(line)), None)
+    if number is None:
+        return
+    smiles = next((found[1] for _, line in head if (found := MEEKO_SMILES.match(line))), None)
+    remedy = (
+        f"Pass the SMILES that it names, {smiles[:200]!r}" if smiles else "Pass the SDF or SMILES that it was made of"
+    )
+    detail = (
+        f"is a PDBQT file with a ligand, which has no bond orders. {remedy}, or convert it: obabel IN.pdbqt -O OUT.sdf"
+    )
+    raise SourceError(path, number, "unknown format", f"{detail}.")
 
 
 def _is_sdf(lines: Sequence[str]) -> bool:

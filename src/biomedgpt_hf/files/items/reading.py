@@ -9,10 +9,11 @@ from pathlib import Path
 from biomedgpt_hf.files.items.fasta import read_fasta
 from biomedgpt_hf.files.items.items import Columns, Contents, Item, item_of
 from biomedgpt_hf.files.items.kinds import FileKind, recognise_item_file
+from biomedgpt_hf.files.items.mmcif import read_mmcif
 from biomedgpt_hf.files.items.molblock import Structure
+from biomedgpt_hf.files.items.pdb import read_pdb
 from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf_records
 from biomedgpt_hf.files.items.smiles_lines import read_smiles_lines
-from biomedgpt_hf.files.items.structures import read_mmcif, read_pdb
 from biomedgpt_hf.files.items.tables import read_table
 from biomedgpt_hf.files.records import Record
 from biomedgpt_hf.files.sources import SourceError

@@ -37,7 +37,8 @@ def read_proteins(path: str | Path, chains: Sequence[str] = ()) -> list[str]:
 
     Args:
         path: FASTA, PDB, mmCIF, or a table with a column of sequences; plain or .gz.
-        chains: in PDB and mmCIF files, the chains to return, by the names that their authors use; none means all.
+        chains: in PDB and mmCIF files, the chains to return, by the names that their authors use; none means all. Where
+            a file has several chains A, "A" means all of them, and "A.2" the second.
 
     Raises:
         OSError: the file is missing or unreadable.
@@ -88,13 +89,17 @@ def _chosen(path: str | Path, chains: Sequence[str]) -> list[Item]:
             f"{path} has no chains, so {', '.join(chains)} cannot be chosen. Only PDB and mmCIF files have chains."
         )
     items = list(_readable(path))
-    found = {item.id.rpartition(":")[2] for item in items}
+    names = [item.id.rpartition(":")[2] for item in items]
     for chain in chains:
-        if chain not in found:
-            raise ValueError(
-                f"{path} has no protein chain {chain!r}. Its protein chains are {', '.join(sorted(found))}."
-            )
-    return [item for item in items if item.id.rpartition(":")[2] in chains]
+        if not any(_is_named(name, [chain]) for name in names):
+            found = ", ".join(sorted(set(names)))
+            raise ValueError(f"{path} has no protein chain {chain!r}. Its protein chains are {found}.")
+    return [item for item, name in zip(items, names, strict=True) if _is_named(name, chains)]
+
+
+def _is_named(name: str, chains: Sequence[str]) -> bool:
+    """Tell whether a chain is one of those asked for. "A" asks for all of several chains of that name, A.1 and A.2."""
+    return name in chains or name.rpartition(".")[0] in chains
 
 
 def _has_chains(path: str | Path) -> bool:
