@@ -79,6 +79,7 @@ def _read_block(block: gemmi.cif.Block) -> ReadStructure:
     columns = _Columns(block)
     names = columns.divide()
     structure = gemmi.make_structure_from_block(block)
+    structure.merge_chain_parts()
     structure.setup_entities()
     if (count := sum(model.count_atom_sites() for model in structure)) != len(columns):
         detail = f"gemmi reads {count:,} of {len(columns):,} atoms. Has _atom_site all columns that the format demands?"
