@@ -79,20 +79,20 @@ def test_two_proteins_of_one_author_name_or_one_label_are_two(tmp_path):
     assert sequences(tmp_path, written(rows, LABELS)) == {"x:A.1": "GAS", "x:A.2": "MATV"}
 
 
-REFERENCES = """loop_
-_struct_ref_seq.align_id
-_struct_ref_seq.ref_id
-_struct_ref_seq.pdbx_strand_id
-_struct_ref_seq.seq_align_beg
-_struct_ref_seq.seq_align_end
-1 1 A 1 2"""
+REFERENCE = {
+    **{"align_id": "1", "ref_id": "1", "pdbx_PDB_id_code": "1ABC", "pdbx_strand_id": "A", "seq_align_beg": "1"},
+    **{"pdbx_seq_align_beg_ins_code": "?", "seq_align_end": "3", "pdbx_seq_align_end_ins_code": "?"},
+    **{"pdbx_db_accession": "P12345", "db_align_beg": "1", "db_align_end": "3"},
+    **{"pdbx_auth_seq_align_beg": "1", "pdbx_auth_seq_align_end": "3"},
+}  # to a table _struct_ref that is not there
+REFERENCES = "\n".join(["loop_", *(f"_struct_ref_seq.{column}" for column in REFERENCE), " ".join(REFERENCE.values())])
 
 
 @pytest.mark.parametrize(
     "before",
     [
         REFERENCES,
-        REFERENCES.replace("1 1 A 1 2", "? . A x y"),
+        "\n".join(f"_struct_ref_seq.{column} {value}" for column, value in REFERENCE.items()),
         "_struct_ref_seq.align_id 1",
         "loop_\n_struct_conn.id\n_struct_conn.conn_type_id\n1 covale",
         "_cell.length_a x",
@@ -103,6 +103,8 @@ _struct_ref_seq.seq_align_end
 def test_categories_that_tell_nothing_of_sequences_break_nothing(tmp_path, before):
     entity = "_entity.id 1\n_entity.type polymer\n_struct_asym.id A\n_struct_asym.entity_id 1"
     assert sequences(tmp_path, written(TWO[:9], before=f"{before}\n{entity}")) == {"x:A": "GAS"}
+    listed = "loop_\n_entity_poly_seq.entity_id\n_entity_poly_seq.num\n_entity_poly_seq.mon_id\n1 1 TRP\n1 2 GLY"
+    assert sequences(tmp_path, f"data_x\n{before}\n{entity}\n{listed}\n") == {"x:A": "WG"}
 
 
 def test_the_sequence_of_the_experiment_comes_before_coordinates(tmp_path):
