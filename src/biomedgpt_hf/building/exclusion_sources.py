@@ -25,6 +25,7 @@ from biomedgpt_hf.files.items.cells import item_text
 from biomedgpt_hf.files.items.molecule_lists import read_molecule_records
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError, open_source, read_lines
+from biomedgpt_hf.files.tables.empty_cells import is_empty
 from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.files.uniprot.formats import read_entries
 from biomedgpt_hf.modalities import MOLECULE, PROTEIN, item_columns
@@ -153,7 +154,7 @@ def _in_cells(path: Path, kinds: dict[str, str]) -> Iterator[Candidate]:
         for column, kind in kinds.items():
             cell = row.cells[column]
             for value in cell if isinstance(cell, list) else [cell]:
-                if value is not None and str(value).strip():
+                if not is_empty(value):
                     yield Candidate(row.line, kind, str(value))
 
 

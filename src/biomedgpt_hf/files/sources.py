@@ -163,8 +163,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 if len(line) > LONGEST_LINE:
                     detail = f"the line goes on for more than {LONGEST_LINE:,} bytes. Is it a text file?"
                     raise SourceError(path, number, "endless line", detail)
-                encoding = "utf-8-sig" if number == 1 else "utf-8"
-                yield number, line.decode(encoding, "surrogateescape").rstrip("\r\n")
+                # Every line may begin with a byte order mark, where files were joined.
+                yield number, line.decode("utf-8", "surrogateescape").removeprefix("\ufeff").rstrip("\r\n")
     except GZIP_ERRORS as error:
         raise truncated(path, number, error) from error
     if number == 0:

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from biomedgpt_hf.files.items.fasta import read_fasta
-from biomedgpt_hf.files.items.items import Columns, Contents, Item, item_of
+from biomedgpt_hf.files.items.items import NO_COLUMNS, Columns, Contents, Item, item_of
 from biomedgpt_hf.files.items.kinds import FileKind, recognise_item_file
 from biomedgpt_hf.files.items.molblock import Structure
 from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf_records
@@ -27,7 +27,6 @@ READERS: dict[FileKind, Callable[[Path], Iterator[Record]]] = {
     FileKind.PDB: read_pdb,
     FileKind.MMCIF: read_mmcif,
 }
-NO_COLUMNS = Columns()
 
 
 def read_items(
@@ -90,11 +89,11 @@ def _files(path: Path) -> list[Path]:
 
 
 def _records_of(path: Path, columns: Columns) -> Iterator[Record]:
-    kind = recognise_item_file(path, is_table=columns != NO_COLUMNS)
+    kind = recognise_item_file(path, columns.names, columns.format)
     if kind is FileKind.TABLE:
         yield from read_table(path, columns)
         return
-    if columns != NO_COLUMNS:
+    if columns.names:
         named = ", ".join(map(repr, columns.names))
         raise UnknownColumnError(f"{path} is a {kind} and has no columns. Leave out {named}, or pass a table.")
     for record in READERS[kind](path):
