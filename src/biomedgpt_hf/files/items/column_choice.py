@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -70,8 +70,18 @@ def choose_columns(table: str, there: Sequence[str], columns: Columns, sample: S
     chosen = Columns(question=columns.question, id=id, items=items, format=columns.format)
     guessed = frozenset(chosen.names) - set(columns.names)
     notes = [] if columns.items else [_passed_over(table, there, *pair) for pair in guess.items()]
-    notes += [_unread(table, *pair) for pair in {**_maybe_items(there, cells), **guess}.items() if pair[0] not in items]
-    return Choice(chosen, guessed, tuple(filter(None, notes)))
+    return Choice(chosen, guessed, (*filter(None, notes), *_unread(table, there, items, cells, guess)))
+
+
+def unread_columns(table: str, there: Sequence[str], read: Collection[str], sample: Sample) -> tuple[str, ...]:
+    """Return a sentence on each column that may hold items of a modality that is not among those that are read.
+
+    Args:
+        table, there, sample: see `choose_columns`.
+        read: modalities of which a column is read.
+    """
+    cells = _Cells(there, sample)
+    return _unread(table, there, read, cells, _guess_items(there, cells))
 
 
 class _Cells:
@@ -171,9 +181,16 @@ def _passed_over(table: str, there: Sequence[str], modality: str, column: str) -
     return f"{table}: {kind} are read from {column!r}, passing over {listed}. Choose others with --{modality}-column."
 
 
-def _unread(table: str, modality: str, column: str) -> str:
-    kind = MODALITIES[modality].column
-    return f"{table}: {column!r} may hold {kind}, which are not read. Name it with --{modality}-column if they count."
+def _unread(
+    table: str, there: Sequence[str], read: Collection[str], cells: _Cells, guess: Mapping[str, str]
+) -> tuple[str, ...]:
+    found = {**_maybe_items(there, cells), **guess}
+    return tuple(
+        f"{table}: {column!r} may hold {MODALITIES[modality].column}, which are not read. Name it with "
+        f"--{modality}-column if they count."
+        for modality, column in found.items()
+        if modality not in read
+    )
 
 
 def _complaint(there: Sequence[str]) -> str:

@@ -127,10 +127,17 @@ NO_COLUMNS = Columns()
 
 
 class Contents(NamedTuple):
-    """The content of a row's record before RDKit reads it: items by modality, molecules as `Structure`."""
+    """The content of a row's record before RDKit reads it.
+
+    Attributes:
+        items: by modality, molecules as `Structure`.
+        question: the row's own.
+        empty: columns of items that hold nothing in this row, where others do.
+    """
 
     items: Mapping[str, tuple[Any, ...]] = NO_ITEMS
     question: str | None = None
+    empty: tuple[str, ...] = ()
 
 
 def item_of(row: int, record: Record) -> Item:

@@ -14,8 +14,7 @@ from biomedgpt_hf.files.items.kinds import FileKind, recognise_item_file
 from biomedgpt_hf.files.items.molblock import Structure, molecule_text
 from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf_records
 from biomedgpt_hf.files.items.smiles_lines import EXPECTED_MOLECULES, read_smiles_lines
-from biomedgpt_hf.files.items.tables import structure_of, table_choice, table_format
-from biomedgpt_hf.files.items.text_lines import as_label
+from biomedgpt_hf.files.items.tables import row_id, structure_of, table_choice, table_format
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.column_names import ID_COLUMNS, first_named, id_prefix
@@ -62,9 +61,7 @@ def _read_table(path: Path, columns: Columns) -> Iterator[Record]:
     prefix = id_prefix(id_column)
     wanted, firsts = [*structures, *filter(None, [id_column])], {*guessed, *filter(None, [id_column])} - {columns.id}
     for row in open_table(path, wanted, guessed=firsts, format=table_format(columns)).rows:
-        name = row.cells.get(id_column) if id_column else None
-        id = "" if name is None else as_label(str(name))
-        id = f"{prefix}{id}" if id.isdecimal() else id  # other sources may use this column name too
+        id = row_id(row.cells.get(id_column), prefix) if id_column else ""
         if row.problem:
             yield Record(path.name, row.line, id, problem=row.problem)
             continue

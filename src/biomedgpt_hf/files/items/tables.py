@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from biomedgpt_hf.files.items.cells import filled_items
-from biomedgpt_hf.files.items.column_choice import ROWS_LOOKED_AT, Choice, choose_columns
+from biomedgpt_hf.files.items.column_choice import ROWS_LOOKED_AT, Choice, Sample, choose_columns, unread_columns
 from biomedgpt_hf.files.items.items import Columns, Contents
 from biomedgpt_hf.files.items.molblock import Structure, is_mol_block
 from biomedgpt_hf.files.items.smiles_lines import undoubled
@@ -51,10 +51,9 @@ def read_table(path: Path, columns: Columns) -> Iterator[Record]:
         if row.problem:
             yield Record(path.name, row.line, problem=row.problem)
             continue
-        id = _label(row.cells[columns.id]) if columns.id else ""
-        id = f"{prefix}{id}" if id.isdecimal() else id
+        id = row_id(row.cells[columns.id], prefix) if columns.id else ""
         try:
-            yield Record(path.name, row.line, id, _contents(row.cells, columns))
+            yield Record(path.name, row.line, id, row_contents(row.cells, columns))
         except RejectedRecord as problem:
             yield Record(path.name, row.line, id, problem=problem)
 
@@ -65,22 +64,42 @@ def table_choice(path: Path, columns: Columns) -> Choice:
     Raises:
         OSError, SourceError: see `read_table`.
     """
-    format = table_format(columns)
-    there = open_table(path, [], format=format).columns
+    there, sample = _open_sample(path, columns)
     if not there:
         detail = "has no columns. In JSON, each object must be on one line, with the columns as its keys."
         raise SourceError(path, 1, "unknown format", detail)
-
-    def sample(wanted: Sequence[str]) -> list[Mapping[str, Any]]:
-        rows = open_table(path, wanted, guessed=wanted, format=format).rows
-        return [row.cells for row in islice(_readable(rows), ROWS_LOOKED_AT)]
-
     try:
         return choose_columns(path.name, there, columns, sample)
     except ValueError as error:
         is_utf8 = all(name.isascii() or name == as_label(name) for name in there)
         remedy = "" if is_utf8 else " A name is not UTF-8 text: save the file as UTF-8."
         raise SourceError(path, 1, "unknown format", f"{error}{remedy}") from error
+
+
+def _open_sample(path: Path, columns: Columns) -> tuple[list[str], Sample]:
+    """Return the columns of a table, and what gives some of their cells in the first rows."""
+    format = table_format(columns)
+
+    def sample(wanted: Sequence[str]) -> list[Mapping[str, Any]]:
+        rows = open_table(path, wanted, guessed=wanted, format=format).rows
+        return [row.cells for row in islice(_readable(rows), ROWS_LOOKED_AT)]
+
+    return open_table(path, [], format=format).columns, sample
+
+
+def unread_notes(path: Path, columns: Columns, others: Collection[str] = ()) -> tuple[str, ...]:
+    """Return a sentence on each column of a table that may hold items of a modality of which no column is named.
+
+    Args:
+        path: the table.
+        columns: the columns of items that are named.
+        others: columns that are named for something else, such as answers.
+
+    Raises:
+        OSError, SourceError: see `read_table`.
+    """
+    there, sample = _open_sample(path, columns)
+    return unread_columns(path.name, [name for name in there if name not in others], columns.items, sample)
 
 
 def _readable(rows: Iterator[Any]) -> Iterator[Any]:
@@ -96,27 +115,35 @@ def table_format(columns: Columns) -> str | None:
     return columns.format if columns.format in TABLE_FORMATS else None
 
 
-def _contents(cells: Mapping[str, Any], columns: Columns) -> Contents:
-    items = {}
+def row_contents(cells: Mapping[str, Any], columns: Columns) -> Contents:
+    """Return the items and the question in the cells of a row.
+
+    Raises:
+        RejectedRecord: there is no item, or a cell holds something else.
+    """
+    items: dict[str, tuple[Any, ...]] = {}
+    empty = []
     for modality, named in columns.items.items():
         read = READ_CELL.get(modality, _stripped)
-        found = [item for column in named for item in _items_in(cells[column], column, modality)]
-        if found:
-            items[modality] = tuple(map(read, found))
+        for column in named:
+            if found := _items_in(cells[column], column, modality):
+                items[modality] = (*items.get(modality, ()), *map(read, found))
+            else:
+                empty.append(column)
     if not items:
         where = ", ".join(map(repr, columns.of_items))
         raise RejectedRecord(f"no {' or '.join(MODALITIES)}", f"there is nothing in {where}")
     question = _texts_in(cells[columns.question], columns.question)[:1] if columns.question else []
     if columns.question and not question:
         raise RejectedRecord("no question", f"there is nothing in {columns.question!r}")
-    return Contents(items, question[0] if question else None)
+    return Contents(items, question[0] if question else None, tuple(empty))
 
 
 def _items_in(cell: Any, column: str, modality: str) -> list[Any]:
     """Return the items of a cell; there may be none. The processor that reads them checks what they hold."""
     items = filled_items(cell, modality)
     if MODALITIES[modality].items_are_texts:
-        return [_text(item, column) for item in items]
+        return [require_utf8(_text(item, column)) for item in items]
     for item in items:
         if MODALITIES[modality].items_are_lists and not isinstance(item, list):
             found = f"column {column!r} holds {str(item)[:SHOWN]!r}: write a list, in JSON Lines or Parquet"
@@ -133,11 +160,12 @@ def _texts_in(cell: Any, column: str) -> list[str]:
 def _text(value: Any, column: str) -> str:
     if not isinstance(value, str):
         raise RejectedRecord("not text", f"column {column!r} holds {str(value)[:SHOWN]}")
-    return require_utf8(value)
+    return value
 
 
-def _label(value: object) -> str:
-    """Return an id as text; "" where there is none."""
+def row_id(value: object, prefix: str = "") -> str:
+    """Return an id as text, a number behind the prefix; "" where there is none."""
     if is_null(value):
         return ""
-    return as_label(str(int(value) if isinstance(value, float) and value.is_integer() else value))
+    id = as_label(str(int(value) if isinstance(value, float) and value.is_integer() else value))
+    return f"{prefix}{id}" if id.isdecimal() else id

@@ -58,11 +58,25 @@ def open_table(path: Path, wanted: Sequence[str], *, guessed: Collection[str] = 
     """
     path, wanted = Path(path), list(dict.fromkeys(wanted))
     table = _open(path, wanted, format)
-    for column in wanted:
-        place = place_of(column, table.columns)
-        if place is None or (table.columns.count(table.columns[place]) > 1 and column not in guessed):
-            raise UnknownColumnError(_column_complaint(path, column, table.columns))
+    find_columns(str(path), table.columns, wanted, guessed)
     return table
+
+
+def find_columns(
+    table: str, columns: Sequence[str], wanted: Sequence[str], guessed: Collection[str] = ()
+) -> dict[str, int]:
+    """Return the place of each wanted column among those of a table.
+
+    Raises:
+        UnknownColumnError: one is not there, or is there twice and was not guessed.
+    """
+    places = {}
+    for column in wanted:
+        place = place_of(column, columns)
+        if place is None or (columns.count(columns[place]) > 1 and column not in guessed):
+            raise UnknownColumnError(_column_complaint(table, column, columns))
+        places[column] = place
+    return places
 
 
 def _open(path: Path, wanted: Sequence[str], format: str | None) -> Table:
@@ -90,7 +104,7 @@ def _refuse_other_text(path: Path, start: bytes) -> None:
         raise SourceError(path, 1, "unknown format", f"{found} is no table that can be read row by row. {REMEDY}")
 
 
-def _column_complaint(path: Path, column: str, columns: Sequence[str]) -> str:
+def _column_complaint(path: str, column: str, columns: Sequence[str]) -> str:
     if (place := place_of(column, columns)) is not None:
         return f"{path} has {columns.count(columns[place])} columns named {column!r}: rename all but one."
     same = [name for name in columns if name.strip().casefold() == column.strip().casefold()]

@@ -41,6 +41,7 @@ SPLIT_NAMES = {
     "test": "test",
 }
 EMPTY = "empty cell"
+NO_ITEM = "a question about items has none, since their cells are empty"
 NUCLEOTIDES = "a protein looks like a nucleotide sequence"
 LARGEST_WHOLE = 2.0**53  # larger floats are not exact
 
@@ -144,6 +145,8 @@ def parse_table_row(record: Record, columns: RowColumns, labels: Labels) -> Exam
     all_keys = dict.fromkeys([*first, *chain.from_iterable(keys.values())])
     mark = id if columns.id else json.dumps([*(items.get(name, []) for name in MODALITIES), question, answer])
     notes = tuple(one.note for of_modality in found.values() for one in of_modality if one.note)
+    if columns.items and not any(items.values()):
+        notes = (NO_ITEM,)
     return Example([row], tuple(all_keys) or (question,), split, (mark,), notes)
 
 
@@ -191,7 +194,9 @@ def _item_text(value: Any, column: str) -> str:
         RejectedRecord: the cell is empty or holds a word for nothing, such as "NA"; or it holds no text.
     """
     if is_empty(value):
-        raise RejectedRecord(EMPTY, f"column {column!r}" + (f" holds {value!r}" if str(value).strip() else ""))
+        raise RejectedRecord(
+            EMPTY, f"column {column!r}" + (f" holds {value!r}" if isinstance(value, str) and value.strip() else "")
+        )
     text = _text(value, column)
     return molecule_text(structure_of(value)) if is_mol_block(text) else without_blanks(text)
 
