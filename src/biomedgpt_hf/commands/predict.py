@@ -79,7 +79,7 @@ def show_counts(manifest: dict[str, Any], output: Path) -> None:
         )
     for column, rows in manifest.get("empty_cells", {}).items():
         typer.echo(
-            f"Warning: {rows:,} rows were asked about without an item in {column!r}, where it is empty.", err=True
+            f"Warning: {column!r} is empty in {rows:,} of the rows, which were asked about without it.", err=True
         )
     if agreement := manifest.get("agreement"):
         compared = f"{agreement['same']} of {agreement['compared']} answers are the same when asked alone"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from biomedgpt_hf.files.items.kinds import kind_of_format
 from biomedgpt_hf.files.items.molblock import molecule_text
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
@@ -82,7 +83,7 @@ class Columns:
         format: what the files are, one of `kinds.FORMATS` such as "csv" or "sdf"; None recognises each file.
 
     Raises:
-        ValueError: there is no such modality.
+        ValueError: there is no such modality or format.
     """
 
     items: Mapping[str, tuple[str, ...]]
@@ -100,6 +101,8 @@ class Columns:
         items: Mapping[str, Sequence[str]] = NO_ITEMS,
         format: str | None = None,
     ) -> None:
+        if format is not None:
+            kind_of_format(format)
         named = {MOLECULE.name: molecules, PROTEIN.name: proteins, **items}
         object.__setattr__(self, "items", ordered_by_modality(named))
         object.__setattr__(self, "question", question)

@@ -64,6 +64,17 @@ FORMATS: dict[str, FileKind] = {
 }
 
 
+def kind_of_format(format: str) -> FileKind:
+    """Return the kind of files that have a format.
+
+    Raises:
+        ValueError: there is no such format.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"There is no format {format!r}. The formats are {', '.join(FORMATS)}.")
+    return FORMATS[format]
+
+
 def recognise_item_file(path: Path, named: Collection[str] = (), format: str | None = None) -> FileKind:
     """Return what kind of item file a file is: what its user says, or else what its content tells.
 
@@ -78,9 +89,7 @@ def recognise_item_file(path: Path, named: Collection[str] = (), format: str | N
         ValueError: there is no such format.
     """
     if format is not None:
-        if format not in FORMATS:
-            raise ValueError(f"There is no format {format!r}. The formats are {', '.join(FORMATS)}.")
-        return FORMATS[format]
+        return kind_of_format(format)
     with existing_file(path).open("rb") as file:
         if file.read(len(PARQUET)) == PARQUET:
             return FileKind.TABLE

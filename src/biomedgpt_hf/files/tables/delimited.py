@@ -27,7 +27,7 @@ LONGEST_RECORD = 1_000  # lines; a quote that is open for longer was never meant
 LONGEST_CELL = 2**24  # characters; the csv module's own limit is shorter than some proteins' annotations
 ROWS_COMPARED = 5  # rows whose width is compared with the header's to find the delimiter
 LINES_AHEAD = 200  # at most so many lines are looked at for that
-BLANK_BEFORE_QUOTE = re.compile(r'\s+"')
+BLANK_BEFORE_QUOTE = re.compile(r' +"')
 REMEDY = "Save the table as CSV in UTF-8, as TSV, JSON Lines or Parquet."
 
 
