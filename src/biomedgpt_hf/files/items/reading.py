@@ -149,6 +149,7 @@ def _records_of(path: Path, columns: Columns) -> Iterator[Record]:
     if columns.names:
         named = ", ".join(map(repr, columns.names))
         raise UnknownColumnError(f"{path} is a {kind} and has no columns. Leave out {named}, or pass a table.")
-    for record in READERS[kind](path):
+    is_sure = kind is FileKind.SMILES and columns.format is not None
+    for record in read_smiles_lines(path, is_sure=True) if is_sure else READERS[kind](path):
         is_molecule = isinstance(record.content, Structure)
         yield record._replace(content=Contents({MOLECULE.name: (record.content,)})) if is_molecule else record

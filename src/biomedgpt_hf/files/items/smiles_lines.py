@@ -31,15 +31,19 @@ EXPECTED_MOLECULES = (
 )
 
 
-def read_smiles_lines(path: Path) -> Iterator[Record]:
+def read_smiles_lines(path: Path, *, is_sure: bool = False) -> Iterator[Record]:
     """Yield the molecules of a list. The content is a `Structure`, which is not checked.
+
+    Args:
+        path: the file.
+        is_sure: its user says that it is a list, so that each line without a molecule is told by itself.
 
     Raises:
         OSError, SourceError: see `sources.read_lines`; or most of the first lines hold no molecule.
     """
     head = head_lines(path)
     place, skipped = structure_place(head)
-    if place is None and is_named_so(path):  # each line is reported with its own problem
+    if place is None and (is_sure or is_named_so(path)):  # each line is reported with its own problem
         place = 0
     if place is None:
         raise SourceError(

@@ -15,7 +15,7 @@ from biomedgpt_hf.modalities import MOLECULE, PROTEIN
 # The best first. PubChem calls a SMILES with stereo "IsomericSMILES", or "SMILES" beside "ConnectivitySMILES". Any
 # other name with SMILES in it follows, such as "Ligand SMILES" and "compound_iso_smiles", and then the others.
 SMILES_COLUMNS = ("isomericsmiles", "isosmiles", "stereosmiles", "smiles", "canonicalsmiles")
-STRUCTURE_COLUMNS = ("molecules", "molecule", "structure", "mol", "inchi", "standardinchi")
+STRUCTURE_COLUMNS = ("molecules", "molecule", "structure", "mol", "inchi")
 FLAT = re.compile(r"connectivity|flat|no(n|ster|iso)|achiral|2d")
 STEREO = re.compile(r"iso|stereo|chiral|absolute")
 PROTEIN_COLUMNS = (
@@ -54,14 +54,14 @@ def likely_columns(columns: Sequence[str], modality: str) -> list[str]:
     return [
         column
         for column, name in names.items()
-        if name not in PROTEIN_COLUMNS and LIKELY_PROTEIN.fullmatch(name) and not NUCLEIC.search(name)
+        if _protein_rank(name) is None and LIKELY_PROTEIN.fullmatch(name) and not NUCLEIC.search(name)
     ]
 
 
 def partner_columns(columns: Sequence[str], modality: str) -> list[str]:
     """Return the columns that may hold the items of a modality beside a column of another one."""
     names = {column: plain_name(column) for column in columns}
-    return [column for column, name in names.items() if name in PARTNERS.get(modality, ())]
+    return [column for column, name in names.items() if _index(name, PARTNERS.get(modality, ())) is not None]
 
 
 def is_smiles_column(column: str) -> bool:
@@ -95,8 +95,16 @@ def _structure_rank(name: str) -> tuple[int, int] | None:
         return 0, SMILES_COLUMNS.index(name)
     if "smiles" in name:
         return 1, 2 if FLAT.search(name) else 0 if STEREO.search(name) else 1
-    return (2, STRUCTURE_COLUMNS.index(name)) if name in STRUCTURE_COLUMNS else None
+    if (place := _index(name, STRUCTURE_COLUMNS)) is not None:
+        return 2, place
+    return (3, 0) if name.endswith("inchi") else None
 
 
 def _protein_rank(name: str) -> tuple[int, int] | None:
-    return (0, PROTEIN_COLUMNS.index(name)) if name in PROTEIN_COLUMNS else None
+    place = _index(name, PROTEIN_COLUMNS)
+    return None if place is None else (0, place)
+
+
+def _index(name: str, names: Sequence[str]) -> int | None:
+    """Return the place of a name, or of its singular, among some; or None."""
+    return next((names.index(one) for one in (name, name.removesuffix("s")) if one in names), None)
