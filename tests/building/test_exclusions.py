@@ -212,3 +212,10 @@ def test_real_files_give_as_many_keys_as_a_plain_reading_of_them(shared):
     sequences = {"".join(entry.split("\nSQ ")[1].split("\n", 1)[1].split()) for entry in flat}
     excluded = excluded_keys([folder / "proteins/uniprot_flat/swissprot_shared.dat"])
     assert len(excluded) == len(sequences) and all(key in excluded for key in sequences)
+
+
+def test_words_for_nothing_exclude_nothing_and_a_doubled_column_is_read_once(tmp_path, caplog):
+    (tmp_path / "t.csv").write_text(f"Drug,Target,Target\nCCO,{PROTEIN},NA\nnan,None,-\n")
+    with caplog.at_level(logging.WARNING):
+        keys = excluded_keys([tmp_path / "t.csv"])
+    assert ETHANOL in keys and PROTEIN in keys and "NA" not in keys and not caplog.records

@@ -30,6 +30,9 @@ def ask(
     protein: Annotated[list[str] | None, many("SEQUENCE", "A protein, by its residues")] = None,
     protein_file: Annotated[list[Path] | None, many("FILE", "FASTA, PDB, mmCIF or table file")] = None,
     chain: Annotated[list[str] | None, many("NAME", "A chain of a PDB or mmCIF file")] = None,
+    molecule_column: options.MoleculeColumn = None,
+    protein_column: options.ProteinColumn = None,
+    format: options.Format = None,
     checkpoint: options.Checkpoint = None,
     max_new_tokens: options.MaxNewTokens = 256,
     num_beams: options.NumBeams = 1,
@@ -42,12 +45,13 @@ def ask(
 
     molecules = list(molecule or [])
     proteins = list(protein or [])
+    check_file_options(molecule_file, protein_file, molecule_column, protein_column, format)
     for file in molecule_file or []:
-        molecules += read_molecules(file)
+        molecules += read_molecules(file, columns=molecule_column or (), format=format)
     if chain and not protein_file:
         raise ValueError("--chain chooses from a PDB or mmCIF file. Name that file with --protein-file.")
     for file in protein_file or []:
-        distinct = read_distinct_chains(file, chain or ())
+        distinct = read_distinct_chains(file, chain or (), columns=protein_column or (), format=format)
         proteins += distinct.proteins
         for note in distinct.notes:
             typer.echo(f"Warning: {note}", err=True)
@@ -57,6 +61,29 @@ def ask(
     show(answer, set())
     for neighbour in answer.neighbours:
         typer.echo(describe(neighbour))
+
+
+def check_file_options(
+    molecule_file: list[Path] | None,
+    protein_file: list[Path] | None,
+    molecule_column: list[str] | None,
+    protein_column: list[str] | None,
+    format: str | None,
+) -> None:
+    """Check that what is said about files belongs to files that are named.
+
+    Raises:
+        ValueError: it does not.
+    """
+    for option, given, files in (
+        ("--molecule-column", molecule_column, molecule_file),
+        ("--protein-column", protein_column, protein_file),
+        ("--format", format, molecule_file or protein_file),
+    ):
+        if given and not files:
+            raise ValueError(
+                f"{option} tells how to read a file. Name that file with --molecule-file or --protein-file."
+            )
 
 
 @command(commands, "chat", "chat", "chat --checkpoint biomedgpt-10b")

@@ -114,6 +114,7 @@ def table(
     question: Annotated[str | None, typer.Option(metavar="TEXT", help="One question for all rows.")] = None,
     question_column: Annotated[str | None, typer.Option(metavar="C", help="Column of the questions.")] = None,
     optional_items: Annotated[bool, typer.Option("--optional-items", help="Item cells may be empty.")] = False,
+    format: options.TableFormat = None,
     id_column: Annotated[str | None, typer.Option(metavar="C", help="File and row number if none.")] = None,
     split_column: Annotated[str | None, typer.Option(metavar="C", help="Holds train, validation or test.")] = None,
     split_by: Annotated[
@@ -137,6 +138,7 @@ def table(
         question=question,
         question_column=question_column,
         optional_items=optional_items,
+        format=format,
         id_column=id_column,
         split_column=split_column,
         split_by=split_by,
@@ -248,8 +250,12 @@ def molecule_facts(
     questions_per_molecule: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="So many of the facts, chosen by chance.")
     ] = None,
+    molecule_column: options.MoleculeColumn = None,
+    id_column: options.IdColumn = None,
+    format: options.Format = None,
 ) -> dict[str, Any]:
     """Build rows that RDKit answers exactly, from any list of molecules."""
+    from biomedgpt_hf.files.items import Columns
     from biomedgpt_hf.sets.molecule_facts import builder as molecule_facts
 
     return molecule_facts.build_molecule_facts(
@@ -257,6 +263,7 @@ def molecule_facts(
         output,
         facts=[fact.strip() for fact in facts.split(",")] if facts else molecule_facts.FACT_NAMES,
         questions_per_molecule=questions_per_molecule,
+        columns=Columns(molecule_column or (), id=id_column, format=format),
         settings=settings,
     )
 

@@ -26,6 +26,7 @@ def predict(
     molecule_column: options.MoleculeColumn = None,
     protein_column: options.ProteinColumn = None,
     id_column: options.IdColumn = None,
+    format: options.Format = None,
     checkpoint: options.Checkpoint = None,
     revision: options.Revision = None,
     batch_tokens: Annotated[
@@ -50,7 +51,7 @@ def predict(
         inputs,
         output,
         question or (),
-        columns=Columns(molecule_column or (), protein_column or (), question_column, id_column),
+        columns=Columns(molecule_column or (), protein_column or (), question_column, id_column, format=format),
         checkpoint=checkpoint,
         revision=revision,
         batch_tokens=batch_tokens,
@@ -75,6 +76,10 @@ def show_counts(manifest: dict[str, Any], output: Path) -> None:
     if manifest["errors"]:
         typer.echo(
             f"Warning: {manifest['errors']:,} have status error, the first in {manifest['first_error']}", err=True
+        )
+    for column, rows in manifest.get("empty_cells", {}).items():
+        typer.echo(
+            f"Warning: {column!r} is empty in {rows:,} of the rows, which were asked about without it.", err=True
         )
     if agreement := manifest.get("agreement"):
         compared = f"{agreement['same']} of {agreement['compared']} answers are the same when asked alone"

@@ -6,11 +6,20 @@
     PDB, mmCIF         a row for each protein chain
     tables             CSV, TSV, JSON Lines, Parquet, by their columns; also data sets of this package
 
-The kind is recognised by the content, never by the file's name. Text may be plain or .gz.
+What a file is, its user says, or else its content tells. Text may be plain or .gz.
 """
 
 from biomedgpt_hf.files.items.items import Columns, Item
-from biomedgpt_hf.files.items.reading import count_items, read_items
+from biomedgpt_hf.files.items.reading import column_notes, count_items, read_items
 from biomedgpt_hf.files.items.whole_files import read_distinct_chains, read_molecules, read_proteins
 
-__all__ = ["Columns", "Item", "count_items", "read_distinct_chains", "read_items", "read_molecules", "read_proteins"]
+__all__ = [
+    "Columns",
+    "Item",
+    "column_notes",
+    "count_items",
+    "read_distinct_chains",
+    "read_items",
+    "read_molecules",
+    "read_proteins",
+]

@@ -12,6 +12,7 @@ from biomedgpt_hf.files.sources import require_utf8
 
 MOL2_START = "@<TRIPOS>"
 MOST_LINES = 20_000  # of a block: 10,000 atoms, for which RDKit takes some seconds, and their bonds
+BLOCK_END = re.compile(r"^M  END", re.MULTILINE)
 LOG_TIME = re.compile(r"^\[[\d:]+\]\s*")
 
 
@@ -20,6 +21,11 @@ class Structure(NamedTuple):
 
     text: str
     is_mol_block: bool = False
+
+
+def is_mol_block(text: str) -> bool:
+    """Tell whether a text, such as a cell of a table, is a MOL block and no line of SMILES or InChI."""
+    return BLOCK_END.search(text) is not None
 
 
 def molecule_text(structure: Structure) -> str:

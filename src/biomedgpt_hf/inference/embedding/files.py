@@ -85,6 +85,7 @@ def embed_files(
         write=write,
         notes={"device": str(model.device), "batch_tokens": chosen.batch_tokens},
         rows=survey.rows,
+        modality=modality,
         progress=chosen.progress,
     )
     if rank() == 0 and not manifest["embedded"]:

@@ -12,6 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from biomedgpt_hf.batches.lengths import SMILES
+from biomedgpt_hf.files.items.frames import items_of_column
 from biomedgpt_hf.inference.embedding.embedder import FEATURES, LEVELS, Embedder, EmbeddingError
 from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
@@ -95,7 +96,7 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
 
     Args:
         items: molecules (SMILES, InChI, RDKit `Mol`, PyG `Data`), proteins (amino-acid sequences), or those of a
-            further modality.
+            further modality. A pandas Series is a column of them, without empty cells.
         modality: its name. With None, the items decide where they can: "CCO" could be a molecule or a protein.
         settings: see `EmbeddingSettings`; `level`, `features`, `checkpoint`, `long_proteins`, …
 
@@ -117,9 +118,9 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
     chosen = EmbeddingSettings(**settings)
     if isinstance(items, str | bytes) or not isinstance(items, Iterable) or arrays_of(items):
         raise ValueError(f"items is a value of type {type(items).__name__}. Pass a list, or [item] for one item.")
-    items = list(items)
     if modality is not None:
         check_choice("modality", modality, tuple(MODALITIES))
+    items = items_of_column(items, modality)
     model, processor = chosen.load()
     embedder = chosen.embedder(model, processor, modality or modality_of(items, processor))
     prepared = [embedder.prepare(item, position) for position, item in enumerate(items)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from tqdm.auto import tqdm
 from biomedgpt_hf.disk.manifests import describe_source, versions
 from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.disk.replacing import replace_file, write_json
-from biomedgpt_hf.files.items import Columns, Item, count_items, read_items
+from biomedgpt_hf.files.items import Columns, Item, column_notes, count_items, read_items
 from biomedgpt_hf.inference.long_runs.journal import Journal, Result
 from biomedgpt_hf.inference.long_runs.processes import rank, wait_for_all, world_size
 
@@ -47,6 +48,7 @@ def run_over_files(
     write: Write,
     notes: Mapping[str, Any],
     rows: int | None = None,
+    modality: str | None = None,
     progress: bool | None = None,
 ) -> dict[str, Any]:
     """Do some work for each row of files, and write the results in the order of the rows.
@@ -60,6 +62,7 @@ def run_over_files(
         write: writes all results to a file, and returns what the manifest should tell of them.
         notes: further entries of the manifest.
         rows: the number of rows, if it is already known.
+        modality: the only one whose items are used; None where all are.
         progress: show a progress bar; None shows it on a terminal.
 
     Returns:
@@ -74,7 +77,9 @@ def run_over_files(
     paths, output = [Path(path) for path in inputs], Path(output)
     folder = running_folder(output)
     manifest_path = output.with_name(f"{output.name}.manifest.json")
-    rows = rows or count_items(paths, columns)
+    told = _tell_columns(paths, columns, modality)
+    empty = Counter[str]()
+    rows = rows or count_items(paths, columns, empty)
     if not rows:
         raise ValueError(f"{', '.join(map(str, paths))}: there is no row to work on.")
     facts = {"inputs": [_describe(path) for path in paths], "columns": columns.facts, **facts}
@@ -87,6 +92,8 @@ def run_over_files(
         manifest = {
             **facts,
             **notes,
+            **({"columns_passed_over": told} if told else {}),
+            **({"empty_cells": dict(empty)} if empty else {}),
             "rows": rows,
             "processes": world_size(),
             "versions": versions(*TOOLS),
@@ -99,6 +106,14 @@ def run_over_files(
         raise
     finally:
         journal.close()
+
+
+def _tell_columns(paths: Sequence[Path], columns: Columns, modality: str | None) -> list[str]:
+    """Return what was decided about columns, and warn of it."""
+    told = column_notes(paths, columns, modality)
+    for note in told if rank() == 0 else ():
+        logger.warning(note)
+    return told
 
 
 def check_output_file(output: Path, suffixes: Sequence[str]) -> None:

@@ -15,7 +15,8 @@ import torch
 from tqdm.auto import tqdm
 
 from biomedgpt_hf.files.items import Item
-from biomedgpt_hf.files.items.cells import cell_items
+from biomedgpt_hf.files.items.frames import column_cells, is_column
+from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
 from biomedgpt_hf.inference.item_arguments import split_arguments
 from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load
@@ -25,7 +26,8 @@ from biomedgpt_hf.inference.prediction.requests import Request
 from biomedgpt_hf.modalities import MODALITIES
 
 WINDOW = 1024  # rows that are sorted by length together
-Column = Sequence[Any] | None  # an entry for each row: one item, several, or None
+# An entry for each row: one item, several, or None; a pandas Series too, or the DataFrame that has it as a column.
+Column = Sequence[Any] | None
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,8 @@ def predict(
 
     Args:
         questions: one question or several.
-        molecules: for each row a SMILES or InChI, several of them, or None.
-        proteins: for each row a sequence, several of them, or None.
+        molecules: for each row a SMILES or InChI, several of them, or None. A DataFrame stands for its column.
+        proteins: for each row a sequence, several of them, or None. A DataFrame stands for its column.
         ids: names of the rows.
         others: items of further modalities by their columns, such as `cells=[…]`, and `PredictionSettings`.
 
@@ -143,17 +145,20 @@ def rows_of(columns: Mapping[str, Column], ids: Sequence[str] | None = None) -> 
     for name, column in named.items():
         if isinstance(column, str):
             raise ValueError(f"{name} is the text {column[:60]!r}. Pass a list with an entry for each row.")
-    items = {modality: list(column) for modality, column in columns.items() if column is not None}
-    lengths = {name: len(column) for name, column in named.items() if column is not None}
+    items = {modality: column_cells(column, modality) for modality, column in columns.items() if column is not None}
+    lengths = {MODALITIES[modality].column: len(cells) for modality, cells in items.items()}
+    lengths |= {} if ids is None else {"ids": len(ids)}
     if len(set(lengths.values())) != 1 or not items:
         wanted = ", ".join(modality.column for modality in MODALITIES.values())
         raise ValueError(f"Pass one or several of {wanted}, with equally many entries (and ids). Got {lengths}.")
     (size,) = set(lengths.values())
     names = [""] * size if ids is None else ids
+    of_table = any(map(is_column, columns.values()))  # a list says by None that a question is about no item
+    nothing = RejectedRecord(f"no {' or '.join(MODALITIES)}", "there is nothing in the row")
     rows = []
     for number, (name, *cells) in enumerate(zip(names, *items.values(), strict=True), start=1):
-        of_row = {modality: cell_items(cell, modality) for modality, cell in zip(items, cells, strict=True)}
-        rows.append(Item(number, str(name), of_row))
+        of_row = dict(zip(items, cells, strict=True))
+        rows.append(Item(number, str(name), of_row, problem=nothing if of_table and not any(cells) else None))
     return rows
 
 

@@ -9,6 +9,7 @@ From any list of molecules: SMILES lines, tables with a SMILES column, SDF, or a
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -21,11 +22,16 @@ from biomedgpt_hf.building.pipeline import DEFAULTS, About, BuildSettings, build
 from biomedgpt_hf.chemistry.facts import FACT_NAMES, GROUP_QUESTIONS, NEUTRAL_ASKED, ask_fact
 from biomedgpt_hf.chemistry.functional_groups import groups_in
 from biomedgpt_hf.chemistry.sampling import Dice
+from biomedgpt_hf.files.items import column_notes
+from biomedgpt_hf.files.items.items import NO_COLUMNS, Columns
 from biomedgpt_hf.files.items.molecule_lists import molecule_text, read_molecule_records
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
+from biomedgpt_hf.modalities import MOLECULE
 from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
 from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.similarity.structure_key import read_molecule, structure_key
+
+logger = logging.getLogger(__name__)
 
 TASK = "molecule_fact"
 # Computed facts are nobody's work. The structures stay under the terms of the list that they come from.
@@ -52,6 +58,7 @@ def build_molecule_facts(
     *,
     facts: Sequence[str] = FACT_NAMES,
     questions_per_molecule: int | None = None,
+    columns: Columns = NO_COLUMNS,
     settings: BuildSettings = DEFAULTS,
 ) -> dict[str, Any]:
     """Build a set of computed facts about molecules in `output`.
@@ -61,6 +68,7 @@ def build_molecule_facts(
         output: folder to make.
         facts: what to ask for, of `FACT_NAMES`.
         questions_per_molecule: ask each molecule for so many of the facts, chosen by a hash; None, for all.
+        columns: the columns of molecules and ids in tables, and the format, where they are not to be recognised.
         settings: seed (also of the phrasing), exclusions, processes and so on.
 
     Returns:
@@ -79,14 +87,23 @@ def build_molecule_facts(
             f"questions_per_molecule is {questions_per_molecule}: ask at least 1, or leave it out for all."
         )
     sources = [Path(source) for source in sources]
+    told = column_notes(sources, columns, MOLECULE.name)
+    for note in told:
+        logger.warning(note)
     return build_set(
         output,
         about=ABOUT,
         sources=sources,
-        read=lambda scratch: read_each(read_molecule_records, sources),
+        read=lambda scratch: read_each(partial(read_molecule_records, columns=columns), sources),
         parse=partial(parse_molecule, facts=facts, questions_per_molecule=questions_per_molecule, seed=settings.seed),
         settings=settings,
-        options={"facts": ", ".join(facts), "questions_per_molecule": questions_per_molecule or "all"},
+        options={
+            "facts": ", ".join(facts),
+            "questions_per_molecule": questions_per_molecule or "all",
+            **({"columns": ", ".join(columns.names)} if columns.names else {}),
+            **({"format": columns.format} if columns.format else {}),
+            **({"columns_passed_over": " ".join(told)} if told else {}),
+        },
     )
 
 

@@ -10,6 +10,7 @@ written without white space and final stop, in upper case.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,13 +20,16 @@ from types import MappingProxyType
 from typing import Any
 
 from biomedgpt_hf.building.pipeline import DEFAULTS, About, BuildSettings, build_set, read_each
-from biomedgpt_hf.files.items.items import ordered_by_modality
+from biomedgpt_hf.files.items.items import Columns, ordered_by_modality
+from biomedgpt_hf.files.items.tables import unread_notes
 from biomedgpt_hf.files.sources import SourceError
-from biomedgpt_hf.files.tables.table import UnknownColumnError, open_table
+from biomedgpt_hf.files.tables.table import TABLE_FORMATS, UnknownColumnError, open_table
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
 from biomedgpt_hf.sets.table.rows import Labels, RowColumns, parse_table_row, read_table_rows
 
 __all__ = ["Labels", "RowColumns", "UnknownColumnError", "build_table", "parse_table_row", "read_table_rows"]
+
+logger = logging.getLogger(__name__)
 
 DESCRIPTION = "Questions with answers, about molecules and proteins, from a table."
 NO_COLUMNS: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -45,6 +49,7 @@ def build_table(
     split_column: str | None = None,
     split_by: str | None = None,
     optional_items: bool = False,
+    format: str | None = None,
     task: str = "question",
     source: str | None = None,
     license: str = "unknown",
@@ -72,6 +77,7 @@ def build_table(
             "cluster" (with `settings.clusters`) or "row". By default the first that there is of
             cluster, molecule, protein and further modalities, and for text the question.
         optional_items: keep a row where some of the columns of items are empty.
+        format: kind of the tables, "csv", "tsv", "jsonl" or "parquet"; None recognises each.
         task, source, license: of the rows; the source is the file's name by default.
         name: of the set.
         settings: what all builders let one choose.
@@ -90,14 +96,21 @@ def build_table(
         id_column,
         split_column,
         optional_items,
+        format,
     )
+    if format not in (None, *TABLE_FORMATS):
+        raise ValueError(f"There is no format {format!r} of tables. The formats are {', '.join(TABLE_FORMATS)}.")
     if (columns.question is None) == (question_column is None):
         raise ValueError("Pass question, one text for every row, or question_column, and not both.")
     split_by = _checked_split_by(split_by, columns, settings)
     names = _names(sources)
+    unread: dict[str, None] = {}
     for path in names:
         with suppress(SourceError):  # the others may be sound; the report will tell
-            open_table(path, columns.names)
+            open_table(path, columns.names, format=format)
+            unread |= dict.fromkeys(unread_notes(path, Columns(items=columns.items, format=format), columns.names))
+    for note in unread:
+        logger.warning(note)
     labels = Labels(task, source, license, PROTEIN.name if split_by == "cluster" else split_by)
     return build_set(
         output,
@@ -106,7 +119,7 @@ def build_table(
         read=lambda scratch: read_each(lambda path: read_table_rows(path, columns, names[path]), names),
         parse=partial(parse_table_row, columns=columns, labels=labels),
         settings=settings,
-        options=_options(columns, labels, split_by),
+        options=_options(columns, labels, split_by) | ({"columns_passed_over": " ".join(unread)} if unread else {}),
     )
 
 
@@ -120,6 +133,7 @@ def _options(columns: RowColumns, labels: Labels, split_by: str) -> dict[str, An
         "id_column": columns.id,
         "split_column": columns.split,
         "optional_items": columns.optional_items,
+        "format": columns.format,
         **labels._asdict(),
         "split_by": split_by,
     }
