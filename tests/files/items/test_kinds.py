@@ -3,7 +3,8 @@
 import pytest
 
 from biomedgpt_hf.files.items import Columns, read_items, read_molecules
-from biomedgpt_hf.files.items.kinds import FORMATS, FileKind, recognise_item_file
+from biomedgpt_hf.files.items.formats import FORMATS, FileKind
+from biomedgpt_hf.files.items.kinds import recognise_item_file
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import UnknownColumnError
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from biomedgpt_hf.files.items.kinds import kind_of_format
+from biomedgpt_hf.files.items.formats import kind_of_format
 from biomedgpt_hf.files.items.molblock import molecule_text
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN

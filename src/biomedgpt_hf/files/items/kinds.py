@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from biomedgpt_hf.disk.paths import existing_file
 from biomedgpt_hf.files.items.fasta import COMMENTS, begins_fasta
+from biomedgpt_hf.files.items.formats import FileKind, kind_of_format
 from biomedgpt_hf.files.items.sdf import SDF_END
 from biomedgpt_hf.files.items.smiles_lines import begins_as_list, is_named_so, structure_place
 from biomedgpt_hf.files.items.text_lines import head_lines
@@ -22,7 +22,7 @@ from biomedgpt_hf.files.records import UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.column_names import known_columns
 from biomedgpt_hf.files.tables.delimited import ROWS_COMPARED, place_of
-from biomedgpt_hf.files.tables.table import PARQUET, TABLE_FORMATS, open_table
+from biomedgpt_hf.files.tables.table import PARQUET, open_table
 from biomedgpt_hf.modalities import MODALITIES, PROTEIN
 
 EXPECTED_ITEMS = (
@@ -44,41 +44,6 @@ MMCIF_START = re.compile(r"data_[^\s,;|]*(\s*#.*)?", re.IGNORECASE)
 MMCIF_LINE = re.compile(r"\s*(_\w|loop_|save_|#)", re.IGNORECASE)
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")
 COUNTS = re.compile(r"\s*V[23]000\s*$")
-
-
-class FileKind(StrEnum):
-    """Kinds of item files, as errors name them."""
-
-    TABLE = "table"
-    SMILES = "list of SMILES"
-    SDF = "SDF or MOL file"
-    MOL2 = "MOL2 file"
-    FASTA = "FASTA file"
-    PDB = "PDB file"
-    MMCIF = "mmCIF file"
-
-
-# What a user may call a file.
-FORMATS: dict[str, FileKind] = {
-    **dict.fromkeys(TABLE_FORMATS, FileKind.TABLE),
-    "smiles": FileKind.SMILES,
-    **dict.fromkeys(("sdf", "mol"), FileKind.SDF),
-    "mol2": FileKind.MOL2,
-    "fasta": FileKind.FASTA,
-    "pdb": FileKind.PDB,
-    "mmcif": FileKind.MMCIF,
-}
-
-
-def kind_of_format(format: str) -> FileKind:
-    """Return the kind of files that have a format.
-
-    Raises:
-        ValueError: there is no such format.
-    """
-    if format not in FORMATS:
-        raise ValueError(f"There is no format {format!r}. The formats are {', '.join(FORMATS)}.")
-    return FORMATS[format]
 
 
 def recognise_item_file(path: Path, named: Collection[str] = (), format: str | None = None) -> FileKind:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.files.items.formats import FileKind
 from biomedgpt_hf.files.items.items import NO_COLUMNS, Columns
-from biomedgpt_hf.files.items.kinds import FileKind, recognise_item_file
+from biomedgpt_hf.files.items.kinds import recognise_item_file
 from biomedgpt_hf.files.items.molblock import Structure, molecule_text
 from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf_records
 from biomedgpt_hf.files.items.smiles_lines import EXPECTED_MOLECULES, read_smiles_lines

@@ -11,9 +11,10 @@ from typing import Any
 
 from biomedgpt_hf.files.items.column_choice import Choice
 from biomedgpt_hf.files.items.fasta import read_fasta
+from biomedgpt_hf.files.items.formats import FileKind
 from biomedgpt_hf.files.items.frames import FRAME, frame_choice, is_frame, read_frame
 from biomedgpt_hf.files.items.items import NO_COLUMNS, Columns, Contents, Item, item_of
-from biomedgpt_hf.files.items.kinds import FileKind, recognise_item_file
+from biomedgpt_hf.files.items.kinds import recognise_item_file
 from biomedgpt_hf.files.items.mmcif import read_mmcif
 from biomedgpt_hf.files.items.molblock import Structure
 from biomedgpt_hf.files.items.pdb import read_pdb

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from biomedgpt_hf.files.items.formats import FileKind
 from biomedgpt_hf.files.items.frames import FRAME, is_frame
 from biomedgpt_hf.files.items.items import Columns, Item
-from biomedgpt_hf.files.items.kinds import FileKind, recognise_item_file
+from biomedgpt_hf.files.items.kinds import recognise_item_file
 from biomedgpt_hf.files.items.reading import column_notes, read_items
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN, Modality
 
