@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.inference.embedding.embedded import BYTES, Embedded, EmbeddedCounts
 from biomedgpt_hf.inference.long_runs.journal import Result
 
-SUFFIXES = (".csv", ".parquet", ".safetensors")
+SUFFIXES = (".parquet", ".safetensors", ".csv")
 STREAMED = (".csv",)  # what standard output may get
 FIELDS = ("row", "number", "id", "item", "status", "error", "truncated")  # beside the embedding
 ROWS_PER_GROUP, BYTES_PER_GROUP = 1_000, 2**26

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.inference.prediction.predictions import row_of
 from biomedgpt_hf.inference.prediction.predictor import Prediction
 
-SUFFIXES = (".csv", ".jsonl", ".parquet")
+SUFFIXES = (".jsonl", ".parquet", ".csv")
 STREAMED = (".jsonl", ".csv")  # what standard output may get
 ROWS_PER_GROUP = 1_000
 TEXT = pa.struct([("question", pa.string()), ("answer", pa.string())])
