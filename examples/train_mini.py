@@ -22,9 +22,19 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import EsmConfig, LlamaConfig, PreTrainedTokenizerFast, Trainer, TrainingArguments, set_seed
 
 from biomedgpt_hf import BioMedGPTDataCollator, BioMedGPTForConditionalGeneration, BioMedGPTProcessor, GINConfig
+from biomedgpt_hf.publishing.card_file import write_model_card
 
 VOCAB_SIZE = 4096
 CONTEXT_LENGTH = 2048
+NO_CODE = "This folder holds no code: it needs the package.\n\n"
+LICENCE = """\
+## Licence
+
+The code is Apache-2.0. The weights started from random numbers. They are under CC BY 4.0, as are all rows that they
+were trained on: captions of ChEBI-20 and definitions of the ChEBI ontology (ChEBI, EMBL-EBI), and annotations of
+UniProtKB/Swiss-Prot (UniProt Consortium). Whoever passes the weights on names these sources.
+
+"""
 LONGEST_SAMPLE = 512  # tokens; longer training rows are left out and counted
 
 
@@ -92,6 +102,7 @@ def main() -> None:
         history = [record for record in trainer.state.log_history if "eval_captions_loss" in record]
     best = min(history, key=lambda record: record["eval_captions_loss"], default={})
     model.config.molecule_config.train_batch_norm = False  # its statistics are made: fine-tuning keeps them
+    model.config.card = {"title": "BioMedGPT mini"}
     model.config.training = {
         "trained": "from scratch with examples/train_mini.py, all parameters at once"
         + (", in more than one run" if arguments.start_from else ""),
@@ -213,9 +224,12 @@ def save(model: BioMedGPTForConditionalGeneration, processor: BioMedGPTProcessor
             settings = json.loads((folder / name).read_text())
             del settings["auto_map"]
             (folder / name).write_text(json.dumps(settings, indent=2) + "\n")
+        write_model_card(model, folder, license="cc-by-4.0")
         before, _, after = (folder / "README.md").read_text().partition("In a process without the package")
-        after = after.partition("\n\n")[2]
-        (folder / "README.md").write_text(f"{before}This folder holds no code: it needs the package.\n\n{after}")
+        inside = after.partition("\n\n")[2].partition("## Licence")[0]
+        citation = after.partition("## Citation")[2]
+        words = (before, NO_CODE, inside, LICENCE, "## Citation", citation)
+        (folder / "README.md").write_text("".join(words))
         for path in folder.rglob("*"):
             if path.is_file():
                 target = output / path.relative_to(folder)

@@ -11,7 +11,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from biomedgpt_hf.cli import app
-from biomedgpt_hf.console import in_one_line
+from biomedgpt_hf.console import in_one_line, keep_progress_on_one_line
 from biomedgpt_hf.extras import missing_package
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,7 +114,9 @@ def asked(monkeypatch):
     calls = []
 
     class Chat:
-        def __init__(self, checkpoint=None, device=None, index=None, neighbours=0):
+        model = None
+
+        def __init__(self, checkpoint=None, device=None, **options):
             calls.append(checkpoint)
 
         def ask(self, *arguments, **generation):
@@ -142,7 +144,8 @@ def test_ask_prints_the_answer_on_stdout_and_warnings_on_stderr(run, asked, tmp_
     result = run("ask", "this", "--molecule", "N", "--checkpoint", "c", "--num-beams", 2, *files)
     assert result.exit_code == 0
     assert result.stdout == "About this\n"
-    assert result.stderr == "Warning: Only a demonstration.\n"
+    assert result.stderr.splitlines()[1:] == ["Warning: Only a demonstration."]
+    assert "two.smi holds 2 molecules, and all of them go into this one question" in result.stderr
     generation = {"max_new_tokens": 256, "num_beams": 2}
     assert asked == ["c", ("this", ["N", "CCO", "C"], ["MKT"], generation)]
 
@@ -224,6 +227,19 @@ def test_wrong_usage_is_told_and_exits_with_two(run, words, said):
     result = run(*words)
     assert result.exit_code == 2
     assert said in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_bars_stay_on_one_line_of_a_terminal_and_out_of_anything_else(monkeypatch, is_terminal):
+    names = ("TQDM_LEAVE", "TQDM_DISABLE", "HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS")
+    for name in names:
+        monkeypatch.setenv(name, "mine")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_DATASETS_DISABLE_PROGRESS_BARS", "0")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
+    keep_progress_on_one_line()
+    found = [os.environ.get(name) for name in names]
+    assert found == (["", None, None, "0"] if is_terminal else [None, "1", "1", "0"])  # what the user set stays
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "console": {"extras"},
     "mini": set(),
     "publishing": set(),
-    "environment": {"device", "disk"},
+    "environment": {"device", "disk", "mini"},
     "checkpoints": {"__init__", "processors"},
     "rows": {"extras", "modalities"},
     "chemistry": {"processors"},
@@ -41,12 +41,12 @@ MAY_IMPORT = {
     "assembly": {"checkpoints", "disk", "modeling", "processors"},
     "conversion": {"checkpoints", "disk", "modeling", "processors"},
     "inference": {
-        *("batches", "checkpoints", "chemistry", "device", "disk", "files", "mini", "modalities", "modeling"),
+        *("batches", "checkpoints", "chemistry", "device", "disk", "extras", "files", "mini", "modalities", "modeling"),
         *("neighbours", "processors", "rows", "similarity"),
     },
     "evaluation": {
-        *("batches", "checkpoints", "chemistry", "device", "disk", "files", "inference", "mini", "modalities"),
-        *("modeling", "neighbours", "processors", "rows", "sets", "similarity"),
+        *("batches", "checkpoints", "chemistry", "device", "disk", "extras", "files", "inference", "mini"),
+        *("modalities", "modeling", "neighbours", "processors", "rows", "sets", "similarity"),
     },
     "serving": {"chemistry", "inference"},
     "training": {

@@ -1,10 +1,13 @@
 """Talk with molecules and proteins: BioMedGPT as a Hugging Face model.
 
 Importing this package registers its classes with transformers' Auto classes. That is all it does, and not even that
-where BIOMEDGPT_REGISTER=later is set, as by the command line, whose `--help` has no use for torch.
+where BIOMEDGPT_REGISTER=later is set, as by the command line, whose `--help` has no use for torch. What other packages
+print while they are imported for that is left out.
 """
 
+import logging
 import os
+import re
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -35,6 +38,13 @@ _HOMES = {
     "ModalityEncoder": "modeling.modality_encoders",
 }
 __all__ = [*_HOMES]
+# What others tell while they are imported, and nobody who uses this package can do anything about: transformers imports
+# torchao and bitsandbytes, if installed, which have parts that do not fit this machine. Loggers, and their messages.
+_NOISE = {
+    "torchao": re.compile(r"Failed to load .*|Skipping import of cpp extensions.*", re.DOTALL),
+    "torch.utils._pytree": re.compile(r".*is an Enum subclass and is now natively supported.*", re.DOTALL),
+    "bitsandbytes.backends.cpu.ops": re.compile(r"Failed to load CPU .*", re.DOTALL),
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -84,5 +94,12 @@ def register_auto_classes() -> None:
     BioMedGPTProcessor.explain = staticmethod(explain_processor)
 
 
+def _is_no_noise(record: logging.LogRecord) -> bool:
+    """Tell whether a message is to be seen; a filter of the loggers in `_NOISE`."""
+    return _NOISE[record.name].fullmatch(record.getMessage()) is None
+
+
+for _name in _NOISE:
+    logging.getLogger(_name).addFilter(_is_no_noise)
 if os.environ.get("BIOMEDGPT_REGISTER") != "later":
     register_auto_classes()

@@ -4,13 +4,12 @@ Commands import what they use when they run, so that `--help` answers without lo
 only reads its arguments, calls one function of the package and prints what that returns.
 """
 
-import logging
 from typing import Annotated
 
 import typer
 
 from biomedgpt_hf.commands import answer, convert, data, embed, predict, train
-from biomedgpt_hf.console import Commands, command, group
+from biomedgpt_hf.console import Commands, command, group, keep_progress_on_one_line, print_version
 
 app = group("Ask about molecules and proteins in plain words.", cls=Commands)
 
@@ -19,6 +18,9 @@ app = group("Ask about molecules and proteins in plain words.", cls=Commands)
 def biomedgpt(
     debug: Annotated[
         bool, typer.Option("--debug", envvar="BIOMEDGPT_DEBUG", help="Show tracebacks of errors.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print versions and exit.")
     ] = False,
 ) -> None:
     """Ask about molecules and proteins in plain words."""
@@ -39,9 +41,7 @@ def env() -> None:
 
 def main() -> None:
     """Run the command line."""
-    # torchao and bitsandbytes, if installed, warn on import of functions that nothing here uses.
-    for name in ("torchao", "torch.utils._pytree", "bitsandbytes.backends.cpu.ops"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    keep_progress_on_one_line()
     app(prog_name="biomedgpt")
 
 

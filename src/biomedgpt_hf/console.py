@@ -4,7 +4,11 @@ A command raises ValueError, OSError or ImportError for a mistake that its user 
 one line on stderr and exit code 1. Any other error is a fault of the package and keeps its traceback.
 """
 
+import os
+import platform
+import sys
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any
 
 import typer
@@ -25,6 +29,35 @@ class Commands(TyperGroup):
                 raise
             typer.echo(f"Error: {in_one_line(error)}", err=True)
             raise typer.Exit(1) from None
+
+
+def keep_progress_on_one_line() -> None:
+    """Let bars come and go on one line of a terminal, and leave them out of pipes and files.
+
+    That holds for bars of other packages too, and for the processes that a command starts. The libraries read these
+    variables when they are imported, so this has to come first; what a user has set stays.
+    """
+    if sys.stderr.isatty():
+        os.environ.setdefault("TQDM_LEAVE", "")  # tqdm takes any text but this for True
+        return
+    for name in ("TQDM_DISABLE", "HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
+        os.environ.setdefault(name, "1")
+
+
+def print_version(wanted: bool) -> None:
+    """Print the versions of this package and of what it stands on, for an option `--version`, and exit."""
+    if wanted:
+        names = ("torch", "transformers")
+        beside = ", ".join(f"{name} {_version(name)}" for name in names)
+        typer.echo(f"biomedgpt-hf {_version('biomedgpt-hf')} (Python {platform.python_version()}, {beside})")
+        raise typer.Exit
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def in_one_line(error: Exception) -> str:
@@ -58,3 +91,8 @@ def command(parent: typer.Typer, name: str, *examples: str) -> Callable[[Any], A
 def many(metavar: str, help: str) -> Any:
     """Describe an option that may be given several times."""
     return typer.Option(metavar=metavar, help=f"{help}; may be given several times.")
+
+
+def summarise(output: str, summary: str, *, on_stdout: bool) -> None:
+    """Print in one line what was written to a file; on stderr, and without a name, where that was standard output."""
+    typer.echo(summary if on_stdout else f"{output}: {summary}", err=on_stdout)

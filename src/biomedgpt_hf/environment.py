@@ -10,6 +10,7 @@ from huggingface_hub import constants
 
 from biomedgpt_hf.device import best_device
 from biomedgpt_hf.disk.manifests import versions
+from biomedgpt_hf.mini import LICENCE, SOURCES
 
 DISTRIBUTION = "biomedgpt-hf"
 MISSING = "not installed"
@@ -31,6 +32,7 @@ def describe_environment() -> dict[str, str]:
         "CUDA devices": ", ".join(gpus) or "none",
         "MPS": "available" if torch.backends.mps.is_available() else "not available",
         "device chosen": str(best_device()),
+        "embedded checkpoint": f"mini, {LICENCE}, as the rows it learned from: {SOURCES}",
         "Hub cache": constants.HF_HUB_CACHE,
         "Hub offline": str(constants.HF_HUB_OFFLINE),
         **{name: os.environ.get(name, "not set") for name in VARIABLES},

@@ -29,8 +29,16 @@ SETTINGS = (
     "protein_tokenizer/tokenizer_config.json",
 )
 TOKENIZERS = ("tokenizer.json", "protein_tokenizer/tokenizer.json")
+
+
+def load_anew(folder: Path) -> object:
+    """Load a folder whose files have changed since the last time."""
+    loading._open.cache_clear()
+    return loading._load.__wrapped__(str(folder), "cpu", "auto", None)
+
+
 LOADERS = {
-    "load": lambda folder: loading._load.__wrapped__(str(folder), "cpu", "auto", None),
+    "load": load_anew,
     "model": BioMedGPTForConditionalGeneration.from_pretrained,
     "processor": BioMedGPTProcessor.from_pretrained,
 }

@@ -110,3 +110,14 @@ def test_transformers_own_template_is_told_from_one_that_somebody_filled_in():
     assert is_untouched_template(text) and not is_untouched(text)
     assert not is_untouched_template(text.replace("[More Information Needed]", "Me", 1))
     assert not is_untouched_template("# My model")
+
+
+def test_a_checkpoint_with_a_card_of_its_own_has_its_title_and_asks_its_question(model, monkeypatch):
+    example = [{"type": "protein", "protein": "MKT"}, {"type": "text", "text": 'Is it "é" or not?'}]
+    monkeypatch.setattr(model.config, "card", {"title": "kinases-2", "example": example}, raising=False)
+    text = model_card(model)
+    assert "\n# kinases-2\n" in text and '    {"type": "protein", "protein": "MKT"},\n' in text
+    assert '{"type": "text", "text": "Is it \\"é\\" or not?"}' in text and "Please describe this molecule" not in text
+    assert "\n# mine\n" in model_card(model, "somebody/mine")
+    monkeypatch.setattr(model.config, "card", {"title": "documents", "example": None})
+    assert "Please describe this molecule" in model_card(model)

@@ -125,6 +125,49 @@ def test_the_same_command_again_changes_nothing(trained, mixed):
     assert all(torch.equal(tensor, before[name]) for name, tensor in weights(trained).items())
 
 
+def test_a_runs_folder_shows_results_and_its_card_is_its_own(trained):
+    assert not list(trained.glob("*.py")) and (trained / "code" / "modeling_biomedgpt.py").is_file()
+    card = (trained / "README.md").read_text("utf-8")
+    assert "\n# mini\n" in card and '{"type": "text", "text": "What is it, 0?"}' in card
+    assert "Please describe this molecule" not in card and "licences of its rows" not in card  # it has no manifest
+
+
+def test_mini_ends_with_the_weights_of_its_best_evaluation_and_so_does_the_same_command_again(mixed, tmp_path):
+    folder = tmp_path / "best"
+    words = (
+        "train",
+        "mini",
+        "--train-data",
+        mixed,
+        "--output-dir",
+        str(folder),
+        *QUIET[:-2],
+        "--learning-rate",
+        "1e-2",
+    )
+    words = (*words, "--num-train-epochs", "3", "--warmup-steps", "0", "--lr-scheduler-type", "constant")
+    said = run(*words)
+    log = json.loads(max(folder.glob("checkpoint-*/trainer_state.json"), key=lambda file: int(file.parent.name[11:]))
+                     .read_text())["log_history"]  # fmt: skip
+    losses = {entry["step"]: entry["eval_loss"] for entry in log if "eval_loss" in entry}
+    best = min(losses, key=losses.get)
+    assert len(losses) == 3 and same(folder, folder / f"checkpoint-{best}")
+    assert f"with the weights of step {best}, the best evaluation" in said
+    assert f"weights: those of step {best}, the best evaluation" in (folder / "README.md").read_text("utf-8")
+    before = weights(folder)
+    assert "the best evaluation" in run(*words)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(folder).items())
+
+
+def test_without_rows_to_evaluate_on_mini_keeps_its_last_weights(tmp_path):
+    rows = str(write_set(tmp_path / "rows", {"train": rows_of("m", 8)}))
+    folder = tmp_path / "run"
+    said = run(
+        "train", "mini", "--train-data", rows, "--output-dir", str(folder), *QUIET[:-2], "--num-train-epochs", "2"
+    )
+    assert "best evaluation" not in said and same(folder, folder / "checkpoint-2")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -243,3 +286,10 @@ def test_torchrun_of_the_command_line_stops_at_a_signal_and_goes_on_to_the_same_
     assert not (tmp_path / "again" / "model.safetensors").exists()
     assert "after 12 steps" in begin(str(tmp_path / "again")).communicate(timeout=200)[0]
     assert same(tmp_path / "whole", tmp_path / "again")
+
+
+def test_a_set_that_is_not_there_is_told_before_the_model_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("biomedgpt_hf.training.run.load_for_training", lambda *_: pytest.fail("A model was loaded."))
+    for name, told in ((str(tmp_path / "nowhere"), "There is no folder"), (str(tmp_path), "is no data set")):
+        words = ("train", "mini", "--train-data", name, "--output-dir", str(tmp_path / "run"), *SHORT)
+        assert told in run(*words, fails=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
@@ -13,6 +16,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging
 
 from biomedgpt_hf.checkpoints.faults import InvalidCheckpointError, blamed_on, in_words
 from biomedgpt_hf.checkpoints.finding import find_file
@@ -39,7 +43,10 @@ def load_model(checkpoint: str, revision: str | None = None, **options: Any) -> 
         OSError: if files are absent, damaged or cut off.
         ValueError: if a file holds what cannot be used, or files do not agree.
     """
-    return AutoModelForMultimodalLM.from_pretrained(checkpoint, revision=revision, trust_remote_code=False, **options)
+    with _bars_where_people_look():
+        return AutoModelForMultimodalLM.from_pretrained(
+            checkpoint, revision=revision, trust_remote_code=False, **options
+        )
 
 
 def load_foreign_model(auto_class: Any, checkpoint: str, **options: Any) -> PreTrainedModel:
@@ -50,7 +57,21 @@ def load_foreign_model(auto_class: Any, checkpoint: str, **options: Any) -> PreT
         ValueError: if a file holds what cannot be used, or files do not agree.
     """
     check_foreign_model(auto_class, checkpoint)
-    return auto_class.from_pretrained(checkpoint, trust_remote_code=False, **options)
+    with _bars_where_people_look():
+        return auto_class.from_pretrained(checkpoint, trust_remote_code=False, **options)
+
+
+@contextmanager
+def _bars_where_people_look() -> Iterator[None]:
+    """Keep transformers' bars for downloads and weights out of pipes and files; terminals and notebooks show them."""
+    if sys.stderr.isatty() or "ipykernel" in sys.modules or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:

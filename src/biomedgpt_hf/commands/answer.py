@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -34,30 +34,35 @@ def ask(
     protein_column: options.ProteinColumn = None,
     format: options.Format = None,
     checkpoint: options.Checkpoint = None,
+    revision: options.Revision = None,
     max_new_tokens: options.MaxNewTokens = 256,
     num_beams: options.NumBeams = 1,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    top_k: options.TopK = None,
+    seed: options.Seed = None,
+    dtype: options.Dtype = "auto",
+    device: options.Device = None,
     index: options.Index = None,
     neighbours: options.Neighbours = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print an object with the fields of predict's lines.")] = False,
 ) -> None:
     """Answer one question. The answer goes to stdout, warnings go to stderr."""
-    from biomedgpt_hf.files.items import read_distinct_chains, read_molecules
-    from biomedgpt_hf.inference import chat
-
-    molecules = list(molecule or [])
-    proteins = list(protein or [])
-    check_file_options(molecule_file, protein_file, molecule_column, protein_column, format)
-    for file in molecule_file or []:
-        molecules += read_molecules(file, columns=molecule_column or (), format=format)
     if chain and not protein_file:
         raise ValueError("--chain chooses from a PDB or mmCIF file. Name that file with --protein-file.")
-    for file in protein_file or []:
-        distinct = read_distinct_chains(file, chain or (), columns=protein_column or (), format=format)
-        proteins += distinct.proteins
-        for note in distinct.notes:
-            typer.echo(f"Warning: {note}", err=True)
-    generation = {"max_new_tokens": max_new_tokens, "num_beams": num_beams}
-    conversation = chat.Chat(checkpoint, index=index, neighbours=neighbours)
-    answer = conversation.ask(question, molecules, proteins, **generation)
+    check_file_options(molecule_file, protein_file, molecule_column, protein_column, format)
+    molecules = Given(molecule, molecule_file, molecule_column)
+    items = read_given(molecules, Given(protein, protein_file, protein_column), chain, format)
+    from biomedgpt_hf.inference import chat
+
+    generation: dict[str, float] = {"max_new_tokens": max_new_tokens, "num_beams": num_beams}
+    sampling = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "seed": seed}
+    generation |= {name: value for name, value in sampling.items() if value is not None}
+    conversation = chat.Chat(checkpoint, device, dtype=dtype, revision=revision, index=index, neighbours=neighbours)
+    answer = conversation.ask(question, *items, **generation)
+    if json:
+        show_json(question, answer, with_neighbours=index is not None)
+        return
     show(answer, set())
     for neighbour in answer.neighbours:
         typer.echo(describe(neighbour))
@@ -86,13 +91,74 @@ def check_file_options(
             )
 
 
+class Given(NamedTuple):
+    """What the command line says of the items of a modality: themselves, files with them, and columns of the files."""
+
+    items: list[str] | None
+    files: list[Path] | None
+    columns: list[str] | None
+
+
+def read_given(
+    molecule: Given, protein: Given, chain: list[str] | None, format: str | None
+) -> tuple[list[str], list[str]]:
+    """Return the molecules and the proteins of a question, those of files included. `-` is standard input."""
+    from biomedgpt_hf.disk.streams import as_files
+
+    molecules, proteins = list(molecule.items or []), list(protein.items or [])
+    first = len(molecule.files or [])
+    named = [*(molecule.files or []), *(protein.files or [])]
+    with as_files(named) as files:  # a missing file is told before the readers are imported
+        from biomedgpt_hf.files.items import read_distinct_chains, read_molecules
+
+        for name, file in zip(named[:first], files, strict=False):
+            found = read_molecules(file, columns=molecule.columns or (), format=format)
+            hint_at_many(name, len(found), "molecules")
+            molecules += found
+        for name, file in zip(named[first:], files[first:], strict=True):
+            distinct = read_distinct_chains(file, chain or (), columns=protein.columns or (), format=format)
+            hint_at_many(name, len(distinct.proteins), "proteins")
+            proteins += distinct.proteins
+            for note in distinct.notes:
+                typer.echo(f"Warning: {note}", err=True)
+    return molecules, proteins
+
+
+def hint_at_many(file: Path, count: int, what: str) -> None:
+    """Tell on stderr that all items of a file go into one question, where there are several."""
+    if count > 1:
+        name = "Standard input" if str(file) == "-" else file
+        typer.echo(
+            f"Note: {name} holds {count:,} {what}, and all of them go into this one question. "
+            "For an answer about each, use `biomedgpt predict`.",
+            err=True,
+        )
+
+
+def show_json(question: str, answer: "Answer", with_neighbours: bool) -> None:
+    """Print an `Answer` as a line of `biomedgpt predict`, after its warnings."""
+    from biomedgpt_hf.inference.prediction.predictor import Prediction
+    from biomedgpt_hf.inference.prediction.writing import to_bytes
+
+    warn(answer, set())
+    told = (answer.text, answer.log_probability, answer.finish_reason, False)
+    neighbours = answer.neighbours if with_neighbours else None
+    typer.echo(to_bytes(Prediction(1, "", "ok", None, question.strip(), *told, neighbours)))
+
+
 @command(commands, "chat", "chat", "chat --checkpoint biomedgpt-10b")
-def chat(checkpoint: options.Checkpoint = None) -> None:
+def chat(
+    checkpoint: options.Checkpoint = None,
+    revision: options.Revision = None,
+    dtype: options.Dtype = "auto",
+    device: options.Device = None,
+) -> None:
     """Ask in turns, until Ctrl-D. The model sees all earlier turns. Ctrl-C stops an answer."""
     from biomedgpt_hf.inference.chat import Chat
     from biomedgpt_hf.modalities import MODALITIES
 
-    conversation = Chat(checkpoint)
+    conversation = Chat(checkpoint, device, dtype=dtype, revision=revision)
+    _ = conversation.model  # loaded now, and not while the first question waits
     columns = {f"/{name}": modality.column for name, modality in MODALITIES.items()}
     usage = " and ".join(f"/{name} ({modality.notation})" for name, modality in MODALITIES.items())
     typer.echo(f"{usage} go before a question; Ctrl-D ends.", err=True)

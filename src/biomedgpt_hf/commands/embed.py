@@ -1,12 +1,11 @@
 """`biomedgpt embed`: vectors of the molecules or proteins of files."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from biomedgpt_hf.commands import options
-from biomedgpt_hf.console import command, group
+from biomedgpt_hf.console import command, group, summarise
 
 commands = group("Embeddings.")
 
@@ -21,7 +20,9 @@ commands = group("Embeddings.")
 )
 def embed(
     inputs: options.Inputs,
-    output: Annotated[Path, typer.Option(metavar="FILE", help="File to write: .parquet or .safetensors.")],
+    output: Annotated[
+        str, typer.Option(metavar="FILE", help="File to write: .parquet, .safetensors or .csv; - for CSV on stdout.")
+    ],
     level: Annotated[
         str, typer.Option(metavar="pooled|tokens", help="One vector an item, or one an atom or residue.")
     ] = "pooled",
@@ -48,28 +49,31 @@ def embed(
 
     A vector is the mean over an item's atoms or residues. Several processes share the work under torchrun.
     """
-    from biomedgpt_hf.files.items import Columns
-    from biomedgpt_hf.inference.embedding.files import embed_files
+    from biomedgpt_hf.disk.streams import as_files, is_standard_output
 
-    manifest = embed_files(
-        inputs,
-        output,
-        columns=Columns(molecule_column or (), protein_column or (), None, id_column, format=format),
-        modality=modality,
-        level=level,
-        features=features,
-        checkpoint=checkpoint,
-        revision=revision,
-        batch_tokens=batch_tokens,
-        dtype=dtype,
-        device=device,
-        long_proteins=long_proteins,
-    )
+    with as_files(inputs) as files:  # a missing file is told before torch is imported
+        from biomedgpt_hf.files.items import Columns
+        from biomedgpt_hf.inference.embedding.files import embed_files
+
+        manifest = embed_files(
+            files,
+            output,
+            columns=Columns(molecule_column or (), protein_column or (), None, id_column, format=format),
+            modality=modality,
+            level=level,
+            features=features,
+            checkpoint=checkpoint,
+            revision=revision,
+            batch_tokens=batch_tokens,
+            dtype=dtype,
+            device=device,
+            long_proteins=long_proteins,
+        )
     if "embedded" in manifest:  # only one process prints
-        show_counts(manifest, output)
+        show_counts(manifest, output, is_standard_output(output))
 
 
-def show_counts(manifest: dict[str, Any], output: Path) -> None:
+def show_counts(manifest: dict[str, Any], output: str, on_stdout: bool) -> None:
     """Print how many embeddings there are, and warn of those that are missing."""
     if manifest["failed"]:
         first = manifest["failures"][0]
@@ -78,5 +82,8 @@ def show_counts(manifest: dict[str, Any], output: Path) -> None:
     if manifest["truncated"]:
         typer.echo(f"Warning: {manifest['truncated']:,} of {manifest['items']:,} were cut at their end.", err=True)
     vectors = f", {manifest['vectors']:,} vectors" if manifest["level"] == "tokens" else ""
-    of_what = f"{manifest['embedded']:,} of {manifest['items']:,} {manifest['modality']}s"
-    typer.echo(f"{output}: {of_what}{vectors}.")
+    summarise(
+        output,
+        f"{manifest['embedded']:,} of {manifest['items']:,} {manifest['modality']}s{vectors}.",
+        on_stdout=on_stdout,
+    )

@@ -9,7 +9,10 @@ from biomedgpt_hf.console import many
 
 Inputs = Annotated[
     list[Path],
-    typer.Argument(metavar="INPUT", help="SMILES, SDF, MOL, FASTA, PDB, mmCIF, CSV, TSV, JSON Lines or Parquet."),
+    typer.Argument(
+        metavar="INPUT",
+        help="SMILES, SDF, MOL, FASTA, PDB, mmCIF, CSV, TSV, JSON Lines or Parquet, known by content; - reads stdin.",
+    ),
 ]
 MoleculeColumn = Annotated[list[str] | None, many("C", "Column of SMILES or InChI")]
 ProteinColumn = Annotated[list[str] | None, many("C", "Column of sequences")]
@@ -38,6 +41,12 @@ LongProteins = Annotated[
 
 MaxNewTokens = Annotated[int, typer.Option(metavar="N", min=1, help="Longest answer, in tokens.")]
 NumBeams = Annotated[int, typer.Option(metavar="N", min=1, help="Beams; 1 is greedy.")]
+Temperature = Annotated[
+    float | None, typer.Option(metavar="T", min=0, help="Sample: the higher, the more varied. 0 is greedy.")
+]
+TopP = Annotated[float | None, typer.Option(metavar="P", help="Sample among the likeliest words of this share.")]
+TopK = Annotated[int | None, typer.Option(metavar="K", min=1, help="Sample among the K likeliest words.")]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Where chance begins; sampled answers are then the same.")]
 Index = Annotated[Path | None, typer.Option(metavar="DIR", help="Known items, as `biomedgpt data index` makes them.")]
 Neighbours = Annotated[
     int, typer.Option(metavar="K", min=0, help="Give the K nearest known items of each molecule and protein.")

@@ -1,12 +1,11 @@
 """`biomedgpt predict`: questions about every row of files."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from biomedgpt_hf.commands import options
-from biomedgpt_hf.console import command, group, many
+from biomedgpt_hf.console import command, group, many, summarise
 
 commands = group("Many questions.")
 
@@ -16,17 +15,21 @@ commands = group("Many questions.")
     "predict",
     'predict molecules.sdf --question "Describe this molecule." --output answers.jsonl',
     'predict proteins.fasta.gz --question "What is its function?" --question "Where is it?" --output answers.parquet',
-    "predict table.csv --molecule-column smiles --question-column q --output answers.jsonl",
+    "predict table.csv --molecule-column smiles --question-column q --output answers.csv",
+    'predict - --question "Describe this molecule." --output - < molecules.smi | head',
 )
 def predict(
     inputs: options.Inputs,
-    output: Annotated[Path, typer.Option(metavar="FILE", help="File to write: .jsonl or .parquet.")],
+    output: Annotated[str, typer.Option(metavar="FILE", help="File to write: .jsonl, .csv or .parquet; - for stdout.")],
     question: Annotated[list[str] | None, many("TEXT", "Asked about each row")] = None,
     question_column: Annotated[str | None, typer.Option(metavar="C", help="Column of each row's own question.")] = None,
     molecule_column: options.MoleculeColumn = None,
     protein_column: options.ProteinColumn = None,
     id_column: options.IdColumn = None,
     format: options.Format = None,
+    output_format: Annotated[
+        str | None, typer.Option(metavar="jsonl|csv", help="Of stdout; jsonl if none. A file's ending tells its own.")
+    ] = None,
     checkpoint: options.Checkpoint = None,
     revision: options.Revision = None,
     batch_tokens: Annotated[
@@ -34,6 +37,10 @@ def predict(
     ] = 8192,
     max_new_tokens: options.MaxNewTokens = 256,
     num_beams: options.NumBeams = 1,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    top_k: options.TopK = None,
+    seed: options.Seed = None,
     dtype: options.Dtype = "auto",
     device: options.Device = None,
     long_proteins: options.LongProteins = "report",
@@ -44,30 +51,38 @@ def predict(
 
     Several processes share the work under torchrun: torchrun --nproc-per-node 8 -m biomedgpt_hf.cli predict …
     """
-    from biomedgpt_hf.files.items import Columns
-    from biomedgpt_hf.inference.prediction.files import predict_files
+    from biomedgpt_hf.disk.streams import as_files, is_standard_output
 
-    manifest = predict_files(
-        inputs,
-        output,
-        question or (),
-        columns=Columns(molecule_column or (), protein_column or (), question_column, id_column, format=format),
-        checkpoint=checkpoint,
-        revision=revision,
-        batch_tokens=batch_tokens,
-        max_new_tokens=max_new_tokens,
-        num_beams=num_beams,
-        dtype=dtype,
-        device=device,
-        long_proteins=long_proteins,
-        index=index,
-        neighbours=neighbours,
-    )
+    with as_files(inputs) as files:  # a missing file is told before torch is imported
+        from biomedgpt_hf.files.items import Columns
+        from biomedgpt_hf.inference.prediction.files import predict_files
+
+        manifest = predict_files(
+            files,
+            output,
+            question or (),
+            columns=Columns(molecule_column or (), protein_column or (), question_column, id_column, format=format),
+            output_format=output_format,
+            checkpoint=checkpoint,
+            revision=revision,
+            batch_tokens=batch_tokens,
+            max_new_tokens=max_new_tokens,
+            num_beams=num_beams,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            seed=seed,
+            dtype=dtype,
+            device=device,
+            long_proteins=long_proteins,
+            index=index,
+            neighbours=neighbours,
+        )
     if "predictions" in manifest:  # only one process prints
-        show_counts(manifest, output)
+        show_counts(manifest, output, is_standard_output(output))
 
 
-def show_counts(manifest: dict[str, Any], output: Path) -> None:
+def show_counts(manifest: dict[str, Any], output: str, on_stdout: bool) -> None:
     """Print how many answers there are, and warn of missing or invented ones."""
     from biomedgpt_hf.mini import DEMONSTRATION
 
@@ -84,4 +99,4 @@ def show_counts(manifest: dict[str, Any], output: Path) -> None:
     if agreement := manifest.get("agreement"):
         compared = f"{agreement['same']} of {agreement['compared']} answers are the same when asked alone"
         typer.echo(f"In {manifest['dtype']}, {compared}.", err=True)
-    typer.echo(f"{output}: {manifest['answered']:,} answers about {manifest['rows']:,} rows.")
+    summarise(output, f"{manifest['answered']:,} answers about {manifest['rows']:,} rows.", on_stdout=on_stdout)

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from biomedgpt_hf.inference.decoding import seeded
+
 if TYPE_CHECKING:
+    from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig
     from biomedgpt_hf.modeling.modeling_biomedgpt import (
         BioMedGPTCausalLMOutputWithPast,
         BioMedGPTForConditionalGeneration,
@@ -45,13 +48,13 @@ class Generated(NamedTuple):
         return None if math.isfinite(self.log_probability) else NOT_FINITE
 
 
-def room_for_answer(model: BioMedGPTForConditionalGeneration, length: int, max_new_tokens: int) -> int:
-    """Return how many new tokens a prompt of `length` tokens may get, at most `max_new_tokens`.
+def room_for_answer(config: BioMedGPTConfig, length: int, max_new_tokens: int) -> int:
+    """Return how many new tokens a prompt of `length` tokens may get from a model, at most `max_new_tokens`.
 
     Raises:
         ValueError: if the prompt alone fills the model's context.
     """
-    context = getattr(model.config.text_config, "max_position_embeddings", None)
+    context = getattr(config.text_config, "max_position_embeddings", None)
     if context is None:
         return max_new_tokens
     if length >= context:
@@ -65,6 +68,8 @@ def generate_answers(
     processor: BioMedGPTProcessor,
     inputs: Mapping[str, Any],
     limits: Sequence[int],
+    *,
+    seed: int | None = None,
     **generation: Any,
 ) -> list[Generated]:
     """Generate the answers to a batch of prompts. Decoding is greedy unless `generation` says otherwise.
@@ -78,6 +83,7 @@ def generate_answers(
         inputs: `input_ids` and `attention_mask` [B, T], padded on the left, with the items' tensors, or with their
             features as `mm_encoder_outputs`.
         limits: largest number of new tokens for each prompt, B numbers.
+        seed: where chance begins, if the answers are sampled.
         generation: further arguments of `generate`.
     """
     length = inputs["input_ids"].shape[1]
@@ -88,10 +94,12 @@ def generate_answers(
     if one_token_a_step:
         with _recorded(model) as recorder:
             arguments["logits_processor"] = LogitsProcessorList([*generation.get("logits_processor", ()), recorder])
-            output = model.generate(**inputs, **arguments)
+            with seeded(seed):
+                output = model.generate(**inputs, **arguments)
         log_probabilities = recorder.log_probabilities(output.sequences)
     else:
-        output = model.generate(**inputs, **arguments, output_logits=True)
+        with seeded(seed):
+            output = model.generate(**inputs, **arguments, output_logits=True)
         log_probabilities = _of_beams(output.logits, output.sequences[:, length:], output.get("beam_indices"))
     tokens = output.sequences[:, length:]
     end_ids = model.generation_config.eos_token_id

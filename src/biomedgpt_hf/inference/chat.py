@@ -2,20 +2,24 @@
 
 import warnings
 from collections.abc import Generator, Mapping
+from functools import cached_property
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from transformers import BatchFeature
 
-from biomedgpt_hf.files.items.cells import cell_items
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS, Generated, generate_answers, room_for_answer
-from biomedgpt_hf.inference.item_arguments import Given, item_blocks, split_arguments
-from biomedgpt_hf.inference.loading import load
+from biomedgpt_hf.inference.decoding import decoding, generation_arguments
+from biomedgpt_hf.inference.item_arguments import Given, given_items, item_blocks, split_arguments
+from biomedgpt_hf.inference.loading import load, open_checkpoint
 from biomedgpt_hf.inference.neighbours import open_finder
 from biomedgpt_hf.inference.streaming import words_of
 from biomedgpt_hf.mini import DEMONSTRATION, is_mini, mini_checkpoint
 from biomedgpt_hf.neighbours import Neighbour
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
 
 
 class Answer(NamedTuple):
@@ -27,12 +31,14 @@ class Answer(NamedTuple):
             included. It tells how sure the model is of its words, not whether they are true.
         warnings: what a reader of the answer should know.
         neighbours: the nearest known items of what was asked about, with what is known of them, if they were asked for.
+        finish_reason: "stop" where the answer ended by itself, "length" where it was cut.
     """
 
     text: str
     log_probability: float
     warnings: tuple[str, ...]
     neighbours: tuple[Neighbour, ...] = ()
+    finish_reason: str = "stop"
 
 
 class Turn(NamedTuple):
@@ -43,20 +49,26 @@ class Turn(NamedTuple):
         inputs: the conversation as the model reads it, a batch of one.
         notes: the processor's warnings.
         neighbours: the known items that are nearest to those of the question.
+        generation: arguments of `generate_answers`.
     """
 
     messages: list[dict[str, Any]]
     inputs: BatchFeature
     notes: list[str]
     neighbours: tuple[Neighbour, ...]
+    generation: dict[str, Any]
 
 
 class Chat:
     """A conversation with a checkpoint. Every question sees the turns before it.
 
+    The model's weights are loaded when a question has been read and can be answered.
+
     Args:
         checkpoint: folder or Hub id; None is the embedded demonstration.
         device: where to run; None is the first of cuda, mps, cpu.
+        dtype: "float32", "bfloat16", "float16", or "auto" for the precision that the checkpoint was saved in.
+        revision: branch, tag or commit of a checkpoint on the Hub.
         index: folder of an index of known items (see `biomedgpt_hf.neighbours`).
         neighbours: how many of the nearest known items each answer gets for each new item.
 
@@ -71,32 +83,42 @@ class Chat:
         checkpoint: str | PathLike | None = None,
         device: str | torch.device | None = None,
         *,
+        dtype: str = "auto",
+        revision: str | None = None,
         index: str | PathLike | None = None,
         neighbours: int = 0,
     ) -> None:
         self._finder = open_finder(index, neighbours, device=device)
         checkpoint = str(checkpoint or mini_checkpoint())
-        self.model, self.processor = load(checkpoint, device)
+        self._source = (checkpoint, device, dtype, revision)
+        self.config, self.processor = open_checkpoint(*self._source)
         self.notes = (DEMONSTRATION,) if is_mini(checkpoint) else ()
         self.messages: list[dict[str, Any]] = []
+
+    @cached_property
+    def model(self) -> "BioMedGPTForConditionalGeneration":
+        """The model. It is loaded when it is first used."""
+        return load(*self._source)[0]
 
     def ask(self, question: str, molecules: Given = None, proteins: Given = None, **others: Any) -> Answer:
         """Answers a question and remembers both.
 
         Args:
             question: text without placeholders.
-            molecules: one molecule or several (SMILES, InChI, RDKit `Mol`, PyG `Data`), new in this turn.
-            proteins: one sequence or several, new in this turn.
+            molecules: one molecule or several (SMILES, InChI, RDKit `Mol`, PyG `Data`), new in this turn: a list, a
+                Series, an array, or a table with a column of them.
+            proteins: one sequence or several, likewise.
             others: items of further modalities by their columns, such as `cells=[…]`, and arguments of `generate`, such
-                as `max_new_tokens` or `num_beams`; greedy by default.
+                as `max_new_tokens` or `num_beams`; greedy by default, sampled with `temperature`, `top_p` or `top_k`,
+                from a `seed` if one is given.
 
         Raises:
             ValueError: on an empty question, an item that cannot be read, a prompt that is too long, or a model whose
                 numbers are not finite.
+            TypeError: on an argument that does not exist, such as `molecule`.
         """
-        items, generation = split_arguments({"molecules": molecules, "proteins": proteins, **others})
-        turn = self._read(question, items)
-        return self._remember(turn, self._generate(turn.inputs, generation))
+        turn = self._read(question, {"molecules": molecules, "proteins": proteins, **others}, "ask")
+        return self._remember(turn, self._generate(turn))
 
     def stream(
         self, question: str, molecules: Given = None, proteins: Given = None, **others: Any
@@ -119,42 +141,50 @@ class Chat:
             >>> for piece in Chat().stream("What is this?", molecules="CCO"):
             ...     print(piece, end="", flush=True)
         """
-        items, generation = split_arguments({"molecules": molecules, "proteins": proteins, **others})
-        turn = self._read(question, items)
+        turn = self._read(question, {"molecules": molecules, "proteins": proteins, **others}, "stream")
 
         def pieces() -> Generator[str, None, Answer]:
             generated = yield from words_of(
-                lambda streamer: self._generate(turn.inputs, {**generation, "streamer": streamer}),
+                lambda streamer: self._generate(turn, streamer=streamer),
                 lambda tokens: self.processor.decode(tokens, skip_special_tokens=True),
             )
             return self._remember(turn, generated)
 
         return pieces()
 
-    def _read(self, question: str, given: Mapping[str, Given]) -> Turn:
-        """Return the turn of a new question about what was given for each modality."""
+    def _read(self, question: str, arguments: Mapping[str, Any], function: str) -> Turn:
+        """Return the turn of a new question, of which everything has been checked that needs no model.
+
+        Args:
+            question: its text.
+            arguments: what was given for each modality, by its column, and the arguments of `generate`.
+            function: who was called, for errors.
+        """
+        given, generation = split_arguments(arguments, generation_arguments(), function)
         if not isinstance(question, str) or not question.strip():
             raise ValueError(f"The question is {question!r}. It must be a text that is not empty.")
-        items = {modality: cell_items(one_or_several, modality) for modality, one_or_several in given.items()}
+        generation = decoding(generation)
+        items = {modality: given_items(one_or_several, modality) for modality, one_or_several in given.items()}
         content = [*item_blocks(items), {"type": "text", "text": question.strip()}]
         messages = [*self.messages, {"role": "user", "content": content}]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             inputs = self.processor.apply_chat_template(
                 messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
-            ).to(self.model.device)
+            )
         notes = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
-        nearest = self._finder.find(items) if self._finder else ()
-        return Turn(messages, inputs, notes, nearest)
-
-    def _generate(self, inputs: BatchFeature, generation: dict[str, Any]) -> Generated:
         most = generation.get("max_new_tokens", DEFAULT_NEW_TOKENS)
         try:
-            room = room_for_answer(self.model, inputs["input_ids"].shape[1], most)
+            generation["max_new_tokens"] = room_for_answer(self.config, inputs["input_ids"].shape[1], most)
         except ValueError as error:
             raise ValueError(f"{error} Start a new conversation.") from error
-        generation = {**generation, "max_new_tokens": room}
-        (answer,) = generate_answers(self.model, self.processor, inputs, [room], **generation)
+        nearest = self._finder.find(items) if self._finder else ()
+        return Turn(messages, inputs, notes, nearest, generation)
+
+    def _generate(self, turn: Turn, **streaming: Any) -> Generated:
+        limits = [turn.generation["max_new_tokens"]]
+        inputs = turn.inputs.to(self.model.device)
+        (answer,) = generate_answers(self.model, self.processor, inputs, limits, **turn.generation, **streaming)
         if answer.error is not None:
             raise ValueError(
                 f"{answer.error} It was loaded as {self.model.dtype}: download or convert the checkpoint again."
@@ -167,7 +197,7 @@ class Chat:
         notes = [*self.notes, *turn.notes]
         if generated.finish_reason == "length":
             notes.append(f"The answer was cut at {generated.tokens} tokens. Raise max_new_tokens to get all of it.")
-        return Answer(generated.text, generated.log_probability, tuple(notes), turn.neighbours)
+        return Answer(generated.text, generated.log_probability, tuple(notes), turn.neighbours, generated.finish_reason)
 
 
 def ask(
@@ -177,6 +207,8 @@ def ask(
     checkpoint: str | PathLike | None = None,
     *,
     device: str | torch.device | None = None,
+    dtype: str = "auto",
+    revision: str | None = None,
     index: str | PathLike | None = None,
     neighbours: int = 0,
     **others: Any,
@@ -189,5 +221,5 @@ def ask(
         >>> ask("Describe this molecule.", molecules="CC(=O)Oc1ccccc1C(=O)O").text
         'The molecule is ...'
     """
-    chat = Chat(checkpoint, device, index=index, neighbours=neighbours)
+    chat = Chat(checkpoint, device, dtype=dtype, revision=revision, index=index, neighbours=neighbours)
     return chat.ask(question, molecules, proteins, **others)

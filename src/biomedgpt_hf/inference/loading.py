@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -17,12 +17,43 @@ from biomedgpt_hf.device import best_device, check_device
 from biomedgpt_hf.mini import mini_checkpoint
 
 if TYPE_CHECKING:
+    from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig
     from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 LONG_PROTEINS = ("report", "crop")  # what is done with proteins beyond the encoder's limit
 ROWS_IN_DIGEST = 4  # rows of each tensor that the digest reads
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+class Opened(NamedTuple):
+    """All of a checkpoint but its weights, which is enough to tell whether a question can be asked.
+
+    Attributes:
+        config: the model's configuration.
+        processor: the processor, which fits it.
+    """
+
+    config: BioMedGPTConfig
+    processor: BioMedGPTProcessor
+
+
+def open_checkpoint(
+    checkpoint: str | PathLike | None = None,
+    device: str | torch.device | None = None,
+    dtype: str = "auto",
+    revision: str | None = None,
+) -> Opened:
+    """Read a checkpoint's configuration and processor, and check everything that `load` needs beside the weights.
+
+    The last checkpoint is kept in memory. The arguments are those of `load`.
+
+    Raises:
+        OSError, ValueError: see `load`.
+    """
+    check_choice("dtype", dtype, DTYPES)
+    check_device(device or best_device())
+    return _open(str(checkpoint or mini_checkpoint()), revision)
 
 
 def load(
@@ -46,22 +77,25 @@ def load(
         ValueError: if a file of the checkpoint cannot be used or files do not fit together, or there is no such dtype
             or device.
     """
-    check_choice("dtype", dtype, DTYPES)
-    device = device or best_device()
-    check_device(device)
-    return _load(str(checkpoint or mini_checkpoint()), str(device), dtype, revision)
+    open_checkpoint(checkpoint, device, dtype, revision)
+    return _load(str(checkpoint or mini_checkpoint()), str(device or best_device()), dtype, revision)
+
+
+@lru_cache(maxsize=1)
+def _open(checkpoint: str, revision: str | None) -> Opened:
+    config = find_config(checkpoint, revision)
+    if config.model_type != "biomedgpt":
+        raise ValueError(
+            f"{checkpoint} is a {config.model_type!r}, not a BioMedGPT: `biomedgpt init` makes one of it and encoders."
+        )
+    return Opened(config, load_processor(checkpoint, revision))
 
 
 @lru_cache(maxsize=1)
 def _load(
     checkpoint: str, device: str, dtype: str, revision: str | None
 ) -> tuple[BioMedGPTForConditionalGeneration, BioMedGPTProcessor]:
-    config = find_config(checkpoint, revision)
-    if config.model_type != "biomedgpt":
-        raise ValueError(
-            f"{checkpoint} is a {config.model_type!r}, not a BioMedGPT: `biomedgpt init` makes one of it and encoders."
-        )
-    processor = load_processor(checkpoint, revision)
+    processor = _open(checkpoint, revision).processor
     model: Any = load_model(checkpoint, revision, dtype=dtype)
     processor.check_model(model.config)
     if dtype == "auto" and device == "cpu" and model.dtype == torch.float16:

@@ -11,6 +11,9 @@ DEMONSTRATION = (
     "like database entries, but most of what they claim is wrong, and on proteins it has not been shown to have "
     "learned anything. Do not rely on them."
 )
+# The weights started from random numbers, and every row that they learned from is under this licence as well.
+LICENCE = "CC-BY-4.0"
+SOURCES = "ChEBI and ChEBI-20 (EMBL-EBI), UniProtKB/Swiss-Prot (UniProt Consortium)"
 FOLDER = Path(__file__).resolve().parent
 
 

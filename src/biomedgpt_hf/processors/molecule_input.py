@@ -15,8 +15,16 @@ from .molecular_features import FeatureSet, MolecularGraph, out_of_range
 from .molecule_limits import molecule_excess
 
 ACCEPTED = "a SMILES or InChI string, an RDKit Mol, a PyG Data or a MolecularGraph"
+# How the files end that people name in place of what is in them.
+FILE_PATH = (
+    r"\S.*\.(sdf|sd|mol2?|smi|smiles|inchi|[ct]sv|txt|jsonl?|parquet|xlsx?|fasta|fa|faa|fas|pdb|ent|m?cif)(\.gz)?"
+)
 # What text that is no SMILES may be instead, and the remedy.
 KINDS = {
+    FILE_PATH: (
+        "the path of a file",
+        "Pass what is in it: read_molecules(path), or --molecule-file on the command line",
+    ),
     r">.*": ("a protein sequence in FASTA form", "Pass its residues as a protein"),
     r"[A-Z]{14}-[A-Z]{10}-[A-Z]": ("an InChIKey", "Pass the SMILES: a key cannot be read back"),
     r"(?=.*H)(?=.*\d)([A-Z][a-z]?\d*)+": ("a molecular formula", "Pass the SMILES"),

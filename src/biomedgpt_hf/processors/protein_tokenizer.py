@@ -9,6 +9,8 @@ How a sequence is read (L residues give L tokens, and the encoder's start and en
     letter it does not have
     "-" and "." (gaps)      the vocabulary's id, an error where it has none
     "*" (stop)              dropped at the end, an error inside
+    the path of a file,     an error, though "x.fasta" could be letters around a gap
+    such as "x.fasta"
     anything else           an error with the character and its index; special tokens such as "<mask>" too
 """
 
@@ -24,6 +26,8 @@ from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from .molecule_input import FILE_PATH
+
 # ESM-2's alphabet (Lin et al., 2023; fair-esm "ESM-1b" alphabet), in the order of its embedding's rows.
 ESM2_VOCABULARY = (
     "<cls> <pad> <eos> <unk> L A G V S E R T I D P K Q N F Y M H W C X B U Z O . - <null_1> <mask>"
@@ -33,6 +37,9 @@ GAPS = "-."
 SYMBOLS = GAPS + "|"  # and ESM-C's chain break
 LARGEST_VOCABULARY = 1000  # protein vocabularies have 30 to 200 tokens, language models 30,000 and more
 NUCLEOTIDES, SHORTEST_NUCLEOTIDE_WARNING = "ACGTUN", 50
+NAMES_A_FILE = (
+    "it looks like the path of a file. Pass what is in it: read_proteins(path), or --protein-file on the command line."
+)
 SMILES = re.compile(r"(\[[^\]]+\]|Br|Cl|[BCNOPSFIbcnops]|[-=#$:/\\.%()0-9])+")  # for a hint only
 
 
@@ -184,6 +191,8 @@ def encode_protein(
     residues = "".join(value.split()).removesuffix("*")
     if not residues.isascii() or not residues:
         raise InvalidProteinError(value, position, _complaint(value, table))
+    if "." in residues and re.fullmatch(FILE_PATH, value.strip()):
+        raise InvalidProteinError(value, position, NAMES_A_FILE)
     residues = residues.upper()
     ids = table.ids[np.frombuffer(residues.encode("ascii"), dtype=np.uint8)]
     if ids.min() < 0:

@@ -29,8 +29,9 @@ def model_card(
 
     Args:
         model: a `BioMedGPTModel`, with or without its head, a `GINModel`, a language model alone, or PEFT's wrapper
-            around one of them. In its config, `training` holds the facts to repeat, and `fine_tuned_from` what the
-            card inherits from the checkpoint that training started from.
+            around one of them. In its config, `training` holds the facts to repeat, `fine_tuned_from` what the card
+            inherits from the checkpoint that training started from, and `card` its "title" and its "example", the
+            blocks of a question to ask.
         checkpoint: what the snippet loads; "." is the card's own folder.
         tags: more tags for the Hub.
         **metadata: more of the card's metadata, or other values for it, such as `license`.
@@ -102,6 +103,8 @@ def _tags(model: PreTrainedModel, adapter: Adapter | None, more: list[str] | Non
 
 
 def _title(model: PreTrainedModel, adapter: Adapter | None) -> str:
+    if title := (getattr(model.config, "card", None) or {}).get("title"):
+        return str(title)
     return type(model).__name__.removeprefix("FSDP") + (" adapter" if adapter is not None else "")
 
 

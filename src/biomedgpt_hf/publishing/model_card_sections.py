@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,6 +11,7 @@ from biomedgpt_hf.publishing.model_card_text import (
     ADAPTER,
     ADAPTER_INSIDE,
     ANSWER,
+    BEGINNING,
     BIOMEDGPT_CITATION,
     BIOMEDGPT_INTRODUCTION,
     BIOMEDGPT_LICENCE,
@@ -30,6 +32,7 @@ from biomedgpt_hf.publishing.model_card_text import (
     LANGUAGE_MODEL_LIMITS,
     LANGUAGE_MODEL_SNIPPET,
     LANGUAGE_MODEL_WITHOUT_PACKAGE,
+    QUESTION,
 )
 
 if TYPE_CHECKING:
@@ -97,6 +100,7 @@ def _describe_biomedgpt(model: PreTrainedModel, checkpoint: str) -> tuple[dict[s
         "introduction": BIOMEDGPT_INTRODUCTION,
         "snippet": BIOMEDGPT_SNIPPET.format(
             checkpoint=checkpoint,
+            question=_question(config),
             auto_class="AutoModelForMultimodalLM" if has_head else "AutoModel",
             last_lines=ANSWER if has_head else FEATURES,
         ),
@@ -131,9 +135,10 @@ def _describe_gin(model: PreTrainedModel, checkpoint: str) -> tuple[dict[str, st
 
 def _describe_language_model(model: PreTrainedModel, checkpoint: str) -> tuple[dict[str, str], list[str]]:
     """Return the sections for a language model that was trained alone, to become part of a BioMedGPT."""
+    question = next((block["text"] for block in _example(model.config) if block["type"] == "text"), None)
     sections = {
         "introduction": LANGUAGE_MODEL_INTRODUCTION,
-        "snippet": LANGUAGE_MODEL_SNIPPET.format(checkpoint=checkpoint),
+        "snippet": LANGUAGE_MODEL_SNIPPET.format(checkpoint=checkpoint, question=json.dumps(question or BEGINNING)),
         "without_package": LANGUAGE_MODEL_WITHOUT_PACKAGE,
         "inside": _table({"language_model": model}),
         "limits": LANGUAGE_MODEL_LIMITS,
@@ -141,6 +146,19 @@ def _describe_language_model(model: PreTrainedModel, checkpoint: str) -> tuple[d
         "citation": BIOMEDGPT_CITATION,
     }
     return sections, _names_of(model.config)
+
+
+def _example(config: Any) -> list[dict[str, Any]]:
+    """Return the blocks of the checkpoint's own question; none if it has none."""
+    return (getattr(config, "card", None) or {}).get("example") or []
+
+
+def _question(config: Any) -> str:
+    """Return the lines that make the content of a message: the checkpoint's own question, or one of every card."""
+    blocks = _example(config)
+    if not blocks:
+        return QUESTION
+    return "\n".join(["content = [", *(f"    {json.dumps(block, ensure_ascii=False)}," for block in blocks), "]"])
 
 
 def _table(parts: dict[str, Any]) -> str:

@@ -54,13 +54,18 @@ from transformers import {auto_class}, AutoProcessor
 processor = AutoProcessor.from_pretrained("{checkpoint}")
 model = {auto_class}.from_pretrained("{checkpoint}", dtype="auto")
 
-molecule = {{"type": "molecule", "molecule": "CC(=O)Oc1ccccc1C(=O)O"}}  # or {{"type": "protein", "protein": "MKT..."}}
-question = {{"type": "text", "text": "Please describe this molecule."}}
+{question}
 inputs = processor.apply_chat_template(
-    [{{"role": "user", "content": [molecule, question]}}],
+    [{{"role": "user", "content": content}}],
     add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
 )
 {last_lines}"""
+
+QUESTION = """\
+content = [
+    {"type": "molecule", "molecule": "CC(=O)Oc1ccccc1C(=O)O"},  # or {"type": "protein", "protein": "MKT..."}
+    {"type": "text", "text": "Please describe this molecule."},
+]"""
 
 ANSWER = """\
 answer = model.generate(**inputs, max_new_tokens=64)[:, inputs["input_ids"].shape[1]:]
@@ -144,13 +149,15 @@ LANGUAGE_MODEL_INTRODUCTION = """\
 A causal language model, trained by itself on biomedical text to become a part of a BioMedGPT (Luo et al., 2023,
 arXiv:2308.09442). It reads text only: `biomedgpt init` joins it with encoders of molecules and proteins."""
 
+BEGINNING = "Aspirin inhibits"
+
 LANGUAGE_MODEL_SNIPPET = """\
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained("{checkpoint}")
 model = AutoModelForCausalLM.from_pretrained("{checkpoint}", dtype="auto")
 
-inputs = tokenizer("Aspirin inhibits", return_tensors="pt")
+inputs = tokenizer({question}, return_tensors="pt")
 answer = model.generate(**inputs, max_new_tokens=32)
 print(tokenizer.batch_decode(answer, skip_special_tokens=True)[0])
 """

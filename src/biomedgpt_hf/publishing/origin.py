@@ -38,6 +38,8 @@ def find_origin(config: PreTrainedConfig) -> dict[str, Any]:
         bases = card.get("base_model") or ()
         known = hub_ids(*([bases] if isinstance(bases, str) else bases))
         named = {"base_model": known[0] if len(known) == 1 else known} if known else {}
+        if inherited.get("base_model") and not named:  # the card does not know of the origin, so neither of its licence
+            return inherited
         return {**inherited, **named, **_licence(card)}
     if hub_ids(name):
         return {"base_model": name, **_licence(_metadata(name, name), name)}

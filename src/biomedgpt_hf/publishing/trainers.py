@@ -78,7 +78,13 @@ class PublishingMixin(_Trainer):
         if facts and self.state.global_step == 0 and not self._facts_are_marked:
             model.config.training = {EARLIER: facts}
         self._facts_are_marked = True
+        title = str(self.hub_model_id or Path(str(self.args.output_dir)).resolve()).rstrip("/").rpartition("/")[2]
+        model.config.card = {"title": title, "example": self.card_example()}
         return super().train(*args, **kwargs)
+
+    def card_example(self) -> list[dict[str, Any]] | None:
+        """Return the blocks of a question that the card may ask; None leaves it the question of every card."""
+        return None
 
     def create_model_card(
         self,
@@ -95,7 +101,8 @@ class PublishingMixin(_Trainer):
     ) -> None:
         """Write our card, unless somebody has edited the one that is there. Takes transformers' and TRL's arguments.
 
-        The title of our card is its repository, and its facts are those of `model.config.training`. So `model_name`,
+        The title of our card is its repository or the run's folder, its question one of the training rows, and its
+        facts are those of `model.config.training`. So `model_name`,
         `tasks`, `dataset`, `dataset_args` and `dataset_name` are not used.
         """
         if not self.is_world_process_zero():

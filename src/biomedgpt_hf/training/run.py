@@ -16,6 +16,7 @@ In the run's folder are:
     checkpoint-STEP/           to go on from, each complete or passed over
     runs/                      for TensorBoard
     model.safetensors, …       at the end: model, processor, card, training_report.md, loss_curve.png
+    code/                      what loading the model without this package takes; in an upload it is beside the weights
 """
 
 import logging
@@ -34,6 +35,7 @@ from transformers import TrainingArguments, set_seed
 
 from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
 from biomedgpt_hf.batches.shared_prefix import items_of
+from biomedgpt_hf.publishing.code_apart import put_code_apart
 from biomedgpt_hf.rows.schema import to_conversation
 from biomedgpt_hf.training import checkpoints
 from biomedgpt_hf.training.engine.engine_checks import check_torch_build, given_command
@@ -61,6 +63,7 @@ class RunResult:
         steps: steps that were asked for.
         metrics: of the last evaluation, and the training's own.
         stopped_by: the signal that stopped it before its end; 0 if none did.
+        kept_step: the step whose weights were kept since its evaluation was the best; None for the last one.
     """
 
     output: Path
@@ -68,6 +71,7 @@ class RunResult:
     steps: int
     metrics: dict[str, float]
     stopped_by: int = 0
+    kept_step: int | None = None
 
     def summary(self) -> str:
         """Return what a person wants to know, in a few lines."""
@@ -80,7 +84,8 @@ class RunResult:
         losses = {name: value for name, value in self.metrics.items() if name.endswith("loss")}
         told = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
         losses_told = f" ({told})" if told else ""
-        return f"Wrote {self.output} after {self.step} steps{losses_told}; see training_report.md there."
+        kept = f", with the weights of step {self.kept_step}, the best evaluation" if self.kept_step else ""
+        return f"Wrote {self.output} after {self.step} steps{losses_told}{kept}; see training_report.md there."
 
 
 class _ScreenedRows(NamedTuple):
@@ -104,11 +109,12 @@ def train(recipe: Recipe) -> RunResult:
     output = Path(arguments.output_dir)
     notes = RunNotes(output, recipe, arguments)
     notes.check(checkpoints.newest_complete(output) is not None)
-    set_seed(arguments.seed)  # new adapters begin at random
     try:
+        opened = _open_rows(recipe, arguments)  # before the model, which takes longer
+        set_seed(arguments.seed)  # new adapters begin at random
         loaded = load_for_training(recipe.settings, arguments)
         collator = _make_collator(recipe, loaded)
-        rows = _read_rows(recipe, arguments, collator)
+        rows = {split: _screen(recipe.settings, arguments, collator, split, found) for split, found in opened.items()}
         trainer = _make_trainer(recipe, arguments, loaded, collator, rows)
         trainer.preemption.launcher = launcher
         if arguments.should_save:
@@ -137,9 +143,7 @@ def _make_collator(recipe: Recipe, loaded: Loaded) -> BioMedGPTDataCollator:
     )
 
 
-def _read_rows(
-    recipe: Recipe, arguments: TrainingArguments, collator: BioMedGPTDataCollator
-) -> dict[str, _ScreenedRows]:
+def _open_rows(recipe: Recipe, arguments: TrainingArguments) -> dict[str, Dataset]:
     """Return rows by split: "train", and "validation" if the recipe evaluates and the sets have any."""
     settings, trainer = recipe.settings, recipe.trainer
     read = partial(load_rows, features=trainer.row_features(), optional=trainer.optional_columns)
@@ -149,11 +153,9 @@ def _read_rows(
         validation = read(names, "validation", required=bool(settings.eval_data))
         if validation is None:
             logger.warning("No set has a split 'validation': training goes without evaluation.")
-            arguments.eval_strategy = "no"
+            arguments.eval_strategy, arguments.load_best_model_at_end = "no", False
     found = {"train": training, "validation": validation}
-    return {
-        split: _screen(settings, arguments, collator, split, rows) for split, rows in found.items() if rows is not None
-    }
+    return {split: rows for split, rows in found.items() if rows is not None}
 
 
 def _screen(
@@ -220,7 +222,9 @@ def _finish(
         write_report(output, state.log_history, facts)
     if trainer.args.push_to_hub:
         trainer.push_to_hub()
-    return RunResult(output, result.step, result.steps, metrics)
+    elif trainer.args.should_save:
+        put_code_apart(output)
+    return RunResult(output, result.step, result.steps, metrics, kept_step=facts.kept_step)
 
 
 def _facts(
@@ -241,6 +245,7 @@ def _facts(
         trained=trained_counts(trainer.model),
         parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
         steps=trainer.state.global_step,
+        kept_step=trainer.state.best_global_step if trainer.args.load_best_model_at_end else None,
         epochs=trainer.state.epoch or 0.0,
         seconds=notes.seconds,
         resumed=notes.resumed,

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from biomedgpt_hf.files.items import Columns, read_items, read_molecules, read_proteins
-from biomedgpt_hf.files.items.frames import column_cells, items_of_column
 from biomedgpt_hf.files.tables.table import UnknownColumnError
+from biomedgpt_hf.inference.embedding.in_memory import embed
+from biomedgpt_hf.inference.item_arguments import given_column, given_rows
 
 
 def test_rows_of_a_dataframe_are_those_of_its_file(tmp_path):
@@ -34,18 +35,16 @@ def test_molecules_and_proteins_of_a_dataframe_are_found_or_named():
 
 
 def test_words_for_nothing_count_in_a_series_but_not_in_a_list():
-    assert column_cells(["NA", None, float("nan"), ["CCO", "C"]], "protein") == [("NA",), (), (), ("CCO", "C")]
+    assert given_rows(["NA", None, float("nan"), ["CCO", "C"]], "protein") == [("NA",), (), (), ("CCO", "C")]
     series = pd.Series(["NA", None, "CCO", np.array(["C", "nan"], object)])
-    assert column_cells(series, "molecule") == [(), (), ("CCO",), ("C",)]
-    assert column_cells(pd.DataFrame({"id": [1], "sequence": ["MKT"]}), "protein") == [("MKT",)]
-    with pytest.raises(ValueError, match="'id', 'sequence', and none is known for its molecules"):
-        column_cells(pd.DataFrame({"id": [1], "sequence": ["MKT"]}), "molecule")
+    assert given_rows(series, "molecule") == [(), (), ("CCO",), ("C",)]
+    assert given_rows(pd.DataFrame({"id": [1], "sequence": ["MKT"]}), "protein") == [("MKT",)]
+    with pytest.raises(ValueError, match="columns 'id', 'sequence', none of which is named like molecules"):
+        given_rows(pd.DataFrame({"id": [1], "sequence": ["MKT"]}), "molecule")
 
 
 def test_a_column_to_embed_has_no_empty_cells():
-    assert items_of_column(pd.Series(["CCO", "C"]), None) == ["CCO", "C"] == items_of_column(["CCO", "C"], None)
-    with pytest.raises(ValueError, match="Item 1 is an empty cell, 'NA'"):
-        items_of_column(pd.Series(["MKT", "NA"]), "protein")
-    with pytest.raises(ValueError, match="Pass one of its columns: 'smiles'"):
-        items_of_column(pd.DataFrame({"smiles": ["C"]}), None)
-    assert items_of_column(["NA"], "protein") == ["NA"]
+    assert given_column(pd.Series(["CCO", "C"]), "molecule") == ["CCO", "C"]
+    assert given_column(["NA"], "protein") == ["NA"]
+    with pytest.raises(ValueError, match="Item 1 is an empty cell"):
+        embed(pd.Series(["MKT", "NA"]), modality="protein")

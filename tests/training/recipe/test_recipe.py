@@ -396,3 +396,27 @@ def test_frozen_parts_are_as_exact_as_the_run():
 def test_recipes_are_yaml_for_others_too():
     for name in NAMES:
         assert isinstance(yaml.safe_load((FOLDER / f"{name}.yaml").read_text("utf-8")), dict)
+
+
+@pytest.mark.parametrize(
+    ("words", "keeps_best"),
+    [
+        ([], True),
+        (["--num-train-epochs", "9"], True),
+        (["--eval-strategy", "no"], False),
+        (["--eval-strategy", "steps", "--eval-steps", "5"], False),
+        (["--save-strategy", "no"], False),
+        (["--eval-strategy", "steps", "--save-strategy", "steps", "--eval-steps", "5", "--save-steps", "10"], True),
+        (["--eval-strategy", "steps", "--save-strategy", "steps", "--eval-steps", "4", "--save-steps", "10"], False),
+        (["--save-strategy", "best"], True),
+        (["--load-best-model-at-end", "false"], False),
+        (["--load-best-model-at-end", "null"], False),
+    ],
+)
+def test_mini_keeps_its_best_weights_where_each_checkpoint_is_evaluated(required, words, keeps_best, caplog):
+    arguments = read_recipe("mini", [*required, *words]).training_arguments()
+    assert bool(arguments.load_best_model_at_end) is keeps_best
+    told = "not every checkpoint is evaluated" in caplog.text
+    assert told is (not keeps_best and "--load-best-model-at-end" not in words)
+    if keeps_best:
+        assert arguments.metric_for_best_model == "loss" and arguments.greater_is_better is False

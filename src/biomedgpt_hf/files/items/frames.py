@@ -1,19 +1,16 @@
-"""Tables in memory, pandas DataFrames and Series, by the rules for tables in files. pandas is not imported."""
+"""Tables in memory, pandas DataFrames, by the rules for tables in files. pandas is not imported."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from biomedgpt_hf.files.items.cells import cell_items, filled_items
 from biomedgpt_hf.files.items.column_choice import ROWS_LOOKED_AT, Choice, choose_columns
 from biomedgpt_hf.files.items.items import NO_COLUMNS, Columns
 from biomedgpt_hf.files.items.tables import row_contents, row_id
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.tables.column_names import id_prefix
-from biomedgpt_hf.files.tables.empty_cells import is_empty, is_null
 from biomedgpt_hf.files.tables.table import find_columns
-from biomedgpt_hf.modalities import MODALITIES
 
 FRAME = "DataFrame"  # what a table in memory is called
 
@@ -21,11 +18,6 @@ FRAME = "DataFrame"  # what a table in memory is called
 def is_frame(value: object) -> bool:
     """Tell whether a value is a DataFrame."""
     return hasattr(value, "iloc") and hasattr(value, "columns")
-
-
-def is_column(value: object) -> bool:
-    """Tell whether a value is a Series, or a DataFrame that stands for one of its columns."""
-    return hasattr(value, "iloc")
 
 
 def read_frame(frame: Any, columns: Columns = NO_COLUMNS) -> Iterator[Record]:
@@ -61,48 +53,6 @@ def frame_choice(frame: Any, columns: Columns = NO_COLUMNS) -> Choice:
         return choose_columns(FRAME, _names(frame), columns, sample)
     except ValueError as error:
         raise ValueError(f"The {FRAME} {error}") from error
-
-
-def column_cells(column: Any, modality: str) -> list[tuple[Any, ...]]:
-    """Return the items of each row of a column, which is a list, a Series, or a DataFrame that has such a column.
-
-    In a list, only None and what is not a number are empty: its values were passed by hand. In a Series or a DataFrame
-    the words for nothing count too, as in a file.
-
-    Raises:
-        ValueError: a DataFrame has no column of the modality.
-    """
-    if is_frame(column):
-        chosen = frame_choice(column).columns.items.get(modality)
-        if chosen is None:
-            listed = ", ".join(map(repr, _names(column)))
-            raise ValueError(f"The {FRAME} has the columns {listed}, and none is known for its {modality}s: pass one.")
-        column = column.iloc[:, _names(column).index(chosen[0])]
-    if is_column(column):
-        return [tuple(filled_items(_plain(cell), modality)) for cell in column.tolist()]
-    return [() if is_null(cell) else cell_items(cell, modality) for cell in column]
-
-
-def items_of_column(column: Any, modality: str | None) -> list[Any]:
-    """Return the items of a list or Series, one for each row.
-
-    Args:
-        column: the list or Series.
-        modality: the name of the items' modality; None if it is not known.
-
-    Raises:
-        ValueError: it is a DataFrame, or a row of the Series has no item.
-    """
-    if is_frame(column):
-        raise ValueError(f"items is a {FRAME}. Pass one of its columns: {', '.join(map(repr, _names(column)))}.")
-    if not is_column(column):
-        return list(column)
-    found = [_plain(cell) for cell in column.tolist()]
-    texts = modality is None or MODALITIES[modality].items_are_texts
-    for position, item in enumerate(found):
-        if is_empty(item) if texts else is_null(item):
-            raise ValueError(f"Item {position} is an empty cell, {item!r}. Leave such rows out first.")
-    return found
 
 
 def _cells_of(frame: Any, wanted: Sequence[str], guessed: Sequence[str] | frozenset[str]) -> dict[str, list[Any]]:

@@ -71,6 +71,49 @@ class EmbeddingError(ValueError):
         self.reason = reason
 
 
+class ItemPreparer:
+    """Reads items of one modality as its encoder takes them, without the encoder.
+
+    Args:
+        processor: a `BioMedGPTProcessor`.
+        modality: its name, such as "molecule".
+        crop: cut items that are too long at their end, instead of refusing them, where the modality allows it.
+
+    Raises:
+        ValueError: the processor does not read the modality.
+    """
+
+    def __init__(self, processor: BioMedGPTProcessor, modality: str, crop: bool = False) -> None:
+        if modality not in processor.readers:
+            raise ValueError(f"The checkpoint has no {MODALITIES[modality].encoder}: it cannot embed a {modality}.")
+        self.processor, self.reader, self.crop = processor, processor.readers[modality], crop
+        self.around = AROUND[modality](processor) if modality in AROUND else Around()
+
+    def __call__(self, item: Any, position: int | None = None) -> Prepared:
+        """Return an item as the encoder reads it.
+
+        Args:
+            item: as the processor takes it.
+            position: of the item among others, for errors.
+
+        Raises:
+            ValueError: it cannot be read, or is too long. `InvalidMoleculeError` and `InvalidProteinError` are kinds
+                of it.
+        """
+        try:
+            sample, truncated = self.reader.read(item, self.processor, position=position), False
+        except ValueError:
+            if not self.crop:
+                raise
+            sample, truncated = self.reader.read(item, self.processor, position=position, truncation=True), True
+        return Prepared(sample, self.rows_of(sample), truncated)
+
+    def rows_of(self, sample: Any) -> int:
+        """Return how many rows the encoder gives for a sample."""
+        without_rows = 0 if self.around.are_projected else self.around.before + self.around.after
+        return self.reader.count(sample, self.processor) + without_rows
+
+
 class Embedder:
     """Embeds items of one modality. Rows around the units, such as the tokens around residues, never count.
 
@@ -101,36 +144,12 @@ class Embedder:
         self.model, self.processor, self.modality = model, processor, modality
         self.level, self.features = level, features
         self.batch_tokens, self.crop = batch_tokens, crop
-        self.around = AROUND[modality](processor) if modality in AROUND else Around()
+        self.prepare = ItemPreparer(processor, modality, crop)
+        self.reader, self.around = self.prepare.reader, self.prepare.around
         projector = getattr(model.model, MODALITIES[modality].projector, None)
         if projector is None:
             raise ValueError(f"The checkpoint has no {MODALITIES[modality].encoder}: it cannot embed a {modality}.")
-        self.reader = processor.readers[modality]
         self.width: int = projector.out_features if features == "projected" else projector.in_features
-
-    def prepare(self, item: Any, position: int | None = None) -> Prepared:
-        """Return an item as the encoder reads it.
-
-        Args:
-            item: as the processor takes it.
-            position: of the item among others, for errors.
-
-        Raises:
-            ValueError: it cannot be read, or is too long. `InvalidMoleculeError` and `InvalidProteinError` are kinds
-                of it.
-        """
-        try:
-            sample, truncated = self.reader.read(item, self.processor, position=position), False
-        except ValueError:
-            if not self.crop:
-                raise
-            sample, truncated = self.reader.read(item, self.processor, position=position, truncation=True), True
-        return Prepared(sample, self._rows_of(sample), truncated)
-
-    def _rows_of(self, sample: Any) -> int:
-        """Return how many rows the encoder gives for a sample."""
-        without_rows = 0 if self.around.are_projected else self.around.before + self.around.after
-        return self.reader.count(sample, self.processor) + without_rows
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Return the places of the items of each batch, the longest items first. Only the lengths decide."""
@@ -170,7 +189,7 @@ class Embedder:
         if self.features == "projected":
             rows, has_others = list(output.pooler_output), self.around.are_projected
         else:
-            rows, has_others = _apart(output.last_hidden_state, list(map(self._rows_of, contents))), True
+            rows, has_others = _apart(output.last_hidden_state, list(map(self.prepare.rows_of, contents))), True
         if not has_others:
             return rows
         before, after = self.around.before, self.around.after

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,9 @@ import torch
 from tqdm.auto import tqdm
 
 from biomedgpt_hf.batches.lengths import SMILES
-from biomedgpt_hf.files.items.frames import items_of_column
-from biomedgpt_hf.inference.embedding.embedder import FEATURES, LEVELS, Embedder, EmbeddingError
-from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load
+from biomedgpt_hf.inference.embedding.embedder import FEATURES, LEVELS, Embedder, EmbeddingError, ItemPreparer
+from biomedgpt_hf.inference.item_arguments import check_names, given_column, table_modalities
+from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load, open_checkpoint
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
 from biomedgpt_hf.processors.molecule_input import arrays_of
 from biomedgpt_hf.processors.protein_tokenizer import (
@@ -96,7 +96,7 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
 
     Args:
         items: molecules (SMILES, InChI, RDKit `Mol`, PyG `Data`), proteins (amino-acid sequences), or those of a
-            further modality. A pandas Series is a column of them, without empty cells.
+            further modality: a list, a Series, an array, or a table with a column of them.
         modality: its name. With None, the items decide where they can: "CCO" could be a molecule or a protein.
         settings: see `EmbeddingSettings`; `level`, `features`, `checkpoint`, `long_proteins`, …
 
@@ -115,15 +115,24 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
         >>> embed(["CC(=O)O", "c1ccccc1"]).shape
         (2, 128)
     """
+    check_names(settings, [*(field.name for field in fields(EmbeddingSettings)), "items", "modality"], "embed")
     chosen = EmbeddingSettings(**settings)
     if isinstance(items, str | bytes) or not isinstance(items, Iterable) or arrays_of(items):
         raise ValueError(f"items is a value of type {type(items).__name__}. Pass a list, or [item] for one item.")
     if modality is not None:
         check_choice("modality", modality, tuple(MODALITIES))
-    items = items_of_column(items, modality)
-    model, processor = chosen.load()
-    embedder = chosen.embedder(model, processor, modality or modality_of(items, processor))
-    prepared = [embedder.prepare(item, position) for position, item in enumerate(items)]
+    elif len(there := table_modalities(items) or ()) > 1:
+        raise ValueError(f"items is a table with a {' and a '.join(there)} column. Choose one of them as modality=….")
+    else:
+        modality = next(iter(there), None)
+    items = given_column(items, modality or MOLECULE.name)
+    if (empty := next((place for place, item in enumerate(items) if item is None), None)) is not None:
+        raise ValueError(f"Item {empty} is an empty cell, or None. Leave such rows out first.")
+    processor = open_checkpoint(chosen.checkpoint, chosen.device, chosen.dtype, chosen.revision).processor
+    modality = modality or modality_of(items, processor)
+    prepare = ItemPreparer(processor, modality, chosen.long_proteins == "crop")
+    prepared = [prepare(item, position) for position, item in enumerate(items)]
+    embedder = chosen.embedder(*chosen.load(), modality)
     embeddings: list[Any] = [None] * len(prepared)
     hidden = None if chosen.progress is None else not chosen.progress
     with tqdm(desc="embeddings", total=len(prepared), unit="", disable=hidden) as bar:

@@ -12,8 +12,8 @@ import numpy as np
 
 from biomedgpt_hf.files.items import Columns, Item, read_items
 from biomedgpt_hf.files.items.cells import item_text
+from biomedgpt_hf.inference.embedding.embedded import Embedded
 from biomedgpt_hf.inference.embedding.embedder import Embedder, EmbeddingError, Prepared
-from biomedgpt_hf.inference.embedding.writing import Embedded
 from biomedgpt_hf.inference.long_runs.journal import Result
 from biomedgpt_hf.inference.long_runs.run import Done
 from biomedgpt_hf.modalities import MODALITIES

@@ -12,15 +12,17 @@ from biomedgpt_hf.batches.lengths import count_atoms
 from biomedgpt_hf.disk.space import free_space, in_words, missing_space
 from biomedgpt_hf.files.items import Columns, count_items, read_items
 from biomedgpt_hf.files.items.cells import item_text
+from biomedgpt_hf.inference.embedding.embedded import BYTES
 from biomedgpt_hf.inference.embedding.embedder import Embedder
 from biomedgpt_hf.inference.embedding.parts import parts_of
-from biomedgpt_hf.inference.embedding.writing import BYTES, HEADER_FRAME, LARGEST_HEADER, header_bytes
+from biomedgpt_hf.inference.embedding.writing import HEADER_FRAME, LARGEST_HEADER, header_bytes
 from biomedgpt_hf.inference.long_runs.run import running_folder
 from biomedgpt_hf.modalities import MOLECULE, PROTEIN
 
 logger = logging.getLogger(__name__)
 
 TEXT_BYTES = 512  # what an item takes on the disk beside its vectors
+DIGITS = 11  # bytes of a number in CSV, at most, with its comma
 PAGE_BYTES = 4_096  # what a larger item may waste in the journal
 
 
@@ -49,7 +51,7 @@ def take_survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Emb
         ValueError: the ids and items are too long for a safetensors file.
         OSError: the disk has not enough space.
     """
-    if embedder.level == "pooled" and output.suffix == ".parquet":
+    if embedder.level == "pooled" and output.suffix != ".safetensors":
         rows = count_items([Path(path) for path in paths], columns)
         survey = Survey(rows, rows, rows)
     else:
@@ -60,6 +62,8 @@ def take_survey(paths: Sequence[str | PathLike], columns: Columns, embedder: Emb
             f"safetensors accept at most {LARGEST_HEADER:,}. Write a .parquet file, or split the input."
         )
     needed = survey.bytes_needed(embedder.width)
+    if output.suffix == ".csv":
+        needed += (DIGITS - BYTES) * embedder.width * survey.vectors
     there = sum(file.stat().st_size for file in running_folder(output).glob("*"))  # the files of an unfinished run
     size = in_words(BYTES * embedder.width * survey.vectors)
     told = f"{survey.vectors:,} vectors of {embedder.width:,} numbers take {size}"

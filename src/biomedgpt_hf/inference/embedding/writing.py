@@ -1,107 +1,37 @@
-"""Embeddings as a file, in constant memory: Parquet, or safetensors.
+"""Embeddings as a file, in constant memory: Parquet, safetensors or CSV.
 
     Parquet       a row for each item: row, number, id, item, status, error, truncated, embedding (null on an error)
     safetensors   embeddings [N, D], or [T, D] with offsets [N + 1]; rows, numbers [N]; ids and items as JSON lists and
                   the facts in the header. Items without an embedding are left out.
+    CSV           pooled ones only: the columns of Parquet, and embedding_0 … embedding_D-1 in place of the vector
 
 Shape letters:  N items   T their atoms or residues   D width of an embedding
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import struct
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from biomedgpt_hf.inference.embedding.embedded import BYTES, Embedded, EmbeddedCounts
 from biomedgpt_hf.inference.long_runs.journal import Result
 
-SUFFIXES = (".parquet", ".safetensors")
-BYTES = 2  # size of a float16
+SUFFIXES = (".parquet", ".safetensors", ".csv")
+STREAMED = (".csv",)  # what standard output may get
+FIELDS = ("row", "number", "id", "item", "status", "error", "truncated")  # beside the embedding
 ROWS_PER_GROUP, BYTES_PER_GROUP = 1_000, 2**26
 LARGEST_HEADER = 100_000_000  # bytes; readers of safetensors accept no longer header
 HEADER_FRAME = 65_536  # bytes; the other entries of the header take at most this much
-MOST_FAILURES = 1_000  # the manifest lists at most so many failures, but counts all of them
-
-
-class Embedded(NamedTuple):
-    """One item of a row, and its embedding or the reason why there is none.
-
-    Attributes:
-        row: number of the row in the input, from 1.
-        number: number of the item among the items of its row, from 1.
-        id: the row's own name, which others may share.
-        item: the SMILES, InChI or sequence, or another item as `item_text` writes it; None where there is none.
-        values: the bytes of a float16 array, [D] or [A, D]; None on an error.
-        error: why there is no embedding.
-        reason: the category of the error.
-        truncated: whether it was cut at its end.
-    """
-
-    row: int
-    number: int
-    id: str
-    item: str | None
-    values: bytes | None = None
-    error: str | None = None
-    reason: str | None = None
-    truncated: bool = False
-
-    def to_result(self) -> Result:
-        """Return it in the form that the journal keeps: a line of JSON, and the embedding's bytes."""
-        told = [self.id, self.item, self.values is not None, self.error, self.reason, self.truncated]
-        return self.row, self.number, json.dumps(told).encode() + b"\n" + (self.values or b"")
-
-    @classmethod
-    def from_result(cls, result: Result) -> Embedded:
-        """Return what `to_result` made."""
-        row, number, payload = result
-        told, values = payload.split(b"\n", 1)
-        name, item, is_embedded, *rest = json.loads(told)
-        return cls(row, number, name, item, values if is_embedded else None, *rest)
-
-
-class EmbeddedCounts:
-    """Counts items as they are written, for the manifest."""
-
-    def __init__(self) -> None:
-        self.items = self.vectors = self.truncated = 0
-        self.errors: Counter[str] = Counter()
-        self.failures: list[dict[str, Any]] = []
-
-    def see(self, results: Iterable[Result], width: int) -> Iterator[Embedded]:
-        """Yield results, counted."""
-        for result in results:
-            one = Embedded.from_result(result)
-            self.items += 1
-            self.truncated += one.truncated
-            if one.values is not None:
-                self.vectors += len(one.values) // (BYTES * width)
-            else:
-                self.errors[str(one.reason)] += 1
-                if len(self.failures) < MOST_FAILURES:
-                    self.failures.append({"row": one.row, "number": one.number, "id": one.id, "error": one.error})
-            yield one
-
-    def counts(self) -> dict[str, Any]:
-        """Return the counts and failures for the manifest."""
-        failed = self.errors.total()
-        return {
-            "items": self.items,
-            "embedded": self.items - failed,
-            "vectors": self.vectors,
-            "truncated": self.truncated,
-            "failed": failed,
-            "errors": dict(self.errors.most_common()),
-            "failures": self.failures,
-        }
 
 
 def header_bytes(name: str, item: str) -> int:
@@ -149,7 +79,7 @@ def write_parquet(
 
 def _table(group: list[Embedded], schema: pa.Schema, width: int) -> pa.Table:
     columns: list[Any] = [[getattr(one, name) for one in group] for name in ("row", "number", "id", "item")]
-    columns.append(["error" if one.values is None else "ok" for one in group])
+    columns.append([one.status for one in group])
     columns += [[one.error for one in group], [one.truncated for one in group]]
     missing = pa.array([one.values is None for one in group])
     if pa.types.is_fixed_size_list(schema.field("embedding").type):
@@ -163,6 +93,28 @@ def _table(group: list[Embedded], schema: pa.Schema, width: int) -> pa.Table:
         embeddings = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), vectors, mask=missing)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=False)]
     return pa.Table.from_arrays([*arrays, embeddings], schema=schema)
+
+
+def write_csv(file: Path | TextIO, results: Iterable[Result], *, width: int) -> dict[str, Any]:
+    """Write pooled embeddings as CSV; memory holds one.
+
+    Args:
+        file: file to write, or an open one.
+        results: what `Embedded.to_result` returned, in order.
+        width: D.
+
+    Returns:
+        The counts.
+    """
+    tally = EmbeddedCounts()
+    with file.open("w", encoding="utf-8", newline="") if isinstance(file, Path) else nullcontext(file) as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*FIELDS, *(f"embedding_{place}" for place in range(width))])
+        for one in tally.see(results, width):
+            told = [one.row, one.number, one.id, one.item, one.status, one.error, one.truncated]
+            values = [""] * width if one.values is None else map(str, np.frombuffer(one.values, "<f2"))
+            writer.writerow([*told, *values])
+    return tally.counts()
 
 
 def write_safetensors(

@@ -1,20 +1,26 @@
 """A long run over the rows of files. It uses constant memory and several processes, and resumes after a kill.
 
+`run_over_files` leaves
+
 OUTPUT                the results in the order of the rows; it appears when all of them are finished
 OUTPUT.manifest.json  what was asked for, and how it went
 .OUTPUT.running/      the results so far, until then (see `journal`)
+
+`stream_over_files` hands the results out as they come, for standard output, and leaves nothing.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
+from operator import itemgetter
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,8 +28,9 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from biomedgpt_hf.disk.manifests import describe_source, versions
-from biomedgpt_hf.disk.paths import require_free
+from biomedgpt_hf.disk.paths import require_free, require_place
 from biomedgpt_hf.disk.replacing import replace_file, write_json
+from biomedgpt_hf.disk.streams import is_standard_output
 from biomedgpt_hf.files.items import Columns, Item, column_notes, count_items, read_items
 from biomedgpt_hf.inference.long_runs.journal import Journal, Result
 from biomedgpt_hf.inference.long_runs.processes import rank, wait_for_all, world_size
@@ -31,6 +38,7 @@ from biomedgpt_hf.inference.long_runs.processes import rank, wait_for_all, world
 logger = logging.getLogger(__name__)
 
 LARGEST_WINDOW, SMALLEST_WINDOW = 1024, 32  # rows that are sorted by length together
+STREAMED_WINDOW = 128  # the same, where somebody waits for the first of them
 TOOLS = ("biomedgpt-hf", "torch", "transformers", "rdkit")
 
 Done = AbstractSet[tuple[int, int]]  # (row, number)
@@ -116,19 +124,63 @@ def _tell_columns(paths: Sequence[Path], columns: Columns, modality: str | None)
     return told
 
 
-def check_output_file(output: Path, suffixes: Sequence[str]) -> None:
-    """Check, before anything is loaded, that a run can begin or continue.
+def stream_over_files(
+    inputs: Sequence[Path], columns: Columns, *, work: Work, rows: int, progress: bool | None = None
+) -> Iterator[Result]:
+    """Do some work for each row of files, and yield the results in the order of the rows, some rows at a time.
+
+    The arguments are those of `run_over_files`.
 
     Raises:
-        ValueError: the file's name does not end in one of the suffixes.
-        FileExistsError: the file exists already, and no killed run of the same kind has just written it.
+        ValueError: several processes share the work.
+        OSError: a file cannot be read.
     """
+    if world_size() > 1:
+        raise ValueError("Several processes cannot write to standard output in order. Choose a file as --output.")
+    items = read_items(inputs, columns)
+    hidden = sys.stdout.isatty() or (None if progress is None else not progress)
+    with tqdm(desc="rows", total=rows, unit="", disable=hidden) as bar:
+        while window := list(islice(items, STREAMED_WINDOW)):
+            yield from sorted(chain.from_iterable(work(window, frozenset())), key=itemgetter(0, 1))
+            sys.stdout.flush()
+            bar.update(len(window))
+
+
+def check_output(
+    output: str | PathLike, suffixes: Sequence[str], streamed: Sequence[str], output_format: str | None = None
+) -> str:
+    """Check, before anything is loaded, that a run can begin or continue, and return the suffix of its format.
+
+    Args:
+        output: a file, or standard output.
+        suffixes: the formats of files, such as ".jsonl".
+        streamed: those of standard output; it has the first if no format is named.
+        output_format: the format of standard output, without the dot.
+
+    Raises:
+        ValueError: the file's name does not end in one of the suffixes, or standard output cannot have the format.
+        FileExistsError: the file exists already, and no killed run of the same kind has just written it.
+        OSError: there is no folder that it can be written to.
+    """
+    output = Path(output)
+    if is_standard_output(output):
+        if output_format is not None and f".{output_format}" not in streamed:
+            known = " or ".join(streamed).replace(".", "")
+            raise ValueError(f"The output format is {output_format!r}. Standard output is {known}.")
+        return streamed[0] if output_format is None else f".{output_format}"
+    if output_format is not None and output.suffix != f".{output_format}":
+        raise ValueError(
+            f"The output format is {output_format!r} and the file is {output}. Its ending decides the format: leave "
+            "one out."
+        )
     if output.suffix not in suffixes:
         raise ValueError(f"{output} must end in {' or '.join(suffixes)}. The ending decides the format.")
     if output.is_dir():
         raise FileExistsError(f"{output} is a folder. Remove it or choose another --output.")
+    require_place(output)
     if not running_folder(output).exists():
         require_free(output)
+    return output.suffix
 
 
 def running_folder(output: Path) -> Path:

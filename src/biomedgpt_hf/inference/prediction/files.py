@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from biomedgpt_hf.files.items import Columns, Item, read_items
+from biomedgpt_hf.disk.streams import is_standard_output
+from biomedgpt_hf.files.items import Columns, Item, count_items, read_items
+from biomedgpt_hf.inference.item_arguments import check_names
 from biomedgpt_hf.inference.loading import identify
 from biomedgpt_hf.inference.long_runs.journal import Result
 from biomedgpt_hf.inference.long_runs.processes import own_device, rank
-from biomedgpt_hf.inference.long_runs.run import Done, check_output_file, run_over_files
+from biomedgpt_hf.inference.long_runs.run import Done, check_output, run_over_files, stream_over_files
 from biomedgpt_hf.inference.prediction.in_memory import PredictionSettings, check_questions, requests_of
 from biomedgpt_hf.inference.prediction.predictor import Predictor
-from biomedgpt_hf.inference.prediction.writing import SUFFIXES, to_bytes, write_predictions
+from biomedgpt_hf.inference.prediction.writing import STREAMED, SUFFIXES, to_bytes, write_predictions
 
 GUESSED = Columns()
 COMPARED = 16  # number of answers that are compared with the answers to the same questions asked alone
@@ -30,6 +34,7 @@ def predict_files(
     questions: str | Sequence[str] = (),
     *,
     columns: Columns = GUESSED,
+    output_format: str | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Asks each question about each row of files, and writes a table of the answers in the order of the rows.
@@ -38,12 +43,16 @@ def predict_files(
     processes share the work. In a precision other than float32, some questions are asked again alone, and the manifest
     tells how many of their answers stay the same.
 
+    Everything that needs no model is checked before one is loaded.
+
     Args:
         inputs: one file or several, as `files.items.reading.read_items` takes them.
-        output: file to write, .jsonl or .parquet, with the fields of `Prediction` in each row.
+        output: file to write, .jsonl, .csv or .parquet, with the fields of `Prediction` in each row; or "-" for
+            standard output, where the rows go as they are answered, and which a killed run does not go on with.
         questions: questions that are asked about all rows; none, if `columns.question` names a column with a question
             for each row.
         columns: which columns of tables to read. Columns that are not named are guessed by their usual names.
+        output_format: "jsonl" or "csv", of standard output; a file's name tells its own.
         settings: see `PredictionSettings`.
 
     Returns:
@@ -54,17 +63,29 @@ def predict_files(
         ValueError: the arguments do not fit together, the input holds no rows, or no row could be answered.
         OSError: a file cannot be read or written. What was finished is kept.
     """
-    output = Path(output)
-    check_output_file(output, SUFFIXES)
+    check_names(settings, [field.name for field in fields(PredictionSettings)], "predict_files")
+    suffix = check_output(output, SUFFIXES, STREAMED, output_format)
     paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
     asked = [questions] if isinstance(questions, str) else list(questions)
     if bool(asked) == (columns.question is not None):
         raise ValueError("Pass either questions that are asked about all rows, or the column of each row's question.")
     chosen = PredictionSettings(**settings)
-    predictor = chosen.predictor(own_device(chosen.device))
+    rows = count_items(paths, columns)
+    preparer = chosen.preparer()
     if asked:
-        check_questions(predictor, asked)
-    dtype = str(predictor.model.dtype).removeprefix("torch.")
+        check_questions(preparer, asked)
+    predictor = chosen.predictor(own_device(chosen.device))
+    facts = {
+        **identify(chosen.checkpoint, predictor.model),
+        "questions": asked,
+        "dtype": str(predictor.model.dtype).removeprefix("torch."),
+        "max_new_tokens": chosen.max_new_tokens,
+        "num_beams": chosen.num_beams,
+        **chosen.sampling,
+        "long_proteins": chosen.long_proteins,
+        "index": predictor.finder.index.facts if predictor.finder else None,
+        "neighbours": chosen.neighbours,
+    }
 
     def work(window: Sequence[Item], done: Done) -> Iterator[list[Result]]:
         for batch in predictor.answer(list(requests_of(window, asked)), done):
@@ -72,31 +93,21 @@ def predict_files(
 
     def write(path: Path, results: Iterator[Result]) -> dict[str, Any]:
         sample = Sample()
-        rows = (sample.see(result) for result in results)
-        counts = write_predictions(path, output.suffix, rows, predictor.finder is not None)
-        if predictor.model.dtype != torch.float32:
+        seen = (sample.see(result) for result in results)
+        counts = write_predictions(path, suffix, seen, predictor.finder is not None)
+        if predictor.model.dtype != torch.float32 and not chosen.sampling:
             counts["agreement"] = sample.agreement(predictor, paths, columns, asked)
         return counts
 
-    manifest = run_over_files(
-        paths,
-        output,
-        columns,
-        facts={
-            **identify(chosen.checkpoint, predictor.model),
-            "questions": asked,
-            "dtype": dtype,
-            "max_new_tokens": chosen.max_new_tokens,
-            "num_beams": chosen.num_beams,
-            "long_proteins": chosen.long_proteins,
-            "index": predictor.finder.index.facts if predictor.finder else None,
-            "neighbours": chosen.neighbours,
-        },
-        work=work,
-        write=write,
-        notes={"device": str(predictor.model.device), "batch_tokens": chosen.batch_tokens},
-        progress=chosen.progress,
-    )
+    if is_standard_output(output):
+        results = stream_over_files(paths, columns, work=work, rows=rows, progress=chosen.progress)
+        payloads = (payload for _, _, payload in results)
+        counts = write_predictions(sys.stdout, suffix, payloads, predictor.finder is not None)
+        manifest = {**facts, "rows": rows, **counts}
+    else:
+        notes = {"device": str(predictor.model.device), "batch_tokens": chosen.batch_tokens}
+        options: dict[str, Any] = {"facts": facts, "notes": notes, "rows": rows, "progress": chosen.progress}
+        manifest = run_over_files(paths, output, columns, work=work, write=write, **options)
     if rank() == 0 and not manifest["answered"]:
         raise ValueError(f"{output} is written, but no row could be answered. {manifest['first_error']}")
     return manifest

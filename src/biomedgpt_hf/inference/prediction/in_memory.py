@@ -7,7 +7,7 @@ predict_files(["molecules.sdf"], "answers.jsonl", ["Describe this molecule."])
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from os import PathLike
 from typing import Any
 
@@ -15,19 +15,19 @@ import torch
 from tqdm.auto import tqdm
 
 from biomedgpt_hf.files.items import Item
-from biomedgpt_hf.files.items.frames import column_cells, is_column
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
-from biomedgpt_hf.inference.item_arguments import split_arguments
-from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load
+from biomedgpt_hf.inference.decoding import decoding
+from biomedgpt_hf.inference.item_arguments import given_rows, is_table, split_arguments
+from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load, open_checkpoint
 from biomedgpt_hf.inference.neighbours import check_neighbours, open_finder
+from biomedgpt_hf.inference.prediction.predictions import Predictions
 from biomedgpt_hf.inference.prediction.predictor import Prediction, Predictor
-from biomedgpt_hf.inference.prediction.requests import Request
+from biomedgpt_hf.inference.prediction.requests import Preparer, Request
 from biomedgpt_hf.modalities import MODALITIES
 
 WINDOW = 1024  # rows that are sorted by length together
-# An entry for each row: one item, several, or None; a pandas Series too, or the DataFrame that has it as a column.
-Column = Sequence[Any] | None
+Column = Any  # an entry for each row: one item, several, or None; `item_arguments` tells what may hold them
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,9 @@ class PredictionSettings:
             batch of its own.
         max_new_tokens: largest number of new tokens in an answer.
         num_beams: number of beams; 1 is greedy.
+        temperature, top_p, top_k: sample the answers, as transformers' `generate` does; None, or a temperature of 0,
+            for the likeliest words.
+        seed: where chance begins, so that the same run gives the same answers.
         long_proteins: "report" refuses proteins beyond the encoder's limit, row by row; "crop" cuts their ends off.
         index: folder of an index of known items (see `biomedgpt_hf.neighbours`).
         neighbours: how many of the nearest known items to give for each item.
@@ -60,6 +63,10 @@ class PredictionSettings:
     batch_tokens: int = 8192
     max_new_tokens: int = DEFAULT_NEW_TOKENS
     num_beams: int = 1
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
     long_proteins: str = "report"
     index: str | PathLike | None = None
     neighbours: int = 0
@@ -71,6 +78,22 @@ class PredictionSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}. It must be at least 1.")
         check_choice("long_proteins", self.long_proteins, LONG_PROTEINS)
         check_neighbours(self.index, self.neighbours)
+        decoding({**self._options, "num_beams": self.num_beams})
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k}
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """Arguments of `generate_answers` for answers by chance; empty where they are the likeliest."""
+        told = decoding(self._options)
+        return {**told, "seed": self.seed} if told else {}
+
+    def preparer(self) -> Preparer:
+        """Return what tells whether a question can be asked, before the model is loaded."""
+        opened = open_checkpoint(self.checkpoint, self.device, self.dtype, self.revision)
+        return Preparer(opened.config, opened.processor, self.max_new_tokens, self.long_proteins == "crop")
 
     def predictor(self, device: str | torch.device | None = None) -> Predictor:
         """Load the checkpoint and the index."""
@@ -83,6 +106,7 @@ class PredictionSettings:
             batch_tokens=self.batch_tokens,
             max_new_tokens=self.max_new_tokens,
             num_beams=self.num_beams,
+            sampling=self.sampling,
             crop=crop,
             finder=finder,
         )
@@ -95,32 +119,36 @@ def predict(
     *,
     ids: Sequence[str] | None = None,
     **others: Any,
-) -> list[Prediction]:
+) -> Predictions:
     """Asks each question about each row, in batches. An item is encoded once for all questions.
 
     Args:
         questions: one question or several.
-        molecules: for each row a SMILES or InChI, several of them, or None. A DataFrame stands for its column.
-        proteins: for each row a sequence, several of them, or None. A DataFrame stands for its column.
+        molecules: for each row a SMILES or InChI, several of them, or None: a list, a Series, an array, or a table with
+            a column of them.
+        proteins: for each row a sequence, several of them, or None, likewise.
         ids: names of the rows.
         others: items of further modalities by their columns, such as `cells=[…]`, and `PredictionSettings`.
 
     Returns:
-        The prediction for each row and question, in that order. A row that cannot be read has the status "error".
+        The prediction for each row and question, in that order, as a list that `to_pandas()` makes a table of. A row
+        that cannot be read has the status "error".
 
     Raises:
         ValueError: the arguments do not fit together, or a question cannot be asked.
+        TypeError: there is no such argument.
         OSError: there is no such checkpoint or index.
 
     Example:
         >>> predict("Describe this molecule.", molecules=["CCO", "CCN"])[1].answer
         'The molecule is ...'
     """
-    columns, settings = split_arguments({"molecules": molecules, "proteins": proteins, **others})
+    known = [*(field.name for field in fields(PredictionSettings)), "questions", "ids"]
+    columns, settings = split_arguments({"molecules": molecules, "proteins": proteins, **others}, known, "predict")
     chosen = PredictionSettings(**settings)
     items = rows_of(columns, ids)
+    asked = check_questions(chosen.preparer(), questions)
     predictor = chosen.predictor()
-    asked = check_questions(predictor, questions)
     found: dict[tuple[int, int], Prediction] = {}
     hidden = None if chosen.progress is None else not chosen.progress
     with tqdm(total=len(items) * len(asked), desc="answers", unit="", disable=hidden) as bar:
@@ -128,7 +156,7 @@ def predict(
             for batch in predictor.answer(list(requests_of(items[start : start + WINDOW], asked))):
                 found |= {(request.item.row, request.number): prediction for request, prediction in batch}
                 bar.update(len(batch))
-    return [found[place] for place in sorted(found)]
+    return Predictions(found[place] for place in sorted(found))
 
 
 def rows_of(columns: Mapping[str, Column], ids: Sequence[str] | None = None) -> list[Item]:
@@ -141,28 +169,31 @@ def rows_of(columns: Mapping[str, Column], ids: Sequence[str] | None = None) -> 
     Raises:
         ValueError: they do not have the same length, or one of them is a single string.
     """
-    named = {MODALITIES[modality].column: column for modality, column in columns.items()} | {"ids": ids}
-    for name, column in named.items():
-        if isinstance(column, str):
-            raise ValueError(f"{name} is the text {column[:60]!r}. Pass a list with an entry for each row.")
-    items = {modality: column_cells(column, modality) for modality, column in columns.items() if column is not None}
-    lengths = {MODALITIES[modality].column: len(cells) for modality, cells in items.items()}
-    lengths |= {} if ids is None else {"ids": len(ids)}
+    items = {modality: given_rows(column, modality) for modality, column in columns.items() if column is not None}
+    if isinstance(ids, str):
+        raise ValueError(f"ids is the text {ids[:60]!r}. Pass a list with an entry for each row.")
+    names = None if ids is None else list(ids)
+    columns_and_ids = {MODALITIES[modality].column: rows for modality, rows in items.items()} | {"ids": names}
+    lengths = {name: len(column) for name, column in columns_and_ids.items() if column is not None}
     if len(set(lengths.values())) != 1 or not items:
         wanted = ", ".join(modality.column for modality in MODALITIES.values())
         raise ValueError(f"Pass one or several of {wanted}, with equally many entries (and ids). Got {lengths}.")
     (size,) = set(lengths.values())
-    names = [""] * size if ids is None else ids
-    of_table = any(map(is_column, columns.values()))  # a list says by None that a question is about no item
+    of_table = any(map(is_table, columns.values()))  # a list says by None that a question is about no item
     nothing = RejectedRecord(f"no {' or '.join(MODALITIES)}", "there is nothing in the row")
-    rows = []
-    for number, (name, *cells) in enumerate(zip(names, *items.values(), strict=True), start=1):
-        of_row = dict(zip(items, cells, strict=True))
-        rows.append(Item(number, str(name), of_row, problem=nothing if of_table and not any(cells) else None))
-    return rows
+    rows = zip([""] * size if names is None else names, *items.values(), strict=True)
+    return [
+        Item(
+            number,
+            str(name),
+            dict(zip(items, cells, strict=True)),
+            problem=nothing if of_table and not any(cells) else None,
+        )
+        for number, (name, *cells) in enumerate(rows, start=1)
+    ]
 
 
-def check_questions(predictor: Predictor, questions: str | Sequence[str]) -> list[str]:
+def check_questions(prepare: Preparer, questions: str | Sequence[str]) -> list[str]:
     """Return questions as a list.
 
     Raises:
@@ -172,7 +203,7 @@ def check_questions(predictor: Predictor, questions: str | Sequence[str]) -> lis
     if not asked:
         raise ValueError("There is no question. Pass one or several.")
     for question in asked:
-        predictor.prepare(Request(Item(0, ""), 0, question))
+        prepare(Request(Item(0, ""), 0, question))
     return asked
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -72,6 +74,8 @@ class Predictor:
             batch of its own.
         max_new_tokens: largest number of new tokens in an answer.
         num_beams: number of beams; 1 is greedy.
+        sampling: arguments of `generate_answers` for answers by chance. Chance begins anew in each batch, at a number
+            made of the "seed" and the batch's first row, so that a run that was paused goes on as it would have.
         crop: cut proteins that are too long, instead of refusing them.
         finder: finds the nearest known items; None if they are not asked for.
     """
@@ -84,12 +88,13 @@ class Predictor:
         batch_tokens: int,
         max_new_tokens: int,
         num_beams: int = 1,
+        sampling: Mapping[str, Any] = MappingProxyType({}),
         crop: bool = False,
         finder: NeighbourFinder | None = None,
     ) -> None:
         self.model, self.processor = model, processor
-        self.prepare = Preparer(model, processor, max_new_tokens, crop)
-        self.batch_tokens, self.num_beams = batch_tokens, num_beams
+        self.prepare = Preparer(model.config, processor, max_new_tokens, crop)
+        self.batch_tokens, self.num_beams, self.sampling = batch_tokens, num_beams, sampling
         self.finder = finder
 
     def answer(self, requests: Sequence[Request], done: Done = frozenset()) -> Iterator[list[Answered]]:
@@ -157,7 +162,8 @@ class Predictor:
             inputs["mm_encoder_outputs"] = chosen
         limits = [prompt.limit for prompt in prompts]
         try:
-            answers = generate_answers(self.model, self.processor, inputs, limits, num_beams=self.num_beams)
+            options = {"num_beams": self.num_beams, **self._chance(prompts[0].request)}
+            answers = generate_answers(self.model, self.processor, inputs, limits, **options)
         except torch.OutOfMemoryError:
             if len(batch) == 1:
                 return [_failure(prompts[0].request, OUT_OF_MEMORY)]
@@ -176,6 +182,14 @@ class Predictor:
             else _failure(prompt.request, answer.error)
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
+
+    def _chance(self, first: Request) -> dict[str, Any]:
+        """Return the arguments of sampling for a batch, by its first request."""
+        if self.sampling.get("seed") is None:
+            return dict(self.sampling)
+        place = f"{self.sampling['seed']} {first.item.row} {first.number}"
+        digest = hashlib.blake2b(place.encode(), digest_size=7).digest()
+        return {**self.sampling, "seed": int.from_bytes(digest)}
 
     def _nearest(self, request: Request) -> tuple[Neighbour, ...] | None:
         """Return the nearest known items, if they were asked for."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import BatchFeature
 
-    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 
@@ -61,19 +61,17 @@ class RequestError(ValueError):
 
 
 class Preparer:
-    """Makes prompts out of requests, for one model.
+    """Makes prompts out of requests, for one model, whose weights it does not need.
 
     Args:
-        model: a `BioMedGPTForConditionalGeneration`.
+        config: the model's configuration.
         processor: its processor.
         max_new_tokens: largest number of new tokens in an answer.
         crop: cut items that are too long at their end, instead of refusing them, where the modality allows it.
     """
 
-    def __init__(
-        self, model: BioMedGPTForConditionalGeneration, processor: BioMedGPTProcessor, max_new_tokens: int, crop: bool
-    ) -> None:
-        self.model, self.processor = model, processor
+    def __init__(self, config: BioMedGPTConfig, processor: BioMedGPTProcessor, max_new_tokens: int, crop: bool) -> None:
+        self.config, self.processor = config, processor
         self.max_new_tokens, self.crop = max_new_tokens, crop
 
     def __call__(self, request: Request) -> Prompt:
@@ -89,7 +87,7 @@ class Preparer:
             raise RequestError("The question is empty.")
         try:
             length, truncated = self._length(conversation(request))
-            return Prompt(request, length, room_for_answer(self.model, length, self.max_new_tokens), truncated)
+            return Prompt(request, length, room_for_answer(self.config, length, self.max_new_tokens), truncated)
         except ValueError as error:
             raise RequestError(" ".join(str(error).split())) from error
 

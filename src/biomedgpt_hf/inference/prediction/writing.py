@@ -1,20 +1,26 @@
-"""Predictions as a file: JSON Lines or Parquet, a row for each question about each row of the input."""
+"""Predictions as a file or on standard output: JSON Lines, CSV or Parquet, a row for each question about each row.
+
+In CSV, neighbours are JSON, and what is missing is empty.
+"""
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from biomedgpt_hf.inference.prediction.predictions import row_of
 from biomedgpt_hf.inference.prediction.predictor import Prediction
 
-SUFFIXES = (".jsonl", ".parquet")
+SUFFIXES = (".jsonl", ".parquet", ".csv")
+STREAMED = (".jsonl", ".csv")  # what standard output may get
 ROWS_PER_GROUP = 1_000
 TEXT = pa.struct([("question", pa.string()), ("answer", pa.string())])
 NEIGHBOUR = pa.struct(
@@ -48,21 +54,15 @@ Write = Callable[[Mapping[str, Any]], object]  # takes a row
 
 def to_bytes(prediction: Prediction) -> bytes:
     """Return a prediction in the form that a journal keeps: JSON, without neighbours if they were not asked for."""
-    row = prediction._asdict()
-    neighbours = row.pop("neighbours")
-    if neighbours is not None:
-        row["neighbours"] = [
-            {**neighbour._asdict(), "texts": [text._asdict() for text in neighbour.texts]} for neighbour in neighbours
-        ]
-    return json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")
+    return json.dumps(row_of(prediction), ensure_ascii=False).encode("utf-8", "replace")
 
 
-def write_predictions(path: Path, suffix: str, rows: Iterable[bytes], with_neighbours: bool) -> dict[str, Any]:
+def write_predictions(file: Path | TextIO, suffix: str, rows: Iterable[bytes], with_neighbours: bool) -> dict[str, Any]:
     """Write predictions in their order. Memory holds only a few of them.
 
     Args:
-        path: file to write.
-        suffix: ".jsonl" or ".parquet".
+        file: file to write, or an open one if it is not to be Parquet.
+        suffix: ".jsonl", ".csv" or ".parquet".
         rows: what `to_bytes` returned.
         with_neighbours: whether there is a column of neighbours.
 
@@ -71,9 +71,12 @@ def write_predictions(path: Path, suffix: str, rows: Iterable[bytes], with_neigh
     """
     counts: Counter[str] = Counter()
     first_error = None
-    opened: AbstractContextManager[Write] = _json_lines(path)
-    if suffix == ".parquet":
-        opened = _parquet(path, {**FIELDS, "neighbours": pa.list_(NEIGHBOUR)} if with_neighbours else FIELDS)
+    fields = {**FIELDS, "neighbours": pa.list_(NEIGHBOUR)} if with_neighbours else FIELDS
+    opened: AbstractContextManager[Write]
+    if isinstance(file, Path) and suffix == ".parquet":
+        opened = _parquet(file, fields)
+    else:
+        opened = _csv(file, list(fields)) if suffix == ".csv" else _json_lines(file)
     with opened as write:
         for row in map(json.loads, rows):
             counts[row["status"]] += 1
@@ -89,9 +92,28 @@ def write_predictions(path: Path, suffix: str, rows: Iterable[bytes], with_neigh
 
 
 @contextmanager
-def _json_lines(path: Path) -> Iterator[Write]:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        yield lambda row: file.write(json.dumps(row, ensure_ascii=False) + "\n")
+def _text(file: Path | TextIO, newline: str) -> Iterator[TextIO]:
+    """Open a file for text, or take one that is open."""
+    with file.open("w", encoding="utf-8", newline=newline) if isinstance(file, Path) else nullcontext(file) as text:
+        yield text
+
+
+@contextmanager
+def _json_lines(file: Path | TextIO) -> Iterator[Write]:
+    with _text(file, "\n") as text:
+        yield lambda row: text.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def _csv(file: Path | TextIO, names: list[str]) -> Iterator[Write]:
+    with _text(file, "") as text:
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        yield lambda row: writer.writerow({name: _cell(value) for name, value in row.items()})
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
 @contextmanager

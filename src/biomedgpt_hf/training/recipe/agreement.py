@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from biomedgpt_hf.disk.paths import why_unwritable
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -14,12 +15,8 @@ if TYPE_CHECKING:
 
 def check_output(output_dir: str) -> None:
     """Raise a ValueError unless a folder of this name is there, or can be made, and written to."""
-    path = Path(output_dir)
-    there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-    if not there.is_dir():
-        raise ValueError(f"output_dir is {output_dir}, but {there} is no folder: choose another one.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ValueError(f"output_dir is {output_dir}, but {there} cannot be written to: choose another one.")
+    if reason := why_unwritable(Path(output_dir), itself=True):
+        raise ValueError(f"output_dir is {output_dir}, but {reason}: choose another one.")
 
 
 def check_arguments(arguments: TrainingArguments, metrics: Sequence[str]) -> None:
@@ -70,3 +67,12 @@ def _check_best(arguments: TrainingArguments, metrics: Sequence[str]) -> None:
     metric = arguments.metric_for_best_model
     if metric is not None and metric.removeprefix("eval_") not in metrics:
         raise ValueError(f"metric_for_best_model is {metric!r}, but an evaluation gives {', '.join(metrics)}.")
+
+
+def evaluates_checkpoints(arguments: Mapping[str, Any]) -> bool:
+    """Tell whether an evaluation stands beside each checkpoint, as keeping the best one needs."""
+    evaluating, saving = (str(arguments.get(f"{what}_strategy", "no")) for what in ("eval", "save"))
+    if saving == "steps" == evaluating:
+        every = arguments.get("eval_steps") or arguments.get("logging_steps", 500)
+        return bool(arguments.get("save_steps", 500) % every == 0)
+    return evaluating != "no" and saving in (evaluating, "best")

@@ -15,7 +15,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from biomedgpt_hf.device import best_device
-from biomedgpt_hf.training.recipe.agreement import check_arguments, check_output
+from biomedgpt_hf.training.recipe.agreement import check_arguments, check_output, evaluates_checkpoints
 from biomedgpt_hf.training.recipe.files import find_recipe, read_mapping, recipe_names
 from biomedgpt_hf.training.recipe.keys import (
     ABOVE_0,
@@ -80,7 +80,8 @@ class Recipe:
 
         One process needs no FSDP, whose activation checkpointing becomes the Trainer's own. A CPU trains in bfloat16
         only where the command line says so, and processes on CPUs find each other only with `use_cpu`.
-        `global_batch_size` becomes accumulation steps.
+        `global_batch_size` becomes accumulation steps. A recipe keeps the best weights only as long as each checkpoint
+        is evaluated.
 
         Args:
             world_size: number of processes; that of torchrun when None.
@@ -103,6 +104,10 @@ class Recipe:
             if isinstance(config, dict) and config.get("activation_checkpointing"):
                 arguments.setdefault("activation_checkpointing", True)
             notes.append("One process holds the whole model: fsdp is for several, started by torchrun.")
+        if arguments.get("load_best_model_at_end") and "load_best_model_at_end" not in self.given:
+            if not evaluates_checkpoints(arguments):
+                del arguments["load_best_model_at_end"]
+                notes.append("The last weights are kept and not the best, since not every checkpoint is evaluated.")
         if self.settings.global_batch_size:
             arguments["gradient_accumulation_steps"] = self._accumulation(self.settings.global_batch_size, world_size)
         return arguments, notes

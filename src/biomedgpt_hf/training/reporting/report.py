@@ -94,12 +94,14 @@ def card_facts(log_history: Iterable[Mapping[str, Any]], facts: RunFacts) -> dic
 def _overview(facts: RunFacts) -> dict[str, str]:
     share = f" of {facts.parameters:,}" if facts.parameters else ""
     times = "once" if facts.resumed == 1 else f"{facts.resumed} times"
+    kept = {"weights": f"those of step {facts.kept_step:,}, the best evaluation"} if facts.kept_step else {}
     return {
         "recipe": facts.recipe,
         "trainer": facts.trainer,
         "started from": facts.base,
         "parameters trained": f"{sum(facts.trained.values()):,}{share}",
         "steps": f"{facts.steps:,} ({facts.epochs:.3g} epochs)",
+        **kept,
         "hardware": hardware(facts.device, facts.processes),
         "duration": duration(facts.seconds) + (f", resumed {times}" if facts.resumed else ", without interruption"),
     }
@@ -165,7 +167,8 @@ def _sets_table(sets: Sequence[Mapping[str, Any]]) -> str:
 
 def _set_in_words(described: Mapping[str, Any]) -> str:
     title = f"{described['title']} ({described['set']})" if "title" in described else described["set"]
-    return f"{title}, manifest sha256 {described['sha256'][:16]}…" if "sha256" in described else title
+    licences = f", licences of its rows: {', '.join(described['licenses'])}" if described.get("licenses") else ""
+    return f"{title}, manifest sha256 {described['sha256'][:16]}…{licences}" if "sha256" in described else title
 
 
 def _rows_told(facts: RunFacts) -> str:

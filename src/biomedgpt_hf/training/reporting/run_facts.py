@@ -35,6 +35,7 @@ class RunFacts:
         trained: trained parameters, by part.
         parameters: all parameters of the model.
         steps: optimizer steps that were taken.
+        kept_step: the step whose weights were kept since its evaluation was the best; None for the last one.
         epochs: passes over the rows.
         seconds: duration of the training, all starts together as far as they are known.
         resumed: how often it went on from a checkpoint.
@@ -57,6 +58,7 @@ class RunFacts:
     trained: Mapping[str, int] = field(default_factory=dict)
     parameters: int = 0
     steps: int = 0
+    kept_step: int | None = None
     epochs: float = 0.0
     seconds: float = 0.0
     resumed: int = 0

@@ -147,7 +147,7 @@ def _build_all(
     lengths = np.zeros(count, np.int64)
     rejections: list[dict[str, Any]] = []
     total = sum(map(len, chunks))
-    with tqdm(desc="checking rows", total=total, unit="", disable=not progress or rank > 0) as bar:
+    with tqdm(desc="checking rows", total=total, unit="", disable=None if progress and not rank else True) as bar:
         for chunk, (some, rejected) in zip(
             chunks, map_in_order(KnowingModalities(build), chunks, processes), strict=True
         ):

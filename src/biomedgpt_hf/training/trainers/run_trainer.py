@@ -30,6 +30,7 @@ from biomedgpt_hf.training.engine.lean_start import buffers_shared_apart
 from biomedgpt_hf.training.engine.preemption import PreemptionCallback
 from biomedgpt_hf.training.engine.row_readers import WORKER_DIED, DataWorkerError, start_worker
 from biomedgpt_hf.training.reporting.tally import Tally
+from biomedgpt_hf.training.trainers.card_example import example_question
 from biomedgpt_hf.training.trainers.label_smoothing import VocabularyLabelSmoother
 
 
@@ -71,6 +72,10 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
             )
         self._tally = Tally(self.model.config, self.args.device)
         self._tally_started = 0.0
+
+    def card_example(self) -> list[dict[str, Any]] | None:
+        """Return a question of the training rows, for the card."""
+        return example_question(self.train_dataset)
 
     # Engine.
 
@@ -175,6 +180,8 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
         """As the Trainer's, which goes on logging, evaluating and saving when the earlier start was told to."""
         done = super()._init_training_state(max_steps, *arguments, **options)
         self.state.compute_steps(self.args, max_steps)
+        if self.args.metric_for_best_model is None:  # what was the best in an earlier start is no longer compared
+            self.state.best_metric = self.state.best_model_checkpoint = self.state.best_global_step = None
         return done
 
     def _run_epoch(self, *arguments: Any, **options: Any) -> None:
