@@ -43,6 +43,11 @@ Clusters = Annotated[
 ClusterLevel = Annotated[
     str, typer.Option(metavar="LEVEL", help="UniRef100, UniRef90 or UniRef50, for UniProt's mapping.")
 ]
+# Options of sets with molecules.
+FeatureSet = Annotated[
+    str,
+    typer.Option("--features", metavar="graphmvp|ogb", help="Leave out molecules that these cannot show to a model."),
+]
 # Options of sets of captions.
 OntologyCaptions = Annotated[
     str, typer.Option(metavar="composed|definition", help="What an ontology term says: all, or its definition.")
@@ -114,6 +119,7 @@ def table(
     question: Annotated[str | None, typer.Option(metavar="TEXT", help="One question for all rows.")] = None,
     question_column: Annotated[str | None, typer.Option(metavar="C", help="Column of the questions.")] = None,
     optional_items: Annotated[bool, typer.Option("--optional-items", help="Item cells may be empty.")] = False,
+    features: FeatureSet = "graphmvp",
     id_column: Annotated[str | None, typer.Option(metavar="C", help="File and row number if none.")] = None,
     split_column: Annotated[str | None, typer.Option(metavar="C", help="Holds train, validation or test.")] = None,
     split_by: Annotated[
@@ -137,6 +143,7 @@ def table(
         question=question,
         question_column=question_column,
         optional_items=optional_items,
+        features=features,
         id_column=id_column,
         split_column=split_column,
         split_by=split_by,
@@ -153,11 +160,13 @@ def table(
     "data pubchemqa --download --exclude chebi20/test.txt --output pubchemqa",
     downloads=True,
 )
-def pubchemqa(sources: list[Path], output: Path, settings: "BuildSettings") -> dict[str, Any]:
+def pubchemqa(
+    sources: list[Path], output: Path, settings: "BuildSettings", features: FeatureSet = "graphmvp"
+) -> dict[str, Any]:
     """Build rows from PubChem's descriptions (PUG-View pages or records) and structures."""
     from biomedgpt_hf.sets.pubchemqa import builder as pubchemqa
 
-    return pubchemqa.build_pubchemqa(sources, output, settings=settings)
+    return pubchemqa.build_pubchemqa(sources, output, features=features, settings=settings)
 
 
 @builder(
@@ -191,12 +200,18 @@ def uniprotqa(
     downloads=True,
 )
 def chebi20(
-    sources: list[Path], output: Path, settings: "BuildSettings", ontology_captions: OntologyCaptions = "composed"
+    sources: list[Path],
+    output: Path,
+    settings: "BuildSettings",
+    ontology_captions: OntologyCaptions = "composed",
+    features: FeatureSet = "graphmvp",
 ) -> dict[str, Any]:
     """Build rows from ChEBI-20 files, and ChEBI's ontology beside them."""
     from biomedgpt_hf.sets.chebi20 import builder as chebi20
 
-    return chebi20.build_chebi20(sources, output, ontology_captions=ontology_captions, settings=settings)
+    return chebi20.build_chebi20(
+        sources, output, ontology_captions=ontology_captions, features=features, settings=settings
+    )
 
 
 @builder(
@@ -206,10 +221,14 @@ def chebi20(
     downloads=True,
 )
 def chebi(
-    sources: list[Path], output: Path, settings: "BuildSettings", ontology_captions: OntologyCaptions = "composed"
+    sources: list[Path],
+    output: Path,
+    settings: "BuildSettings",
+    ontology_captions: OntologyCaptions = "composed",
+    features: FeatureSet = "graphmvp",
 ) -> dict[str, Any]:
     """Build captions from ChEBI's ontology or modules of it."""
-    return chebi20(sources, output, settings, ontology_captions)
+    return chebi20(sources, output, settings, ontology_captions, features)
 
 
 @builder(
@@ -248,6 +267,7 @@ def molecule_facts(
     questions_per_molecule: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="So many of the facts, chosen by chance.")
     ] = None,
+    features: FeatureSet = "graphmvp",
 ) -> dict[str, Any]:
     """Build rows that RDKit answers exactly, from any list of molecules."""
     from biomedgpt_hf.sets.molecule_facts import builder as molecule_facts
@@ -257,6 +277,7 @@ def molecule_facts(
         output,
         facts=[fact.strip() for fact in facts.split(",")] if facts else molecule_facts.FACT_NAMES,
         questions_per_molecule=questions_per_molecule,
+        features=features,
         settings=settings,
     )
 

@@ -22,10 +22,10 @@ from biomedgpt_hf.chemistry.facts import FACT_NAMES, GROUP_QUESTIONS, NEUTRAL_AS
 from biomedgpt_hf.chemistry.functional_groups import groups_in
 from biomedgpt_hf.chemistry.sampling import Dice
 from biomedgpt_hf.files.items.molecule_lists import molecule_text, read_molecule_records
-from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
-from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
+from biomedgpt_hf.files.records import Record, UnwantedRecord
 from biomedgpt_hf.rows.schema import question_row
-from biomedgpt_hf.similarity.structure_key import read_molecule, structure_key
+from biomedgpt_hf.sets.molecules import FEATURES, checked_features, checked_molecule
+from biomedgpt_hf.similarity.structure_key import read_molecule
 
 TASK = "molecule_fact"
 # Computed facts are nobody's work. The structures stay under the terms of the list that they come from.
@@ -52,6 +52,7 @@ def build_molecule_facts(
     *,
     facts: Sequence[str] = FACT_NAMES,
     questions_per_molecule: int | None = None,
+    features: str = FEATURES,
     settings: BuildSettings = DEFAULTS,
 ) -> dict[str, Any]:
     """Build a set of computed facts about molecules in `output`.
@@ -61,13 +62,15 @@ def build_molecule_facts(
         output: folder to make.
         facts: what to ask for, of `FACT_NAMES`.
         questions_per_molecule: ask each molecule for so many of the facts, chosen by a hash; None, for all.
+        features: "graphmvp" or "ogb": molecules without a place in it are left out.
         settings: seed (also of the phrasing), exclusions, processes and so on.
 
     Returns:
         The manifest.
 
     Raises:
-        OSError, ValueError: as `pipeline.build_set`; or a fact is unknown, or the number is not positive.
+        OSError, ValueError: as `pipeline.build_set`; or a fact or the feature set is unknown, or the number not
+            positive.
     """
     facts = tuple(dict.fromkeys(facts))
     if unknown := [fact for fact in facts if fact not in FACT_NAMES]:
@@ -84,9 +87,19 @@ def build_molecule_facts(
         about=ABOUT,
         sources=sources,
         read=lambda scratch: read_each(read_molecule_records, sources),
-        parse=partial(parse_molecule, facts=facts, questions_per_molecule=questions_per_molecule, seed=settings.seed),
+        parse=partial(
+            parse_molecule,
+            facts=facts,
+            questions_per_molecule=questions_per_molecule,
+            seed=settings.seed,
+            features=checked_features(features),
+        ),
         settings=settings,
-        options={"facts": ", ".join(facts), "questions_per_molecule": questions_per_molecule or "all"},
+        options={
+            "facts": ", ".join(facts),
+            "questions_per_molecule": questions_per_molecule or "all",
+            "features": features,
+        },
     )
 
 
@@ -95,6 +108,7 @@ def parse_molecule(
     facts: Sequence[str] = FACT_NAMES,
     questions_per_molecule: int | None = None,
     seed: int = 0,
+    features: str = FEATURES,
 ) -> Example:
     """Return the example of a record of `read_molecule_records`: its questions are about one molecule.
 
@@ -103,17 +117,15 @@ def parse_molecule(
         facts: see `build`.
         questions_per_molecule: see `build`.
         seed: decides the phrasing, and what is asked where not everything is.
+        features: the feature set in which the molecule must have a place.
 
     Raises:
-        RejectedRecord: RDKit or `smiles_to_graph` cannot read the molecule.
-        UnwantedRecord: it has wildcard atoms, so that its facts are not known; or nothing is asked about it.
+        RejectedRecord: RDKit cannot read the molecule.
+        UnwantedRecord: it has no place in the features, or wildcard atoms, so that its facts are not known; or nothing
+            is asked about it.
     """
     text = molecule_text(record.content)
-    try:
-        smiles_to_graph(text)
-        key = structure_key(text)
-    except ValueError as error:
-        raise RejectedRecord("unreadable molecule", str(error)) from error
+    key = checked_molecule(text, features)
     molecule = read_molecule(text)
     canonical = Chem.MolToSmiles(molecule)
     if "*" in canonical:

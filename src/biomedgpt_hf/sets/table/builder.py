@@ -23,6 +23,7 @@ from biomedgpt_hf.files.items.items import ordered_by_modality
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import UnknownColumnError, open_table
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
+from biomedgpt_hf.sets.molecules import FEATURES, checked_features
 from biomedgpt_hf.sets.table.rows import Labels, RowColumns, parse_table_row, read_table_rows
 
 __all__ = ["Labels", "RowColumns", "UnknownColumnError", "build_table", "parse_table_row", "read_table_rows"]
@@ -45,6 +46,7 @@ def build_table(
     split_column: str | None = None,
     split_by: str | None = None,
     optional_items: bool = False,
+    features: str = FEATURES,
     task: str = "question",
     source: str | None = None,
     license: str = "unknown",
@@ -72,6 +74,7 @@ def build_table(
             "cluster" (with `settings.clusters`) or "row". By default the first that there is of
             cluster, molecule, protein and further modalities, and for text the question.
         optional_items: keep a row where some of the columns of items are empty.
+        features: "graphmvp" or "ogb": rows with a molecule that has no place in it are left out.
         task, source, license: of the rows; the source is the file's name by default.
         name: of the set.
         settings: what all builders let one choose.
@@ -98,7 +101,9 @@ def build_table(
     for path in names:
         with suppress(SourceError):  # the others may be sound; the report will tell
             open_table(path, columns.names)
-    labels = Labels(task, source, license, PROTEIN.name if split_by == "cluster" else split_by)
+    labels = Labels(
+        task, source, license, PROTEIN.name if split_by == "cluster" else split_by, checked_features(features)
+    )
     return build_set(
         output,
         about=About(name or f"Questions from {', '.join(names.values())}", DESCRIPTION, ""),
@@ -123,6 +128,8 @@ def _options(columns: RowColumns, labels: Labels, split_by: str) -> dict[str, An
         **labels._asdict(),
         "split_by": split_by,
     }
+    if MOLECULE.name not in columns.items:
+        del options["features"]
     return {name: value for name, value in options.items() if value}
 
 
