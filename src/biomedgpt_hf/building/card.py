@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from biomedgpt_hf.building.leakage_report import leakage_section
+from biomedgpt_hf.building.repetitions import tell_repetitions
 from biomedgpt_hf.modalities import item_columns
 
 # Licences and the names that the Hub has for them (https://huggingface.co/docs/hub/repositories-licenses).
@@ -32,6 +33,7 @@ def dataset_card(manifest: Mapping[str, Any], leakage: Mapping[str, Any]) -> str
         "## Sources\n\n" + _sources_table(manifest["sources"]),
         "Licences: " + ", ".join(manifest["licenses"]) + ". Keep the sources' names with the data.",
         "## Left out or changed\n\n" + _rejected_table(counts),
+        *_repetitions(manifest),
         "## How it was built\n\n"
         + f"{manifest['created']}, with {_pairs(manifest['tools'])}. "
         + f"Options: {_pairs(manifest['options'])}. `manifest.json` holds all of this as data.",
@@ -70,6 +72,11 @@ def _rejected_table(counts: Mapping[str, Any]) -> str:
     lines = [f"| {reason} | {number:,} |" for reason, number in counts["rejected"].items()]
     lines += [f"| kept, but {note} | {number:,} |" for note, number in counts["notes"].items()]
     return "\n".join([summary, "", "| what | records |", "|---|---|", *lines]) if lines else summary
+
+
+def _repetitions(manifest: Mapping[str, Any]) -> list[str]:
+    sentences = tell_repetitions(manifest["counts"].get("repetitions", {}), manifest["options"])
+    return ["## Repetitions\n\n" + "\n".join(f"- {sentence}" for sentence in sentences)] if sentences else []
 
 
 def _pairs(mapping: Mapping[str, Any]) -> str:

@@ -54,6 +54,7 @@ class DatasetWriter:
     Attributes:
         manifest: the content of `manifest.json`, after everything is written.
         notes: how often rows were changed, for each kind of change.
+        repetitions: how often rows repeat or contradict each other (see `building.repetitions`).
 
     Raises:
         FileExistsError: `output` already holds something.
@@ -89,6 +90,7 @@ class DatasetWriter:
         self._faulty = 0
         self._read = 0
         self.notes: dict[str, int] = {}
+        self.repetitions: dict[str, int] = {}
         self.manifest: dict[str, Any] = {}
 
     def __enter__(self) -> DatasetWriter:
@@ -200,6 +202,7 @@ class DatasetWriter:
                 "records_faulty": self._faulty,
                 "rejected": dict(self._rejected.most_common()),
                 "notes": self.notes,
+                **({"repetitions": self.repetitions} if self.repetitions else {}),
                 "rows": sum(rows.total() for rows in splits.values()),
                 "rows_by_split": {split: rows.total() for split, rows in splits.items()},
                 "rows_by_task": {split: dict(sorted(rows.items())) for split, rows in splits.items()},

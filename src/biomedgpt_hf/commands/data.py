@@ -28,6 +28,12 @@ Seed = Annotated[int, typer.Option(metavar="N", help="Another seed gives another
 MaxRejected = Annotated[
     str | None, typer.Option(metavar="N|P%", help="Fail if more records than this are faulty; no limit if none.")
 ]
+Duplicates = Annotated[
+    str, typer.Option(metavar="keep|drop", help="Rows that repeat another one: same question, structure and answer.")
+]
+Contradictions = Annotated[
+    str, typer.Option(metavar="keep|drop", help="Rows whose question about one structure has several answers.")
+]
 Processes = Annotated[int | None, typer.Option(metavar="N", min=1, help="Worker processes; one per core if none.")]
 OptionalSources = Annotated[
     list[Path] | None, typer.Argument(metavar="SOURCE", help="Files, plain or .gz; none with --download.")
@@ -66,6 +72,8 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
             exclude: list[Path] | None = None,
             seed: int = 0,
             max_rejected: str | None = None,
+            duplicates: str = "keep",
+            contradictions: str = "keep",
             processes: int | None = None,
             download: bool = False,
             download_folder: Path | None = None,
@@ -77,6 +85,8 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
                 seed=seed,
                 exclude=tuple(exclude or ()),
                 max_rejected=max_rejected,
+                duplicates=duplicates,
+                contradictions=contradictions,
                 processes=processes or cores(),
             )
             if downloads:
@@ -87,7 +97,10 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
         parameters = [_parameter("sources", OptionalSources, None) if downloads else _parameter("sources", Sources)]
         parameters += [_parameter("output", Output), *own]
         parameters += [_parameter("exclude", Exclude, None), _parameter("seed", Seed, 0)]
-        parameters += [_parameter("max_rejected", MaxRejected, None), _parameter("processes", Processes, None)]
+        parameters += [_parameter("max_rejected", MaxRejected, None)]
+        parameters += [_parameter("duplicates", Duplicates, "keep")]
+        parameters += [_parameter("contradictions", Contradictions, "keep")]
+        parameters += [_parameter("processes", Processes, None)]
         if downloads:
             parameters += [_parameter("download", Download, False)]
             parameters += [_parameter("download_folder", DownloadFolder, None)]
@@ -309,6 +322,8 @@ def find(name: str, sources: list[Path] | None, download: bool, folder: Path | N
 
 def show_counts(manifest: dict[str, Any], output: Path) -> None:
     """Print what a builder made."""
+    from biomedgpt_hf.building.repetitions import tell_repetitions
+
     counts = manifest["counts"]
     splits = ", ".join(f"{split} {rows:,}" for split, rows in counts["rows_by_split"].items())
     typer.echo(f"Wrote {counts['rows']:,} rows to {output} ({splits}).")
@@ -318,6 +333,8 @@ def show_counts(manifest: dict[str, Any], output: Path) -> None:
         typer.echo(f"Each is listed, with its reason, in {output / 'rejected.jsonl'}.")
     for note, number in counts["notes"].items():
         typer.echo(f"Kept, but {note}: {number:,}.")
+    for sentence in tell_repetitions(counts["repetitions"], manifest["options"]):
+        typer.echo(sentence)
 
 
 @command(

@@ -100,6 +100,7 @@ def build_molecule_facts(
             "questions_per_molecule": questions_per_molecule or "all",
             "features": features,
         },
+        compare_rows=False,  # each structure is asked once, and what is computed contradicts nothing
     )
 
 

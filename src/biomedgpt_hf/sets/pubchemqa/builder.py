@@ -39,7 +39,7 @@ from biomedgpt_hf.sets.pubchemqa.findings import Form, PubChemStructure
 from biomedgpt_hf.sets.pubchemqa.join import read_joined
 from biomedgpt_hf.sets.pubchemqa.licenses import license_of
 from biomedgpt_hf.sets.pubchemqa.texts import CROPPED, keep_length
-from biomedgpt_hf.similarity.structure_key import read_molecule
+from biomedgpt_hf.similarity.structure_key import canonical_smiles
 
 QUESTION = "please describe the molecule"  # paper, §3.2: the set's only question
 TASK = "molecule_description"
@@ -100,7 +100,6 @@ def parse_compound(record: Record, features: str = FEATURES) -> Example:
         )
     molecule, dropped = read_structure(structure)
     key = checked_molecule(molecule, features)
-    canonical = _canonical(molecule)
     row = question_row(
         QUESTION,
         text,
@@ -111,7 +110,7 @@ def parse_compound(record: Record, features: str = FEATURES) -> Example:
         license=license_of(description.license_note, description.license_url),
     )
     notes = [note for note, made in ((CROPPED, cropped), (STEREO_DROPPED, dropped)) if made]
-    return Example([row], keys=(key,), marks=(f"{canonical} {text}",), notes=tuple(notes))
+    return Example([row], keys=(key,), marks=(f"{canonical_smiles(molecule)} {text}",), notes=tuple(notes))
 
 
 def read_structure(structure: PubChemStructure) -> tuple[str, bool]:
@@ -132,8 +131,3 @@ def read_structure(structure: PubChemStructure) -> tuple[str, bool]:
     if dropped:
         Chem.RemoveStereochemistry(molecule)
     return Chem.MolToSmiles(molecule), dropped
-
-
-def _canonical(molecule: str) -> str:
-    """Return RDKit's canonical SMILES, with stereo, of a molecule that it can read."""
-    return str(Chem.MolToSmiles(read_molecule(molecule)))
