@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from tqdm.auto import tqdm
 
+from biomedgpt_hf.building.card import About
 from biomedgpt_hf.building.clusters import open_clusters
 from biomedgpt_hf.building.examples import Example
 from biomedgpt_hf.building.exclusions import excluded_keys
@@ -30,6 +31,8 @@ from biomedgpt_hf.building.repetitions import CONTRADICTION, COPY, KEEP, repetit
 from biomedgpt_hf.building.splits import SplitChooser
 from biomedgpt_hf.building.staging import Staging, fingerprint
 from biomedgpt_hf.building.writer import DatasetWriter
+from biomedgpt_hf.disk.databases import KEPT
+from biomedgpt_hf.disk.full import naming_full_disk
 from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.files.records import Record, RejectedRecord
@@ -68,14 +71,6 @@ class BuildSettings(NamedTuple):
 
 
 DEFAULTS = BuildSettings()
-
-
-class About(NamedTuple):
-    """How a set presents itself in its card."""
-
-    name: str
-    description: str
-    citation: str
 
 
 def read_each(read: Callable[[Path], Iterable[Record]], paths: Iterable[Path]) -> Iterator[Record]:
@@ -125,11 +120,8 @@ def build_set(
     if not building.exists():
         require_free(output)
     allowed = parse_limit(settings.max_rejected)
-    options = {
-        **(options or {}),
-        "seed": settings.seed,
-        **repetition_options(settings.duplicates, settings.contradictions),
-    }
+    options = {**(options or {}), "seed": settings.seed}
+    options |= repetition_options(settings.duplicates, settings.contradictions)
     if settings.clusters:
         options |= {"split_by": "cluster", "cluster_level": settings.cluster_level}
     facts: dict[str, Any] = {**about._asdict(), "sources": _describe_sources(sources, settings), "options": options}
@@ -152,7 +144,7 @@ def build_set(
         _check_rejected(staging, allowed, at_end=True)
         for_leakage = {"processes": settings.processes, "progress": settings.progress}
         writer = DatasetWriter(output, **facts, partial=building / "set", leakage_options=for_leakage)
-        with writer:
+        with naming_full_disk(output, KEPT, staging.bytes_of_rows), writer:
             writer.repetitions = repetitions
             _write(staging, writer, settings, choose_split.notes())
         done = True

@@ -12,11 +12,11 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
-from biomedgpt_hf.building.examples import Example, Rejection
+from biomedgpt_hf.building.examples import Example, Rejection, StagedExample
 from biomedgpt_hf.building.exclusions import ExcludedKeys
 from biomedgpt_hf.building.parsing import EXAMPLE_COLUMN, ParsedChunk
 from biomedgpt_hf.building.repetitions import TABLES as CLAIM_TABLES
@@ -36,17 +36,6 @@ CREATE TABLE IF NOT EXISTS marks (mark BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held_out (key BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notes (note TEXT PRIMARY KEY, times INTEGER);
 """
-
-
-class StagedExample(NamedTuple):
-    """An accepted record: its number among all records, its place in the source, and what decides its split."""
-
-    number: int
-    file: str
-    line: int
-    id: str
-    split: str | None
-    keys: tuple[str, ...]
 
 
 PAGE = 10_000
@@ -147,6 +136,11 @@ class Staging:
         """How many records were accepted, and lost not all their rows again."""
         query = "SELECT COUNT(*) FROM examples WHERE number NOT IN (SELECT number FROM rejected)"
         return int(self._base.row(query)[0])
+
+    @property
+    def bytes_of_rows(self) -> int:
+        """How many bytes the rows take, those of records that were not accepted included."""
+        return int(self._base.row("SELECT TOTAL(LENGTH(rows)) FROM chunks")[0])
 
     @property
     def faulty(self) -> tuple[int, Counter[str]]:

@@ -20,6 +20,8 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from biomedgpt_hf.disk.databases import KEPT
+from biomedgpt_hf.disk.full import naming_full_disk
 from biomedgpt_hf.disk.manifests import describe_source, versions
 from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.disk.replacing import replace_file, write_json
@@ -176,7 +178,8 @@ def _write(
 ) -> dict[str, Any]:
     """Write the output and its manifest, remove the journal, and return the new entries of the manifest."""
     partial = journal.folder / output.name
-    counts = write(partial, journal.results())
+    with naming_full_disk(partial, KEPT):
+        counts = write(partial, journal.results())
     told = {
         **counts,
         "seconds": round(time.monotonic() - started, 1),  # this run alone, without killed ones

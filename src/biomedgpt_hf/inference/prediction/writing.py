@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from biomedgpt_hf.disk.parquet import ParquetWriter
 from biomedgpt_hf.inference.prediction.predictor import Prediction
 
 SUFFIXES = (".jsonl", ".parquet")
@@ -98,7 +98,7 @@ def _json_lines(path: Path) -> Iterator[Write]:
 def _parquet(path: Path, fields: Mapping[str, pa.DataType]) -> Iterator[Write]:
     schema = pa.schema(list(fields.items()))
     waiting: list[Mapping[str, Any]] = []
-    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+    with ParquetWriter(path, schema, compression="zstd") as file:
 
         def write(row: Mapping[str, Any]) -> None:
             waiting.append(row)

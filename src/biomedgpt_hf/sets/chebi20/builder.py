@@ -42,6 +42,9 @@ ABOUT = About(
     "Molecules and what ChEBI says about them, for molecule question answering.",
     "Edwards, Zhai, Ji: Text2Mol (EMNLP 2021) and Edwards et al.: MolT5 (EMNLP 2022); "
     "Hastings et al.: ChEBI in 2016 (Nucleic Acids Research 44, D1214).",
+    task_categories=("question-answering", "text-generation"),
+    language="en",
+    tags=("chemistry", "biology", "molecules"),
 )
 
 

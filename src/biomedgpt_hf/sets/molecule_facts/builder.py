@@ -43,6 +43,8 @@ ABOUT = About(
     'bond donors of an uncharged molecule, but cannot tell an acid from its anion; "ogb" shows both. The facts are '
     "free of rights (CC0); the structures stay under the terms of the list that they come from.",
     "RDKit: Open-source cheminformatics, https://www.rdkit.org.",
+    language="en",
+    tags=("chemistry", "molecules"),
 )
 
 

@@ -37,7 +37,7 @@ from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.sets.molecules import FEATURES, checked_features, checked_molecule
 from biomedgpt_hf.sets.pubchemqa.findings import Form, PubChemStructure
 from biomedgpt_hf.sets.pubchemqa.join import read_joined
-from biomedgpt_hf.sets.pubchemqa.licenses import license_of
+from biomedgpt_hf.sets.pubchemqa.licenses import INFERRED, license_of
 from biomedgpt_hf.sets.pubchemqa.texts import CROPPED, keep_length
 from biomedgpt_hf.similarity.structure_key import canonical_smiles
 
@@ -49,6 +49,10 @@ ABOUT = About(
     "What PubChem's depositors say about compounds, as answers to one question about the molecule; rebuilt from "
     "PubChem's own files by the rules of the paper (Luo et al. 2023, arXiv:2308.09442, §3.2).",
     "Kim et al.: PubChem 2023 update (Nucleic Acids Research 51, D1373); Luo et al.: BioMedGPT (arXiv:2308.09442).",
+    task_categories=("question-answering", "text-generation"),
+    language="en",
+    tags=("chemistry", "biology", "molecules"),
+    inferred_licenses=INFERRED,
 )
 
 

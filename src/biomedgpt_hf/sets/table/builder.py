@@ -106,13 +106,20 @@ def build_table(
     )
     return build_set(
         output,
-        about=About(name or f"Questions from {', '.join(names.values())}", DESCRIPTION, ""),
+        about=About(name or f"Questions from {', '.join(names.values())}", DESCRIPTION, "", tags=_tags(columns)),
         sources=list(names),
         read=lambda scratch: read_each(lambda path: read_table_rows(path, columns, names[path]), names),
         parse=partial(parse_table_row, columns=columns, labels=labels),
         settings=settings,
         options=_options(columns, labels, split_by),
     )
+
+
+def _tags(columns: RowColumns) -> tuple[str, ...]:
+    """Return the fields that the items belong to, and what the items are."""
+    fields = {MOLECULE.name: "chemistry", PROTEIN.name: "biology"}
+    items = [MODALITIES[name].column for name in columns.items]
+    return (*(fields[name] for name in columns.items if name in fields), *items)
 
 
 def _options(columns: RowColumns, labels: Labels, split_by: str) -> dict[str, Any]:
