@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "disk": set(),
     "device": set(),
     "extras": set(),
-    "console": {"extras"},
+    "console": {"disk", "extras"},
     "mini": set(),
     "publishing": set(),
     "environment": {"device", "disk", "mini"},

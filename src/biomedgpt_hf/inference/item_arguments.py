@@ -78,7 +78,9 @@ def given_rows(column: Any, modality: str) -> list[tuple[Any, ...]]:
     Raises:
         ValueError: it is a single value, or a table has no column of the modality's items.
     """
-    return [given_items(cell, modality) for cell in given_column(column, modality)]
+    is_nothing = _is_nothing(column, modality)
+    rows = (given_items(cell, modality) for cell in given_column(column, modality))
+    return [tuple(item for item in row if not is_nothing(item)) for row in rows]
 
 
 def given_column(column: Any, modality: str) -> list[Any]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 ROLES = ("system", "user", "assistant")
 STRING_FIELDS = ("task", "source", "id", "license")
+UNKNOWN_LICENSE = "unknown"
 SEGMENT_BREAK = "\ufdd0"  # the processor writes it where one of its segments ends
 
 

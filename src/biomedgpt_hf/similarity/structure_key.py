@@ -38,6 +38,23 @@ def structure_key(molecule: str) -> str:
     return fragment_key(largest_organic_fragment(parsed))
 
 
+def canonical_smiles(molecule: str) -> str:
+    """Return RDKit's canonical SMILES of a whole molecule: equal for one structure, however it is written.
+
+    Stereo, isotopes, charges and all parts of a salt count. Tautomers are different structures.
+
+    Args:
+        molecule: SMILES or InChI.
+
+    Raises:
+        ValueError: RDKit cannot read it.
+    """
+    parsed = read_molecule(molecule)
+    if parsed is None:
+        raise ValueError(f"RDKit cannot read the molecule {molecule!r}.")
+    return str(Chem.MolToSmiles(parsed))
+
+
 def fragment_key(fragment: Chem.Mol) -> str:
     """Return the key of a molecule whose largest organic fragment this is; see `structure_key`."""
     with rdBase.BlockLogs():

@@ -15,7 +15,6 @@ import json
 import logging
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
@@ -27,11 +26,13 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from biomedgpt_hf.disk.databases import KEPT
+from biomedgpt_hf.disk.full import naming_full_disk
 from biomedgpt_hf.disk.manifests import describe_source, versions
 from biomedgpt_hf.disk.paths import require_free, require_place
 from biomedgpt_hf.disk.replacing import replace_file, write_json
 from biomedgpt_hf.disk.streams import is_standard_output
-from biomedgpt_hf.files.items import Columns, Item, column_notes, count_items, read_items
+from biomedgpt_hf.files.items import Columns, Item, column_notes, read_items
 from biomedgpt_hf.inference.long_runs.journal import Journal, Result
 from biomedgpt_hf.inference.long_runs.processes import rank, wait_for_all, world_size
 
@@ -55,7 +56,7 @@ def run_over_files(
     work: Work,
     write: Write,
     notes: Mapping[str, Any],
-    rows: int | None = None,
+    rows: int,
     modality: str | None = None,
     progress: bool | None = None,
 ) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def run_over_files(
         work: gets some rows and the places of their finished results, and yields the other results, batch by batch.
         write: writes all results to a file, and returns what the manifest should tell of them.
         notes: further entries of the manifest.
-        rows: the number of rows, if it is already known.
+        rows: the number of rows.
         modality: the only one whose items are used; None where all are.
         progress: show a progress bar; None shows it on a terminal.
 
@@ -86,8 +87,6 @@ def run_over_files(
     folder = running_folder(output)
     manifest_path = output.with_name(f"{output.name}.manifest.json")
     told = _tell_columns(paths, columns, modality)
-    empty = Counter[str]()
-    rows = rows or count_items(paths, columns, empty)
     if not rows:
         raise ValueError(f"{', '.join(map(str, paths))}: there is no row to work on.")
     facts = {"inputs": [_describe(path) for path in paths], "columns": columns.facts, **facts}
@@ -101,7 +100,6 @@ def run_over_files(
             **facts,
             **notes,
             **({"columns_passed_over": told} if told else {}),
-            **({"empty_cells": dict(empty)} if empty else {}),
             "rows": rows,
             "processes": world_size(),
             "versions": versions(*TOOLS),
@@ -243,7 +241,8 @@ def _write(
 ) -> dict[str, Any]:
     """Write the output and its manifest, remove the journal, and return the new entries of the manifest."""
     partial = journal.folder / output.name
-    counts = write(partial, journal.results())
+    with naming_full_disk(partial, KEPT):
+        counts = write(partial, journal.results())
     told = {
         **counts,
         "seconds": round(time.monotonic() - started, 1),  # this run alone, without killed ones

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from os import PathLike
@@ -70,7 +71,8 @@ def predict_files(
     if bool(asked) == (columns.question is not None):
         raise ValueError("Pass either questions that are asked about all rows, or the column of each row's question.")
     chosen = PredictionSettings(**settings)
-    rows = count_items(paths, columns)
+    empty = Counter[str]()
+    rows = count_items(paths, columns, empty)
     preparer = chosen.preparer()
     if asked:
         check_questions(preparer, asked)
@@ -86,6 +88,7 @@ def predict_files(
         "index": predictor.finder.index.facts if predictor.finder else None,
         "neighbours": chosen.neighbours,
     }
+    told = {"empty_cells": dict(empty)} if empty else {}
 
     def work(window: Sequence[Item], done: Done) -> Iterator[list[Result]]:
         for batch in predictor.answer(list(requests_of(window, asked)), done):
@@ -103,9 +106,9 @@ def predict_files(
         results = stream_over_files(paths, columns, work=work, rows=rows, progress=chosen.progress)
         payloads = (payload for _, _, payload in results)
         counts = write_predictions(sys.stdout, suffix, payloads, predictor.finder is not None)
-        manifest = {**facts, "rows": rows, **counts}
+        manifest = {**facts, **told, "rows": rows, **counts}
     else:
-        notes = {"device": str(predictor.model.device), "batch_tokens": chosen.batch_tokens}
+        notes = {"device": str(predictor.model.device), "batch_tokens": chosen.batch_tokens, **told}
         options: dict[str, Any] = {"facts": facts, "notes": notes, "rows": rows, "progress": chosen.progress}
         manifest = run_over_files(paths, output, columns, work=work, write=write, **options)
     if rank() == 0 and not manifest["answered"]:

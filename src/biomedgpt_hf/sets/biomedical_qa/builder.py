@@ -53,6 +53,9 @@ ABOUT = About(
     "Jin et al.: PubMedQA (EMNLP 2019, arXiv:1909.06146); Pal et al.: MedMCQA (CHIL 2022, PMLR 174, 248); "
     "Jin et al.: What disease does this patient have? (Applied Sciences 2021, 11, 6421, arXiv:2009.13081); "
     "Hendrycks et al.: Measuring massive multitask language understanding (ICLR 2021, arXiv:2009.03300).",
+    task_categories=("multiple-choice", "question-answering"),
+    language="en",
+    tags=("medical", "biology"),
 )
 
 

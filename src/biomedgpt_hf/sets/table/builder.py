@@ -25,6 +25,7 @@ from biomedgpt_hf.files.items.tables import unread_notes
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import TABLE_FORMATS, UnknownColumnError, open_table
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
+from biomedgpt_hf.sets.molecules import FEATURES, checked_features
 from biomedgpt_hf.sets.table.rows import Labels, RowColumns, parse_table_row, read_table_rows
 
 __all__ = ["Labels", "RowColumns", "UnknownColumnError", "build_table", "parse_table_row", "read_table_rows"]
@@ -50,6 +51,7 @@ def build_table(
     split_by: str | None = None,
     optional_items: bool = False,
     format: str | None = None,
+    features: str = FEATURES,
     task: str = "question",
     source: str | None = None,
     license: str = "unknown",
@@ -78,6 +80,7 @@ def build_table(
             cluster, molecule, protein and further modalities, and for text the question.
         optional_items: keep a row where some of the columns of items are empty.
         format: kind of the tables, "csv", "tsv", "jsonl" or "parquet"; None recognises each.
+        features: "graphmvp" or "ogb": rows with a molecule that has no place in it are left out.
         task, source, license: of the rows; the source is the file's name by default.
         name: of the set.
         settings: what all builders let one choose.
@@ -111,16 +114,25 @@ def build_table(
             unread |= dict.fromkeys(unread_notes(path, Columns(items=columns.items, format=format), columns.names))
     for note in unread:
         logger.warning(note)
-    labels = Labels(task, source, license, PROTEIN.name if split_by == "cluster" else split_by)
+    labels = Labels(
+        task, source, license, PROTEIN.name if split_by == "cluster" else split_by, checked_features(features)
+    )
     return build_set(
         output,
-        about=About(name or f"Questions from {', '.join(names.values())}", DESCRIPTION, ""),
+        about=About(name or f"Questions from {', '.join(names.values())}", DESCRIPTION, "", tags=_tags(columns)),
         sources=list(names),
         read=lambda scratch: read_each(lambda path: read_table_rows(path, columns, names[path]), names),
         parse=partial(parse_table_row, columns=columns, labels=labels),
         settings=settings,
         options=_options(columns, labels, split_by) | ({"columns_passed_over": " ".join(unread)} if unread else {}),
     )
+
+
+def _tags(columns: RowColumns) -> tuple[str, ...]:
+    """Return the fields that the items belong to, and what the items are."""
+    fields = {MOLECULE.name: "chemistry", PROTEIN.name: "biology"}
+    items = [MODALITIES[name].column for name in columns.items]
+    return (*(fields[name] for name in columns.items if name in fields), *items)
 
 
 def _options(columns: RowColumns, labels: Labels, split_by: str) -> dict[str, Any]:
@@ -137,6 +149,8 @@ def _options(columns: RowColumns, labels: Labels, split_by: str) -> dict[str, An
         **labels._asdict(),
         "split_by": split_by,
     }
+    if MOLECULE.name not in columns.items:
+        del options["features"]
     return {name: value for name, value in options.items() if value}
 
 

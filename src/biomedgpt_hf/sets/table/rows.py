@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, time
 from decimal import Decimal
@@ -22,7 +22,6 @@ from biomedgpt_hf.files.sources import require_utf8
 from biomedgpt_hf.files.tables.empty_cells import is_empty, is_null, without_blanks
 from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
-from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
 from biomedgpt_hf.processors.protein_tokenizer import (
     ResidueTable,
     build_protein_tokenizer,
@@ -30,7 +29,7 @@ from biomedgpt_hf.processors.protein_tokenizer import (
     read_residue_table,
 )
 from biomedgpt_hf.rows.schema import question_row
-from biomedgpt_hf.similarity.structure_key import structure_key
+from biomedgpt_hf.sets.molecules import FEATURES, checked_molecule
 
 SPLIT_NAMES = {
     "train": "train",
@@ -77,12 +76,13 @@ class RowColumns(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """What stands in every row, and what decides its split."""
+    """What stands in every row, what decides its split, and the features in which molecules must have a place."""
 
     task: str
     source: str | None
     license: str
     split_by: str
+    features: str = FEATURES
 
 
 def read_table_rows(path: Path, columns: RowColumns, name: str | None = None) -> Iterator[Record]:
@@ -116,6 +116,7 @@ def parse_table_row(record: Record, columns: RowColumns, labels: Labels) -> Exam
 
     Raises:
         RejectedRecord: names the column and the value that are wrong.
+        UnwantedRecord: a molecule has no place in the features.
     """
     place, cells = record.content
 
@@ -127,7 +128,10 @@ def parse_table_row(record: Record, columns: RowColumns, labels: Labels) -> Exam
     question = columns.question or text(columns.question_column)
     answer = text(columns.answer)
     found = {
-        modality: [_read(value, column, modality) for value, column in _values(cells, named, modality, columns)]
+        modality: [
+            _read(value, column, modality, labels.features)
+            for value, column in _values(cells, named, modality, columns)
+        ]
         for modality, named in columns.items.items()
     }
     items = {modality: [one.item for one in of_modality] for modality, of_modality in found.items()}
@@ -214,21 +218,20 @@ class _Read(NamedTuple):
     note: str = ""
 
 
-def _read(value: Any, column: str, modality: str) -> _Read:
+def _read(value: Any, column: str, modality: str, features: str) -> _Read:
     """Return an item; of a modality without a rule of its own any value of its type is one.
 
     Raises:
-        RejectedRecord: it cannot be read.
+        RejectedRecord, UnwantedRecord: it cannot be read, or has no place in the features.
     """
     try:
-        return READ[modality](value) if modality in READ else _Read(value, item_key(value, modality))
+        if modality == MOLECULE.name:
+            return _Read(value, checked_molecule(value, features))
+        return _protein(value) if modality == PROTEIN.name else _Read(value, item_key(value, modality))
+    except RejectedRecord as rejected:
+        raise type(rejected)(rejected.reason, f"column {column!r}: {rejected.detail}") from rejected
     except ValueError as error:
         raise RejectedRecord(f"unreadable {modality}", f"column {column!r}: {error}") from error
-
-
-def _molecule(text: str) -> _Read:
-    smiles_to_graph(text)
-    return _Read(text, structure_key(text))
 
 
 def _protein(text: str) -> _Read:
@@ -237,9 +240,6 @@ def _protein(text: str) -> _Read:
         encode_protein(text, _residues())
     sequence = "".join(text.split()).removesuffix("*").upper()
     return _Read(sequence, sequence, NUCLEOTIDES if caught else "")
-
-
-READ: Mapping[str, Callable[[str], _Read]] = {MOLECULE.name: _molecule, PROTEIN.name: _protein}
 
 
 @lru_cache(maxsize=1)

@@ -31,6 +31,9 @@ ABOUT = About(
     name="UniProtQA",
     description="Questions about proteins: function, names, family and subcellular location.",
     citation="The UniProt Consortium: UniProt (Nucleic Acids Research, https://www.uniprot.org).",
+    task_categories=("question-answering", "text-generation"),
+    language="en",
+    tags=("biology", "proteins"),
 )
 SOURCES = {True: "UniProtKB/Swiss-Prot", False: "UniProtKB/TrEMBL", None: "UniProtKB"}
 
