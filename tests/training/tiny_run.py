@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from tiny_models import collate, make_sample, new_tokens, tiny_config, tiny_model
 from torch import distributed
 from torch.distributed.tensor import DTensor
+from torch.utils.data._utils import signal_handling
 from transformers import GPT2Config, Qwen2Config, TrainerCallback, TrainingArguments
 
 from biomedgpt_hf.modeling.modalities_biomedgpt import ModalitiesMixin
@@ -50,6 +51,33 @@ class Rows(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> Any:
         return self.samples[index]
 
+    # A signal to all processes at once, as a process that reads rows starts: {"do": "start", "at": 2, "sent": "term"}.
+
+    sent: str | None = None  # which one the processes send that are started from now on
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "sent": Rows.sent}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        send_to_all(self.sent)  # a spawned process reads the rows before it is ready for anything
+
+
+def send_to_all(sent: str | None) -> None:
+    if sent:
+        os.killpg(0, SIGNALS[sent])
+
+
+def signal_where_workers_start() -> None:
+    """A forked process is at the mercy of signals once torch has put its own handlers in the place of the training's."""
+    set_handlers = signal_handling._set_worker_signal_handlers
+
+    def set_and_send() -> None:
+        set_handlers()
+        send_to_all(Rows.sent)
+
+    signal_handling._set_worker_signal_handlers = set_and_send
+
 
 class Streamed(torch.utils.data.IterableDataset):
     """The same, one after another."""
@@ -69,6 +97,9 @@ def collate_rows(rows: list[Any]) -> dict[str, torch.Tensor]:
     return batch
 
 
+SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "usr1": signal.SIGUSR1, "int": signal.SIGINT}
+
+
 class Faults(TrainerCallback):
     """What goes wrong, at the beginning of a step, on one process or all: {"at": 4, "rank": 1, "do": "kill"}."""
 
@@ -79,9 +110,8 @@ class Faults(TrainerCallback):
         if self.fault.get("sleep"):
             time.sleep(self.fault["sleep"])
         if state.global_step + 1 == self.fault.get("at") and self.fault.get("rank") in (None, args.process_index):
-            sent = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "usr1": signal.SIGUSR1, "int": signal.SIGINT}
-            if self.fault.get("do") in sent:
-                os.kill(os.getpid(), sent[self.fault["do"]])
+            if self.fault.get("do") in SIGNALS:
+                os.kill(os.getpid(), SIGNALS[self.fault["do"]])
             elif self.fault.get("do") == "fill the disk":
                 limit = self.fault["bytes"]
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -89,6 +119,7 @@ class Faults(TrainerCallback):
                 psutil.Process().children()[0].kill()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        Rows.sent = self.fault.get("sent") if state.global_step == self.fault.get("at") else None
         if args.process_index == 0:
             Path(args.output_dir, "step").write_text(str(state.global_step))
 
@@ -154,6 +185,9 @@ def main(options: dict[str, Any]) -> None:
     if fault.get("do") == "no dummies":
         encode = ModalitiesMixin.encode_modalities
         ModalitiesMixin.encode_modalities = lambda *given, with_dummies=False: encode(*given)
+    if fault.get("do") == "start":
+        Rows.sent = fault["sent"] if fault["at"] == 0 else None
+        signal_where_workers_start()
     if fault.get("do") == "kill inside a save":
         kill_inside_a_save(fault["at"], fault["after"])
     fsdp = {"cpu_ram_efficient_loading": options.get("efficient", False), **options.get("fsdp_config", {})}

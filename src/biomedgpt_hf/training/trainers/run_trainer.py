@@ -28,7 +28,7 @@ from biomedgpt_hf.training.checkpoints.saving import CompleteCheckpointsMixin
 from biomedgpt_hf.training.engine.engine_checks import check_engine
 from biomedgpt_hf.training.engine.lean_start import buffers_shared_apart
 from biomedgpt_hf.training.engine.preemption import PreemptionCallback
-from biomedgpt_hf.training.engine.row_readers import WORKER_DIED, DataWorkerError, start_worker
+from biomedgpt_hf.training.engine.row_readers import WORKER_DIED, DataWorkerError, shield_workers
 from biomedgpt_hf.training.reporting.tally import Tally
 from biomedgpt_hf.training.trainers.label_smoothing import VocabularyLabelSmoother
 
@@ -130,19 +130,19 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
             self.train_dataset,
             batch_sampler=sampler,
             collate_fn=self.data_collator,
-            worker_init_fn=partial(start_worker, None),
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory,
             persistent_workers=args.dataloader_persistent_workers,
             prefetch_factor=args.dataloader_prefetch_factor,
             multiprocessing_context=args.dataloader_multiprocessing_context,
         )
+        shield_workers(loader)
         return prepare_data_loader(loader, args.device, num_processes=1, process_index=0, put_on_device=True)
 
     def _get_dataloader(self, *arguments: Any, **options: Any) -> DataLoader:
         """As the Trainer's; its processes outlive the signals that end a training in a checkpoint."""
         loader = super()._get_dataloader(*arguments, **options)
-        loader.worker_init_fn = partial(start_worker, loader.worker_init_fn)
+        shield_workers(loader)
         return loader
 
     # Training.
