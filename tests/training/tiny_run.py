@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import torch
 from cpu_fsdp import shard_on_cpu
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
 from tiny_models import collate, make_sample, new_tokens, tiny_config, tiny_model
 from torch import distributed
@@ -69,7 +70,7 @@ def send_to_all(sent: str | None) -> None:
 
 
 def signal_where_workers_start() -> None:
-    """A forked process is at the mercy of signals once torch has put its own handlers in the place of the training's."""
+    """A forked process is at the mercy of signals once torch has put its own handlers in the training's place."""
     set_handlers = signal_handling._set_worker_signal_handlers
 
     def set_and_send() -> None:
@@ -167,6 +168,11 @@ def make_model(options: dict[str, Any]) -> torch.nn.Module:
     }  # fmt: skip
     kind = options.get("language_model")
     model = tiny_model(tiny_config(text_config=kinds[kind]) if kind else None, seed=options.get("seed", 0))
+    if options.get("idle"):  # all trains, with parts that no forward uses: ESM's, adapters on it, one that nobody knows
+        model.model.idle = torch.nn.Linear(4, 4)
+        if options["idle"] == "all-linear":
+            return get_peft_model(model, LoraConfig(r=2, target_modules="all-linear", modules_to_save=["idle"]))
+        return model.requires_grad_(True)
     if not options.get("lora"):
         train_only(model, options.get("trainable", [*ALIGNED, "language_model"]))
         return model
@@ -203,7 +209,7 @@ def main(options: dict[str, Any]) -> None:
         max_steps=options.get("steps", 6),
         learning_rate=options.get("rate", 1e-2),
         weight_decay=0.1,
-        logging_steps=1,
+        logging_steps=options.get("logging_steps", 1),
         save_steps=options.get("save_steps", 100),
         save_total_limit=options.get("keep"),
         activation_checkpointing=options.get("checkpointing", False),

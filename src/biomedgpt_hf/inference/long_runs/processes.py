@@ -27,8 +27,13 @@ def own_device(device: str | torch.device | None = None) -> str:
 
 def wait_for_all() -> None:
     """Return when every process has come here, even if that takes days."""
-    if world_size() > 1:
-        # The group is made no earlier than here, since the model waits for other processes where there is a group.
-        distributed.init_process_group("gloo", timeout=timedelta(days=365))
-        distributed.barrier()
-        distributed.destroy_process_group()
+    if world_size() == 1:
+        return
+    patience = timedelta(days=365)
+    if distributed.is_initialized():  # by whoever trains in the same program
+        distributed.barrier(distributed.new_group(timeout=patience, backend="gloo"))
+        return
+    # The group is made no earlier than here, since the model waits for other processes where there is a group.
+    distributed.init_process_group("gloo", timeout=patience)
+    distributed.barrier()
+    distributed.destroy_process_group()

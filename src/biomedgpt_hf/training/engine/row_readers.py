@@ -8,6 +8,7 @@ held back while a process starts, and ignored when it is ready.
 from collections.abc import Callable
 from functools import partial
 from multiprocessing import context, get_context
+from multiprocessing.process import BaseProcess
 
 from torch.utils.data import DataLoader
 
@@ -28,7 +29,7 @@ class DataWorkerError(OSError):
         )
 
 
-class _ShieldedStart(context.Process):
+class _ShieldedStart(BaseProcess):
     def start(self) -> None:
         with signals_held(*SIGNALS):
             super().start()
