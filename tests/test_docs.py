@@ -49,12 +49,10 @@ def on_two_processes(folder: Path, *words: str) -> str:
 def test_the_examples_of_a_page_run_and_run_again_in_the_same_folder(page, folder, capsys):
     if page == "docs/generation.md":
         pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
-    run_page(page)
-    first = capsys.readouterr().out
-    names = run_page(page)
-    assert capsys.readouterr().out == first
-    look = LOOKS.get(page)
-    assert look is None or look(first, names)
+    for _ in range(2):
+        names = run_page(page)
+        look = LOOKS.get(page)
+        assert look is None or look(capsys.readouterr().out, names)
 
 
 def generates(printed: str, names: dict) -> bool:
@@ -85,7 +83,10 @@ LOOKS = {
 
 @pytest.mark.fault
 def test_the_trainers_of_the_docs_run_on_two_processes_and_go_on(tmp_path):
-    assert on_two_processes(tmp_path, "2", TRAINS) == f"{TRAINS} ran\n"
+    printed = on_two_processes(tmp_path, "2", TRAINS)
+    # Twice transformers' Trainer and twice ours, which went on from its end: its loss is that of the steps before.
+    losses = re.findall(r"'train_loss': '([\d.]+)'", printed)
+    assert len(losses) == 4 and losses[1] == losses[3] and printed.endswith(f"{TRAINS} ran\n")
     assert (tmp_path / "ours" / "checkpoint-2" / "complete.json").exists()
 
 
