@@ -75,7 +75,8 @@ class CompleteCheckpointsMixin(ResumableStateMixin, RunningSumsMixin):
             with self._failures_noted():
                 super()._save_checkpoint(model, trial)
             with self._failures_noted():
-                self._save_running_sums(folder)
+                if not self.args.save_only_model:
+                    self._save_running_sums(folder)
             self._everywhere(lambda: None, False)  # all processes hear whether one could not write its part
             self._everywhere(lambda: self._complete(folder, limit), self.args.should_save)
         except (OSError, RuntimeError, SafetensorError) as error:
