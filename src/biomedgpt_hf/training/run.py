@@ -210,7 +210,7 @@ def _finish(
     """Write the trained checkpoint with its card and report, unless the run was stopped before its end."""
     output, state = Path(trainer.args.output_dir), trainer.state
     metrics = {name: value for entry in state.log_history for name, value in entry.items() if name.endswith("loss")}
-    metrics.pop("train_loss", None)  # it covers this start only
+    metrics.pop("train_loss", None)  # of all steps, from the first one on: it says little of the end
     result = RunResult(output, state.global_step, state.max_steps, metrics, trainer.preemption.received)
     if result.stopped_by and result.step < result.steps:
         return result

@@ -106,6 +106,7 @@ def run_over_files(
         }
         if rank() == 0:
             manifest |= _write(journal, output, manifest_path, write, manifest, started)
+        wait_for_all()  # the output is there, whichever process goes on to read it
         return manifest
     except KeyboardInterrupt:
         logger.warning("The run was interrupted. Finished results are kept; the same command continues from there.")

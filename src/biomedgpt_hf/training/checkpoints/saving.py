@@ -12,6 +12,7 @@ from torch import distributed, nn
 from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 from biomedgpt_hf.training.checkpoints import folders
+from biomedgpt_hf.training.checkpoints.running_sums import RunningSumsMixin
 from biomedgpt_hf.training.checkpoints.states import ResumableStateMixin, check_resumable
 from biomedgpt_hf.training.engine.preemption import PreemptionCallback
 from biomedgpt_hf.training.engine.row_readers import WORKER_DIED
@@ -20,7 +21,7 @@ from biomedgpt_hf.training.model.adapters import is_peft_model
 logger = logging.getLogger(__name__)
 
 
-class CompleteCheckpointsMixin(ResumableStateMixin):
+class CompleteCheckpointsMixin(ResumableStateMixin, RunningSumsMixin):
     """When a run's trainer saves, what counts as saved, and what it goes on from.
 
     A failure to write on one process is kept until all have heard of it: the others wait for this one in collectives.
@@ -73,6 +74,9 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
             self._everywhere(lambda: self._make_room(folder), self.args.should_save)
             with self._failures_noted():
                 super()._save_checkpoint(model, trial)
+            with self._failures_noted():
+                if not self.args.save_only_model:
+                    self._save_running_sums(folder)
             self._everywhere(lambda: None, False)  # all processes hear whether one could not write its part
             self._everywhere(lambda: self._complete(folder, limit), self.args.should_save)
         except (OSError, RuntimeError, SafetensorError) as error:

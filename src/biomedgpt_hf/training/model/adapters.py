@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from biomedgpt_hf.training.model.model_parts import freeze_never_trained
+from biomedgpt_hf.modeling.composition_biomedgpt import freeze_unused
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -26,7 +26,7 @@ def add_lora(model: nn.Module, settings: Mapping[str, Any]) -> PeftModel:
     from peft import LoraConfig, TaskType, get_peft_model
 
     peft_model = get_peft_model(model, LoraConfig(**{"task_type": TaskType.CAUSAL_LM, **settings}))
-    freeze_never_trained(peft_model)
+    freeze_unused(peft_model)
     return peft_model
 
 

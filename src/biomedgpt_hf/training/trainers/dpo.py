@@ -6,6 +6,7 @@ trainer = BioMedGPTDPOTrainer(model, args=DPOConfig(output_dir="dpo"), train_dat
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from transformers import PreTrainedModel, ProcessorMixin
@@ -33,6 +34,7 @@ Loss = Literal[
     "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot",
     "aot_unpaired", "apo_zero", "apo_down", "discopop", "sft",
 ]  # fmt: skip
+REFERENCE = "ref"  # TRL's name for it
 Divergence = Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"]
 
 
@@ -88,6 +90,21 @@ class BioMedGPTDPOTrainer(TRLTrainerMixin, DPOTrainer):
                 processing_class=processor,
                 **options,
             )
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """As `PublishingMixin`'s, without the copy of the adapters that they are compared with.
+
+        A run that goes on makes the copy anew, of the adapters that it was started with.
+        """
+        adapters = getattr(self.model, "peft_config", None) or {}
+        if REFERENCE not in adapters:
+            return super()._save(output_dir, state_dict)
+        saved = [name for name in adapters if name != REFERENCE]
+        self.model.save_pretrained = partial(self.model.save_pretrained, selected_adapters=saved)
+        try:
+            super()._save(output_dir, state_dict)
+        finally:
+            del self.model.save_pretrained
 
 
 _PAIRS = "a batch of preferences has a sequence of its own for each answer"

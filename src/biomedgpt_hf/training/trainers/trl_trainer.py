@@ -52,8 +52,20 @@ REFUSED = {
 class TRLTrainerMixin(RunTrainerMixin):
     """Leaves rows to the collator, which knows what is in them, and counts its tokens."""
 
+    _metrics: dict[str, dict[str, list[float]]]
+    _total_train_tokens: float
+
     def _prepare_dataset(self, dataset: Rows, *arguments: Any, **options: Any) -> Rows:
         return dataset
+
+    def _running_sums(self) -> dict[str, Any]:
+        return {**super()._running_sums(), "figures": self._metrics["train"], "tokens": self._total_train_tokens}
+
+    def _set_running_sums(self, every: list[dict[str, Any]], own: int | None) -> None:
+        super()._set_running_sums(every, own)
+        self._metrics["train"].clear()
+        self._metrics["train"].update(every[0]["figures"])  # the same on all: TRL has gathered them
+        self._total_train_tokens = every[0]["tokens"]
 
     def compute_loss(
         self,
