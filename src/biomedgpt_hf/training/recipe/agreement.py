@@ -32,6 +32,7 @@ def check_arguments(arguments: TrainingArguments, metrics: Sequence[str]) -> Non
     _check_reports(arguments)
     _check_schedule(arguments)
     _check_best(arguments, metrics)
+    _check_losses(arguments)
 
 
 def _check_reports(arguments: TrainingArguments) -> None:
@@ -70,3 +71,10 @@ def _check_best(arguments: TrainingArguments, metrics: Sequence[str]) -> None:
     metric = arguments.metric_for_best_model
     if metric is not None and metric.removeprefix("eval_") not in metrics:
         raise ValueError(f"metric_for_best_model is {metric!r}, but an evaluation gives {', '.join(metrics)}.")
+
+
+def _check_losses(arguments: TrainingArguments) -> None:
+    """Compare DPO's losses with what belongs to them; other trainers have one loss."""
+    losses = getattr(arguments, "loss_type", None)
+    if isinstance(losses, list) and "exo_pair" in losses and not arguments.label_smoothing:
+        raise ValueError("loss_type has 'exo_pair', which needs a label_smoothing above 0, such as 0.001.")

@@ -30,16 +30,6 @@ CORRECTED: dict[str, Any] = {
     "log_level_replica": Literal["debug", "info", "warning", "error", "critical", "passive"],
     "train_sampling_strategy": Literal["random", "sequential", "group_by_length", "batch_rebalance"],
 }
-AT_LEAST = {
-    "per_device_train_batch_size": 1,
-    "per_device_eval_batch_size": 1,
-    "gradient_accumulation_steps": 1,
-    "learning_rate": 0,
-    "weight_decay": 0,
-    "max_grad_norm": 0,
-    "dataloader_num_workers": 0,
-}
-ABOVE_0 = ("num_train_epochs", "logging_steps", "eval_steps", "save_steps")  # values below 1 are shares of all steps
 
 
 @cache

@@ -18,8 +18,6 @@ from biomedgpt_hf.device import best_device
 from biomedgpt_hf.training.recipe.agreement import check_arguments, check_output
 from biomedgpt_hf.training.recipe.files import find_recipe, read_mapping, recipe_names
 from biomedgpt_hf.training.recipe.keys import (
-    ABOVE_0,
-    AT_LEAST,
     LORA,
     NESTED,
     annotation_of,
@@ -29,6 +27,8 @@ from biomedgpt_hf.training.recipe.keys import (
     our_keys,
 )
 from biomedgpt_hf.training.recipe.overrides import last_words_of, read_words
+from biomedgpt_hf.training.recipe.ranges import check_range
+from biomedgpt_hf.training.recipe.refusals import check_device, check_heeded, check_together
 from biomedgpt_hf.training.recipe.settings import Settings
 from biomedgpt_hf.training.recipe.values import fit, members
 from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, TrainerKind, check_trainer_name, find_trainer
@@ -87,13 +87,14 @@ class Recipe:
             on_cpu: whether they run on CPUs; what this machine has when None.
 
         Raises:
-            ValueError: if `global_batch_size` cannot be divided.
+            ValueError: if `global_batch_size` cannot be divided, or a CPU cannot do what is asked for.
         """
         world_size = int(os.environ.get("WORLD_SIZE", 1)) if world_size is None else world_size
         arguments, notes = copy.deepcopy(self.arguments), []
         if on_cpu is None:
             on_cpu = bool(arguments.get("use_cpu")) or best_device().type == "cpu"
         if on_cpu:
+            check_device(arguments)
             arguments.setdefault("use_cpu", True)  # else each of several processes would train by itself
         if on_cpu and arguments.get("bf16") and "bf16" not in self.given:
             del arguments["bf16"]
@@ -193,6 +194,9 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     arguments = {key: value for key, value in values.items() if value is not None}
     try:
         settings = Settings(**ours)
+        check_together(settings, arguments)
+        if arguments.get("use_cpu"):
+            check_device(arguments)
     except ValueError as error:
         raise ValueError(f"In {file}{' and the command line' if given else ''}, {error}") from error
     return Recipe(file.stem, settings, arguments, name_or_path, frozenset(key.partition(".")[0] for key in given))
@@ -222,7 +226,7 @@ def _put(values: dict[str, Any], key: str, value: Any, source: str, trainer: str
     try:
         check_top_key(top, trainer)
         value = _checked(key, value, trainer)
-        find_trainer(trainer).check(key, value)
+        check_heeded(key, value, find_trainer(trainer))
         if key in NESTED and isinstance(value, dict):
             for name in value:
                 check_name(name, NESTED[key](), f"{key} has no key")
@@ -246,12 +250,7 @@ def _checked(key: str, value: Any, trainer: str) -> Any:
         value = value if annotation is Any else fit(value, annotation)
     except ValueError as error:
         raise ValueError(f"{key} is {value!r}: {error} is wanted.") from error
-    if key in AT_LEAST and value < AT_LEAST[key]:
-        raise ValueError(f"{key} is {value!r}: {AT_LEAST[key]} or more is wanted.")
-    if key in ABOVE_0 and value <= 0:
-        raise ValueError(f"{key} is {value!r}: more than 0 is wanted.")
-    if key == "max_steps" and value < 1 and value != -1:
-        raise ValueError(f"{key} is {value!r}: 1 or more is wanted, or null for whole epochs.")
+    check_range(key, value)
     return value
 
 
