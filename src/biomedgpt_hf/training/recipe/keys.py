@@ -4,9 +4,9 @@ import dataclasses
 import difflib
 from collections.abc import Callable, Iterable
 from functools import cache
-from importlib.util import find_spec
 from typing import Any, Literal, get_type_hints
 
+from biomedgpt_hf.extras import is_installed
 from biomedgpt_hf.training.recipe.settings import Settings
 from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, find_trainer
 
@@ -49,7 +49,7 @@ def argument_keys(trainer: str = SUPERVISED) -> dict[str, Any]:
 @cache
 def lora_keys() -> dict[str, Any]:
     """Types of the keys of `LoraConfig`, by name; none where peft is not installed."""
-    if not find_spec("peft"):
+    if not is_installed("peft"):
         return {}
     from peft import LoraConfig
 

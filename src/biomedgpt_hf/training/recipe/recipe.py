@@ -26,9 +26,10 @@ from biomedgpt_hf.training.recipe.keys import (
     check_top_key,
     our_keys,
 )
-from biomedgpt_hf.training.recipe.overrides import last_words_of, read_words
+from biomedgpt_hf.training.recipe.overrides import last_words_of, names_lora, read_words
 from biomedgpt_hf.training.recipe.ranges import check_range
 from biomedgpt_hf.training.recipe.refusals import check_device, check_heeded, check_together
+from biomedgpt_hf.training.recipe.requirements import check_readable, check_runnable
 from biomedgpt_hf.training.recipe.settings import Settings
 from biomedgpt_hf.training.recipe.values import fit, members
 from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, TrainerKind, check_trainer_name, find_trainer
@@ -127,6 +128,10 @@ class Recipe:
             )
         return steps
 
+    def check_packages(self) -> None:
+        """Raise a MissingPackageError unless all packages that the run will need are installed."""
+        check_runnable(self.settings, self.arguments)
+
     def check_start(self, arguments: Mapping[str, Any]) -> None:
         """Raise a ValueError if a reference would be copied from a model before its weights have arrived.
 
@@ -147,8 +152,10 @@ class Recipe:
 
         Raises:
             ValueError: in one line, if something is missing or does not go together.
+            MissingPackageError: if a package is not installed that the run will need.
         """
         self.require(*REQUIRED)
+        self.check_packages()
         check_output(str(self.arguments["output_dir"]))
         arguments, notes = self.adapted()
         self.check_start(arguments)
@@ -179,10 +186,12 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         FileNotFoundError: if there is no such recipe.
         ValueError: in one line that names key, value and place.
+        MissingPackageError: if a package is not installed whose keys the recipe has.
     """
     file = find_recipe(name_or_path)
     mapping = read_mapping(file)
     trainer = _trainer_of(mapping, overrides, file)  # it decides which keys there are
+    check_readable(trainer, bool(mapping.get(LORA)) or names_lora(overrides))
     values: dict[str, Any] = {}
     for key, value in mapping.items():
         _put(values, key, value, str(file), trainer)
