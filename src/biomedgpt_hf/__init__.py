@@ -64,6 +64,7 @@ def register_auto_classes() -> None:
     from biomedgpt_hf.modeling.modeling_gin import GINModel
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
     from biomedgpt_hf.publishing.models import ModelPublisher, copies_of
+    from biomedgpt_hf.training.trainers.foreign_trainers import missing_attribute
 
     t.AutoConfig.register(BioMedGPTConfig.model_type, BioMedGPTConfig, exist_ok=True)
     t.AutoModel.register(BioMedGPTConfig, BioMedGPTModel, exist_ok=True)
@@ -82,6 +83,8 @@ def register_auto_classes() -> None:
         module.SelfContainedCheckpointMixin.inspector = staticmethod(inspect_checkpoint)
     BioMedGPTForConditionalGeneration.from_encoders = classmethod(from_encoders)
     BioMedGPTProcessor.explain = staticmethod(explain_processor)
+    for asked in (BioMedGPTConfig, BioMedGPTProcessor):  # by trainers that take items for images
+        asked.__getattr__ = missing_attribute
 
 
 if os.environ.get("BIOMEDGPT_REGISTER") != "later":

@@ -81,7 +81,7 @@ class Recipe:
 
         One process needs no FSDP, whose activation checkpointing becomes the Trainer's own. A CPU trains in bfloat16
         only where the command line says so, and processes on CPUs find each other only with `use_cpu`.
-        `global_batch_size` becomes accumulation steps.
+        `global_batch_size` becomes accumulation steps. Under FSDP, gradients are reduced for each batch.
 
         Args:
             world_size: number of processes; that of torchrun when None.
@@ -105,6 +105,8 @@ class Recipe:
             if isinstance(config, dict) and config.get("activation_checkpointing"):
                 arguments.setdefault("activation_checkpointing", True)
             notes.append("One process holds the whole model: fsdp is for several, started by torchrun.")
+        if arguments.get("fsdp"):
+            reduce_each_batch(arguments)
         if self.settings.global_batch_size:
             arguments["gradient_accumulation_steps"] = self._accumulation(self.settings.global_batch_size, world_size)
         return arguments, notes
@@ -174,6 +176,20 @@ class Recipe:
             return made
         except (ValueError, TypeError, NotImplementedError, OSError, ImportError) as error:
             raise ValueError(f"The recipe {self.name!r} cannot be run: {' '.join(str(error).split())}") from error
+
+
+def reduce_each_batch(arguments: dict[str, Any]) -> None:
+    """Have FSDP reduce gradients for each batch of a step, unless the arguments say otherwise.
+
+    By itself accelerate waits for the last one, and until then every device would hold all gradients whole.
+    """
+    config = arguments.get("accelerator_config") or {}
+    if isinstance(config, Mapping):
+        given = config.get("gradient_accumulation_kwargs") or {}
+        arguments["accelerator_config"] = {
+            **config,
+            "gradient_accumulation_kwargs": {"sync_each_batch": True, **given},
+        }
 
 
 def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
