@@ -128,7 +128,9 @@ def tokenize_marked(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], wi
 
 def _rename(text: str, control: ControlTokens, all_as_text: bool) -> tuple[str, list[int]]:
     """Return a text for the copy of the tokenizer, and where each of its characters was."""
-    written, places, at = [], [], 0
+    written: list[str] = []
+    places: list[int] = []
+    at = 0
     for match in control.marked.finditer(text):
         written.append(text[at : match.start()])
         places += range(at, match.start())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from biomedgpt_hf.training.recipe import recipe as module
+from biomedgpt_hf.training.recipe import machine
 from biomedgpt_hf.training.recipe.keys import argument_keys
 from biomedgpt_hf.training.recipe.recipe import read_recipe
 from biomedgpt_hf.training.recipe.refusals import WITHOUT_EFFECT
@@ -68,7 +68,7 @@ def test_losses_that_do_not_fit_each_other_are_refused_before_rows_are_read(word
 def test_what_a_gpu_alone_does_is_refused_where_there_is_none_and_planned_for_where_there_will_be(key, monkeypatch):
     recipe = read_recipe("chebi20", [f"--{key}", "--bf16", "false", "--global-batch-size", "null"])
     assert recipe.adapted(1, on_cpu=False)[0][key] is True
-    monkeypatch.setattr(module, "best_device", lambda: type("Device", (), {"type": "cpu"}))
+    monkeypatch.setattr(machine, "best_device", lambda: type("Device", (), {"type": "cpu"}))
     with pytest.raises(ValueError, match=f"{key} is True, but this run is on a CPU"):
         recipe.adapted(1)
 

@@ -5,7 +5,6 @@ Keys are exactly those of the trainer's `TrainingArguments`, of `Settings`, and,
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,6 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from biomedgpt_hf.device import best_device
 from biomedgpt_hf.training.recipe.agreement import check_arguments, check_output
 from biomedgpt_hf.training.recipe.files import find_recipe, read_mapping, recipe_names
 from biomedgpt_hf.training.recipe.keys import (
@@ -26,6 +24,7 @@ from biomedgpt_hf.training.recipe.keys import (
     check_top_key,
     our_keys,
 )
+from biomedgpt_hf.training.recipe.machine import adapt
 from biomedgpt_hf.training.recipe.overrides import last_words_of, names_lora, read_words
 from biomedgpt_hf.training.recipe.ranges import check_range
 from biomedgpt_hf.training.recipe.refusals import check_device, check_heeded, check_together
@@ -90,45 +89,7 @@ class Recipe:
         Raises:
             ValueError: if `global_batch_size` cannot be divided, or a CPU cannot do what is asked for.
         """
-        world_size = int(os.environ.get("WORLD_SIZE", 1)) if world_size is None else world_size
-        arguments, notes = copy.deepcopy(self.arguments), []
-        if on_cpu is None:
-            on_cpu = bool(arguments.get("use_cpu")) or best_device().type == "cpu"
-        if on_cpu:
-            check_device(arguments)
-            arguments.setdefault("use_cpu", True)  # else each of several processes would train by itself
-        if on_cpu and arguments.get("bf16") and "bf16" not in self.given:
-            del arguments["bf16"]
-            notes.append("Training in float32: bf16 is for GPUs, unless --bf16 asks for it on a CPU.")
-        if world_size == 1 and arguments.pop("fsdp", None):
-            config = arguments.pop("fsdp_config", None)
-            if isinstance(config, dict) and config.get("activation_checkpointing"):
-                arguments.setdefault("activation_checkpointing", True)
-            notes.append("One process holds the whole model: fsdp is for several, started by torchrun.")
-        if arguments.get("fsdp"):
-            reduce_each_batch(arguments)
-        if self.settings.global_batch_size:
-            arguments["gradient_accumulation_steps"] = self._accumulation(self.settings.global_batch_size, world_size)
-        return arguments, notes
-
-    def _accumulation(self, total: int, world_size: int) -> int:
-        """Return how many batches of each process make up a global batch."""
-        rows = self.arguments.get("per_device_train_batch_size", 8)
-        if "gradient_accumulation_steps" in self.arguments:
-            raise ValueError(
-                f"global_batch_size is {total} and gradient_accumulation_steps "
-                f"{self.arguments['gradient_accumulation_steps']}, but one follows from the other: set one to null."
-            )
-        steps, rest = divmod(total, rows * world_size)
-        if rest or not steps:
-            share = total // world_size if total % world_size == 0 else 0
-            fitting = [str(n) for n in range(1, min(share, 64) + 1) if share % n == 0]
-            remedy = f"{' or '.join(fitting[-3:])} rows a device" if fitting else "another number of processes"
-            raise ValueError(
-                f"global_batch_size is {total}, which is no multiple of {world_size} × {rows} (processes × "
-                f"per_device_train_batch_size): choose {remedy}, or another global_batch_size."
-            )
-        return steps
+        return adapt(self.settings, self.arguments, self.given, world_size, on_cpu)
 
     def check_packages(self) -> None:
         """Raise a MissingPackageError unless all packages that the run will need are installed."""
@@ -176,20 +137,6 @@ class Recipe:
             return made
         except (ValueError, TypeError, NotImplementedError, OSError, ImportError) as error:
             raise ValueError(f"The recipe {self.name!r} cannot be run: {' '.join(str(error).split())}") from error
-
-
-def reduce_each_batch(arguments: dict[str, Any]) -> None:
-    """Have FSDP reduce gradients for each batch of a step, unless the arguments say otherwise.
-
-    By itself accelerate waits for the last one, and until then every device would hold all gradients whole.
-    """
-    config = arguments.get("accelerator_config") or {}
-    if isinstance(config, Mapping):
-        given = config.get("gradient_accumulation_kwargs") or {}
-        arguments["accelerator_config"] = {
-            **config,
-            "gradient_accumulation_kwargs": {"sync_each_batch": True, **given},
-        }
 
 
 def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
