@@ -57,6 +57,7 @@ def register_auto_classes() -> None:
     import transformers as t
 
     from biomedgpt_hf.checkpoints import explain_processor, inspect_checkpoint
+    from biomedgpt_hf.checkpoints.foreign_trainers import missing_attribute
     from biomedgpt_hf.joining import from_encoders
     from biomedgpt_hf.modeling import saving_biomedgpt
     from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig, GINConfig
@@ -64,7 +65,6 @@ def register_auto_classes() -> None:
     from biomedgpt_hf.modeling.modeling_gin import GINModel
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
     from biomedgpt_hf.publishing.models import ModelPublisher, copies_of
-    from biomedgpt_hf.training.trainers.foreign_trainers import missing_attribute
 
     t.AutoConfig.register(BioMedGPTConfig.model_type, BioMedGPTConfig, exist_ok=True)
     t.AutoModel.register(BioMedGPTConfig, BioMedGPTModel, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What becomes of TRL's trainers that have no file here, when somebody gives them a BioMedGPT's processor.
+"""What becomes of TRL's trainers that do not read molecules and proteins, when they are given a BioMedGPT's processor.
 
 They take a processor for one of images, and ask it or the configuration for what only those have. The package lets
 both answer with a sentence that names the trainer. It is an AttributeError, so whoever only looks whether an attribute

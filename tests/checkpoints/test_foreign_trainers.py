@@ -9,7 +9,7 @@ from datasets import Dataset
 from transformers import AutoModelForMultimodalLM, AutoProcessor
 
 from biomedgpt_hf import mini_checkpoint
-from biomedgpt_hf.training.trainers.foreign_trainers import UnsupportedTrainerError
+from biomedgpt_hf.checkpoints.foreign_trainers import UnsupportedTrainerError
 
 COMMON = {"use_cpu": True, "report_to": [], "bf16": False, "max_steps": 1, "per_device_train_batch_size": 2}
 GENERATES = {"num_generations": 2, "max_completion_length": 2}
