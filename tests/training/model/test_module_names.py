@@ -51,7 +51,10 @@ def test_a_name_that_no_module_has_is_refused_with_the_nearest(model, key):
     [
         (r".*languag_model\..*\.(q_proj|v_proj)", "matches no module"),
         (r".*\.q_porj", "matches no module of the model: did you mean 'q_proj'"),
-        ("q_proj", "matches no module"),  # a text is a pattern of whole paths, to PEFT too
+        (
+            "q_proj",
+            r"matches no module .*give a list, \[q_proj\] or --lora\.\w+ q_proj,$",
+        ),  # a text is a pattern of whole paths, to PEFT too
         (r".*\.(q_proj", "is no pattern"),
     ],
 )

@@ -83,7 +83,12 @@ def _check_pattern(
         raise ValueError(f"{key} is {shown!r}, which is no pattern: {error}.") from error
     paths = list(paths)
     if not any(compiled.search(path) if search else compiled.fullmatch(path) for path in paths):
-        raise ValueError(f"{key} is {shown!r}, a pattern that matches no module of the model: {_hint(shown, paths)}")
+        hint = _hint(shown, paths)
+        if any(_is_path(path, shown) for path in paths):
+            hint = (
+                f"a text has to match whole paths. For modules of that name give a list, [{shown}] or --{key} {shown},"
+            )
+        raise ValueError(f"{key} is {shown!r}, a pattern that matches no module of the model: {hint}")
 
 
 def _check_layers(lora: Mapping[str, Any], paths: Iterable[str]) -> None:
