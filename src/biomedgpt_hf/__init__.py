@@ -67,6 +67,7 @@ def register_auto_classes() -> None:
     import transformers as t
 
     from biomedgpt_hf.checkpoints import explain_processor, inspect_checkpoint
+    from biomedgpt_hf.checkpoints.foreign_trainers import missing_attribute
     from biomedgpt_hf.joining import from_encoders
     from biomedgpt_hf.modeling import saving_biomedgpt
     from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig, GINConfig
@@ -92,6 +93,8 @@ def register_auto_classes() -> None:
         module.SelfContainedCheckpointMixin.inspector = staticmethod(inspect_checkpoint)
     BioMedGPTForConditionalGeneration.from_encoders = classmethod(from_encoders)
     BioMedGPTProcessor.explain = staticmethod(explain_processor)
+    for asked in (BioMedGPTConfig, BioMedGPTProcessor):  # by trainers that take items for images
+        asked.__getattr__ = missing_attribute
 
 
 def _is_no_noise(record: logging.LogRecord) -> bool:

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from biomedgpt_hf.disk.full import is_full
-from biomedgpt_hf.extras import missing_package
+from biomedgpt_hf.extras import missing_module
 
 
 class Commands(TyperGroup):
@@ -69,7 +69,7 @@ def in_one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}."
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return missing_package(error.name, "all")
+        return missing_module(error.name)
     return " ".join(str(error).split()) or type(error).__name__
 
 

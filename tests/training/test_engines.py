@@ -42,6 +42,16 @@ def test_engines_agree_with_and_without_accumulation(train, tmp_path, engine: st
     assert largest_difference(one, other) <= SAME
 
 
+@pytest.mark.slow
+@pytest.mark.fault
+def test_fsdp_agrees_where_gradients_are_reduced_for_each_batch(alone, train, tmp_path):
+    """As a recipe has it; `alone` has two batches in a step, and so has each of the two processes here."""
+    reduced = {"accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}}, "batch": 1}
+    sharded = train(tmp_path, engine="fsdp", accumulate=2, rate=1e-3, **reduced)
+    assert sharded.said["step"] == alone.said["step"] == 6
+    assert largest_difference(alone, sharded) <= SAME
+
+
 @pytest.mark.fault
 @pytest.mark.slow
 def test_ddp_was_not_taken_for_fsdp(train, tmp_path):

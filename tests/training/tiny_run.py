@@ -215,7 +215,7 @@ def main(options: dict[str, Any]) -> None:
         activation_checkpointing=options.get("checkpointing", False),
         dataloader_num_workers=options.get("workers", 0),
         ddp_timeout=options.get("timeout", 60),
-        accelerator_config={"dispatch_batches": False},
+        accelerator_config={"dispatch_batches": False, **options.get("accelerator_config", {})},
         fsdp=True if engine == "fsdp" else None,
         fsdp_config=fsdp if engine == "fsdp" else None,
         seed=options.get("seed", 0),

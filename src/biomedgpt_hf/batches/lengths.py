@@ -96,7 +96,11 @@ class _Counter:
         self.processor, self.tokenizer = processor, processor.tokenizer
         self.options = read_options(processor, dict(processor_kwargs), with_answers=False)
         # The template writes the break that the processor cuts a prompt at, if it knows of one.
-        self.template_arguments = {"segment_break": SEGMENT_BREAK, **template_arguments}
+        self.template_arguments = {
+            "segment_break": SEGMENT_BREAK,
+            "sanitize_control_tokens": True,
+            **template_arguments,
+        }
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Return the lengths of a few rows, int64 [number of rows]."""
@@ -114,7 +118,8 @@ class _Counter:
         prompts = self.processor.apply_chat_template(conversations, tokenize=False, **self.template_arguments)
         segments = [cut(prompt, self.processor.placeholders)[::2] for prompt in prompts]
         different = list(dict.fromkeys(segment for of_row in segments for segment in of_row))
-        tokenized = tokenize_segments(self.tokenizer, different, with_offsets=False)
+        marked = self.template_arguments["sanitize_control_tokens"]
+        tokenized = tokenize_segments(self.tokenizer, different, with_offsets=False, marked=marked)
         size = {segment: len(ids) for segment, (ids, _) in zip(different, tokenized, strict=True)}
         start = self._start(prompts[0])
         lengths = [start + sum(map(size.__getitem__, of_row)) for of_row in segments]

@@ -62,7 +62,7 @@ def features() -> datasets.Features:
     try:
         from datasets import Features, List, Value
     except ImportError as error:
-        raise ImportError(missing_package("datasets", "data")) from error
+        raise ImportError(missing_package(error.name or "datasets", "data")) from error
 
     text = Value("string")
     items = {

@@ -56,11 +56,14 @@ class CompleteCheckpointsMixin(ResumableStateMixin, RunningSumsMixin):
         chosen = [folders.newest_complete(self.args.output_dir)]
         if self.args.world_size > 1:
             distributed.broadcast_object_list(chosen)
-        if chosen[0] is not None:
-            newest = folders.checkpoint_folders(self.args.output_dir)[0]
-            if newest != chosen[0] and self.args.should_save:
-                logger.warning("%s was not written to its end: going on from %s.", newest, chosen[0].name)
-        return os.fspath(chosen[0]) if chosen[0] is not None else None
+        newest = chosen[0]
+        if self.args.should_save:
+            instead = "beginning anew" if newest is None else f"going on from {newest.name}"
+            for folder in folders.checkpoint_folders(self.args.output_dir):
+                if folder == newest:
+                    break
+                logger.warning("%s %s: %s.", folder, folders.why_incomplete(folder), instead)
+        return os.fspath(newest) if newest is not None else None
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Write a checkpoint, mark it complete, and only then remove old ones."""

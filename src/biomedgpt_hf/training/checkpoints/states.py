@@ -27,9 +27,9 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
-from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 
-from biomedgpt_hf.training.checkpoints.folders import DamagedCheckpointError
+from biomedgpt_hf.training.checkpoints.folders import SHARDED, WEIGHTS, DamagedCheckpointError
 from biomedgpt_hf.training.model.adapters import is_peft_model
 from biomedgpt_hf.training.model.tensor_names import canonical, saved_names, tied_names
 
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from transformers import Trainer as _Trainer
 else:
     _Trainer = object
-
-SHARDED = "sharded"
-WEIGHTS = ("model", "adapter_model")  # how the names of their files begin
 
 
 class ResumableStateMixin(_Trainer):
@@ -153,12 +150,18 @@ class ResumableStateMixin(_Trainer):
 
 
 def check_resumable(folder: str | os.PathLike) -> None:
-    """Raise a DamagedCheckpointError if a checkpoint holds the model alone, as `save_only_model` makes them."""
+    """Raise a DamagedCheckpointError if a checkpoint holds the model alone, or does not say how far its run had come.
+
+    `save_only_model` makes the former.
+    """
     if not Path(folder, SHARDED).is_dir() and not Path(folder, OPTIMIZER_NAME).is_file():
         raise DamagedCheckpointError(
             f"The checkpoint {folder} holds the model alone (save_only_model), so no training can go on from it: "
             "remove it, or choose another output_dir, and leave save_only_model out of a run that is to go on."
         )
+    for name in (TRAINER_STATE_NAME, SCHEDULER_NAME):
+        if not Path(folder, name).is_file():
+            raise DamagedCheckpointError(f"The checkpoint {folder} lacks {name}: go on from another.")
 
 
 def unwrapped(optimizer: AcceleratedOptimizer | torch.optim.Optimizer) -> torch.optim.Optimizer:

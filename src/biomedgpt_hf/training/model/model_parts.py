@@ -31,10 +31,15 @@ def train_only(model: nn.Module, parts: Collection[str]) -> None:
         raise ValueError(f"trainable names {unknown[0]!r}: choose from {', '.join(PARTS)}.")
     if not parts:
         raise ValueError(f"trainable is empty, so nothing would be trained: choose from {', '.join(PARTS)}.")
+    modules = dict(model.named_modules())
+    for part in parts:
+        if missing := [path for path in PARTS[part] if path not in modules]:
+            there = ", ".join(name for name, paths in PARTS.items() if all(path in modules for path in paths))
+            raise ValueError(f"trainable has {part!r}, but the model has no {missing[0]}: choose from {there}.")
     model.requires_grad_(False)
     for part in parts:
         for path in PARTS[part]:
-            model.get_submodule(path).requires_grad_(True)
+            modules[path].requires_grad_(True)
     freeze_unused(model)
 
 

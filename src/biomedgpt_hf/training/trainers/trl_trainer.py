@@ -43,6 +43,7 @@ REFUSED = {
     "pad_to_multiple_of": _COLLATOR,
     "pad_token": _COLLATOR,
     "padding_free": _COLLATOR,
+    "remove_unused_columns": "the collator needs all columns of a row",
     "truncation_mode": "rows with molecules and proteins are never cut",
     "model_init_kwargs": _MODEL,
     "trust_remote_code": _MODEL,
