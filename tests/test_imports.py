@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "disk": set(),
     "device": set(),
     "extras": set(),
+    "public_names": set(),
     "console": {"extras"},
     "mini": set(),
     "publishing": set(),
@@ -27,7 +28,7 @@ MAY_IMPORT = {
     "checkpoints": {"__init__", "processors"},
     "rows": {"extras", "modalities"},
     "chemistry": {"processors"},
-    "files": {"disk", "modalities"},
+    "files": {"disk", "modalities", "public_names"},
     "download": {"disk", "files"},
     "similarity": {"disk", "files", "rows"},
     "batches": {"modalities", "processors", "rows"},
@@ -42,7 +43,7 @@ MAY_IMPORT = {
     "conversion": {"checkpoints", "disk", "modeling", "processors"},
     "inference": {
         *("batches", "checkpoints", "chemistry", "device", "disk", "files", "mini", "modalities", "modeling"),
-        *("neighbours", "processors", "rows", "similarity"),
+        *("neighbours", "processors", "public_names", "rows", "similarity"),
     },
     "evaluation": {
         *("batches", "checkpoints", "chemistry", "device", "disk", "files", "inference", "mini", "modalities"),

@@ -11,7 +11,7 @@ from biomedgpt_hf.commands import options
 from biomedgpt_hf.console import command, group, in_one_line, many
 
 if TYPE_CHECKING:
-    from biomedgpt_hf.inference import Answer
+    from biomedgpt_hf.inference.chat import Answer
     from biomedgpt_hf.neighbours import Neighbour
 
 commands = group("Questions and answers.")
@@ -37,17 +37,17 @@ def ask(
     neighbours: options.Neighbours = 0,
 ) -> None:
     """Answer one question. The answer goes to stdout, warnings go to stderr."""
-    from biomedgpt_hf.files.items import read_distinct_chains, read_molecules
+    from biomedgpt_hf.files import items as files  # reads no library until a file is read
     from biomedgpt_hf.inference import chat
 
     molecules = list(molecule or [])
     proteins = list(protein or [])
     for file in molecule_file or []:
-        molecules += read_molecules(file)
+        molecules += files.read_molecules(file)
     if chain and not protein_file:
         raise ValueError("--chain chooses from a PDB or mmCIF file. Name that file with --protein-file.")
     for file in protein_file or []:
-        distinct = read_distinct_chains(file, chain or ())
+        distinct = files.read_distinct_chains(file, chain or ())
         proteins += distinct.proteins
         for note in distinct.notes:
             typer.echo(f"Warning: {note}", err=True)

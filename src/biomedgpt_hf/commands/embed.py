@@ -47,7 +47,7 @@ def embed(
 
     A vector is the mean over an item's atoms or residues. Several processes share the work under torchrun.
     """
-    from biomedgpt_hf.files.items import Columns
+    from biomedgpt_hf.files.items.items import Columns
     from biomedgpt_hf.inference.embedding.files import embed_files
 
     manifest = embed_files(

@@ -43,7 +43,7 @@ def predict(
 
     Several processes share the work under torchrun: torchrun --nproc-per-node 8 -m biomedgpt_hf.cli predict …
     """
-    from biomedgpt_hf.files.items import Columns
+    from biomedgpt_hf.files.items.items import Columns
     from biomedgpt_hf.inference.prediction.files import predict_files
 
     manifest = predict_files(

@@ -1,9 +1,11 @@
 """One question, or a conversation, about molecules, proteins and items of further modalities."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Generator, Mapping
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from transformers import BatchFeature
@@ -12,10 +14,12 @@ from biomedgpt_hf.files.items.cells import cell_items
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS, Generated, generate_answers, room_for_answer
 from biomedgpt_hf.inference.item_arguments import Given, item_blocks, split_arguments
 from biomedgpt_hf.inference.loading import load
-from biomedgpt_hf.inference.neighbours import open_finder
 from biomedgpt_hf.inference.streaming import words_of
 from biomedgpt_hf.mini import DEMONSTRATION, is_mini, mini_checkpoint
-from biomedgpt_hf.neighbours import Neighbour
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.inference.neighbours import NeighbourFinder
+    from biomedgpt_hf.neighbours import Neighbour
 
 
 class Answer(NamedTuple):
@@ -74,7 +78,11 @@ class Chat:
         index: str | PathLike | None = None,
         neighbours: int = 0,
     ) -> None:
-        self._finder = open_finder(index, neighbours, device=device)
+        self._finder: NeighbourFinder | None = None
+        if index is not None or neighbours:
+            from biomedgpt_hf.inference.neighbours import open_finder
+
+            self._finder = open_finder(index, neighbours, device=device)
         checkpoint = str(checkpoint or mini_checkpoint())
         self.model, self.processor = load(checkpoint, device)
         self.notes = (DEMONSTRATION,) if is_mini(checkpoint) else ()

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from biomedgpt_hf.files.items import Columns, Item
+from biomedgpt_hf.files.items.items import Columns, Item
 from biomedgpt_hf.inference.embedding.in_memory import EmbeddingSettings
 from biomedgpt_hf.inference.embedding.parts import embed_parts, first_modality, parts_of
 from biomedgpt_hf.inference.embedding.size import NOT_TAKEN, take_survey

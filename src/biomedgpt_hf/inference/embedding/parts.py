@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from biomedgpt_hf.files.items import Columns, Item, read_items
+from biomedgpt_hf.files.items.items import Columns, Item
+from biomedgpt_hf.files.items.reading import read_items
 from biomedgpt_hf.files.items.cells import item_text
 from biomedgpt_hf.inference.embedding.embedder import Embedder, EmbeddingError, Prepared
 from biomedgpt_hf.inference.embedding.writing import Embedded

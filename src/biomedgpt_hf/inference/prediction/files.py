@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from biomedgpt_hf.files.items import Columns, Item, read_items
+from biomedgpt_hf.files.items.items import Columns, Item
+from biomedgpt_hf.files.items.reading import read_items
 from biomedgpt_hf.inference.loading import identify
 from biomedgpt_hf.inference.long_runs.journal import Result
 from biomedgpt_hf.inference.long_runs.processes import own_device, rank
