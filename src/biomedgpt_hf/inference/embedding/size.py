@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from biomedgpt_hf.batches.lengths import count_atoms
 from biomedgpt_hf.disk.space import free_space, in_words, missing_space
+from biomedgpt_hf.files.items.cells import item_text
 from biomedgpt_hf.files.items.items import Columns
 from biomedgpt_hf.files.items.reading import count_items, read_items
-from biomedgpt_hf.files.items.cells import item_text
 from biomedgpt_hf.inference.embedding.embedder import Embedder
 from biomedgpt_hf.inference.embedding.parts import parts_of
 from biomedgpt_hf.inference.embedding.writing import BYTES, HEADER_FRAME, LARGEST_HEADER, header_bytes

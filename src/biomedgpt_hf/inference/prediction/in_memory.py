@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from biomedgpt_hf.files.items.items import Item
 from biomedgpt_hf.files.items.cells import cell_items
+from biomedgpt_hf.files.items.items import Item
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
 from biomedgpt_hf.inference.item_arguments import split_arguments
 from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load
