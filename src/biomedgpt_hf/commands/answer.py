@@ -11,7 +11,7 @@ from biomedgpt_hf.commands import options
 from biomedgpt_hf.console import command, group, in_one_line, many
 
 if TYPE_CHECKING:
-    from biomedgpt_hf.inference import Answer
+    from biomedgpt_hf.inference.chat import Answer
     from biomedgpt_hf.neighbours import Neighbour
 
 commands = group("Questions and answers.")

@@ -25,6 +25,7 @@ __all__ = [
     "SkippedMolecule",
     "UncoveredMoleculeError",
     "collate_graphs",
+    "count_atoms_unread",
     "molecules_to_graphs",
     "smiles_to_graph",
 ]
@@ -95,6 +96,24 @@ def smiles_to_graph(molecule: object, features: str = "graphmvp", *, position: i
     feature_set = _feature_set(features)
     with rdBase.BlockLogs():
         return _graph(molecule, features, feature_set, position)
+
+
+def count_atoms_unread(molecule: object, features: str = "graphmvp") -> int | None:
+    """Return how many atoms `smiles_to_graph` will find, in half its time; None where only making the graph tells.
+
+    To block RDKit's log takes as long as some of the molecules, so it is left to who asks for many.
+
+    Args:
+        molecule: as for `smiles_to_graph`; of what is no text nothing is told.
+        features: "graphmvp" or "ogb".
+    """
+    if not isinstance(molecule, str):
+        return None
+    try:
+        parsed = parse_text(molecule)
+    except RefusedError:
+        return None
+    return None if _feature_set(features).is_unusual(parsed) else parsed.GetNumAtoms() or None
 
 
 def molecules_to_graphs(

@@ -195,7 +195,7 @@ def _faults(
     atoms: np.ndarray, index: np.ndarray, bonds: np.ndarray, features: str, feature_set: FeatureSet
 ) -> Iterator[str]:
     """Return what is wrong with a graph; a check may rely on those before it."""
-    atom_sizes, bond_sizes, _ = feature_set
+    atom_sizes, bond_sizes = feature_set.atom_vocab_sizes, feature_set.bond_vocab_sizes
     num_atoms, num_bonds = len(atoms) if atoms.ndim else 0, index.shape[-1] if index.ndim else 0
     for name, array, shape in (
         ("atom features (x)", atoms, (num_atoms, len(atom_sizes))),

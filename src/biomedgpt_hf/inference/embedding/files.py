@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from biomedgpt_hf.disk.streams import is_standard_output
-from biomedgpt_hf.files.items import Columns, Item, count_items, read_items
+from biomedgpt_hf.files.items.items import Columns, Item
+from biomedgpt_hf.files.items.reading import count_items, read_items
 from biomedgpt_hf.inference.embedding.in_memory import EmbeddingSettings
 from biomedgpt_hf.inference.embedding.parts import embed_parts, first_modality, parts_of
 from biomedgpt_hf.inference.embedding.size import NOT_TAKEN, take_survey

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from biomedgpt_hf.disk.streams import is_standard_output
-from biomedgpt_hf.files.items import Columns, Item, count_items, read_items
+from biomedgpt_hf.files.items.items import Columns, Item
+from biomedgpt_hf.files.items.reading import count_items, read_items
 from biomedgpt_hf.inference.item_arguments import check_names
 from biomedgpt_hf.inference.loading import identify
 from biomedgpt_hf.inference.long_runs.journal import Result
