@@ -66,6 +66,17 @@ def test_help_answers_without_loading_torch(tmp_path, how, words):
     assert loaded.isdisjoint({"torch", "transformers", "rdkit", "numpy"})
 
 
+@pytest.mark.parametrize("item", [["--molecule", "CCO"], ["--protein", "MKTAYIAK"]], ids=["molecule", "protein"])
+def test_a_question_loads_no_library_that_it_has_no_use_for(item):
+    """Neither graphs, tables, data sets, readers of files nor training: they take longer than the answer."""
+    result = start("-X", "importtime", "-m", MODULE, "ask", "What is this?", *item, "--max-new-tokens", "2")
+    assert result.returncode == 0 and result.stdout.strip(), result.stderr[-3000:]
+    loaded = {line.rsplit("|")[-1].strip() for line in result.stderr.splitlines()}
+    assert {"torch", "transformers", "rdkit"} <= loaded
+    tables_and_graphs = {"torch_geometric", "pandas", "pyarrow", "datasets", "networkx"}
+    assert loaded.isdisjoint({*tables_and_graphs, "Bio", "gemmi", "peft", "trl", "matplotlib", "biomedgpt_hf.training"})
+
+
 def test_the_module_in_the_package_is_the_same_command():
     """torchrun and accelerate start it so; the package is imported before the module, and registers its classes."""
     assert start("-m", "biomedgpt_hf.cli", "ask", "--help").stdout == start("-m", MODULE, "ask", "--help").stdout

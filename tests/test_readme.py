@@ -4,40 +4,18 @@ import re
 import shlex
 from pathlib import Path
 
-import datasets
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from biomedgpt_hf.cli import app
-from biomedgpt_hf.sets.table.builder import build_table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def test_the_notebook_example_runs(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    exec(code, {})
-    assert capsys.readouterr().out.strip()
-
-
 def test_every_command_named_exists():
     named = set(re.findall(r"biomedgpt ([a-z]+)\b", README))
     assert named == set(get_command(app).commands)
-
-
-def test_the_example_of_batches_runs_on_a_table(tmp_path, monkeypatch):
-    table = "".join(f"{'C' * number},Answer {number}.\n" for number in range(1, 40))
-    (tmp_path / "table.csv").write_text("smiles,answer\n" + table)
-    build_table(
-        [tmp_path / "table.csv"], tmp_path / "DIR", answer_column="answer", molecule_columns=["smiles"], question="?"
-    )
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "data-sets.md").read_text("utf-8"), flags=re.DOTALL)
-    names = {}
-    exec(code, names)
-    assert sum(len(batch["input_ids"]) for batch in names["batches"]) == len(names["rows"])
 
 
 def test_the_commands_of_training_run(tmp_path, monkeypatch):

@@ -13,7 +13,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-# Public names and their homes; a name is imported when it is first asked for.
+from biomedgpt_hf.public_names import find_name
+
 _HOMES = {
     "BioMedGPTConfig": "modeling.configuration_biomedgpt",
     "GINConfig": "modeling.configuration_biomedgpt",
@@ -51,11 +52,9 @@ def __getattr__(name: str) -> Any:
     """Public names, and parts of the package such as `biomedgpt_hf.conversion`, imported when first asked for."""
     if name == "__version__":
         return version("biomedgpt-hf")
-    if name in _HOMES:
-        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    if not name.startswith("_") and find_spec(f"{__name__}.{name}"):
+    if name not in _HOMES and not name.startswith("_") and find_spec(f"{__name__}.{name}"):
         return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return find_name(__name__, _HOMES, name)
 
 
 def __dir__() -> list[str]:
@@ -67,6 +66,7 @@ def register_auto_classes() -> None:
     import transformers as t
 
     from biomedgpt_hf.checkpoints import explain_processor, inspect_checkpoint
+    from biomedgpt_hf.checkpoints.foreign_trainers import missing_attribute
     from biomedgpt_hf.joining import from_encoders
     from biomedgpt_hf.modeling import saving_biomedgpt
     from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig, GINConfig
@@ -92,6 +92,8 @@ def register_auto_classes() -> None:
         module.SelfContainedCheckpointMixin.inspector = staticmethod(inspect_checkpoint)
     BioMedGPTForConditionalGeneration.from_encoders = classmethod(from_encoders)
     BioMedGPTProcessor.explain = staticmethod(explain_processor)
+    for asked in (BioMedGPTConfig, BioMedGPTProcessor):  # by trainers that take items for images
+        asked.__getattr__ = missing_attribute
 
 
 def _is_no_noise(record: logging.LogRecord) -> bool:

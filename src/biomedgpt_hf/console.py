@@ -1,7 +1,8 @@
 """How commands look and how they fail, for `cli`.
 
 A command raises ValueError, OSError or ImportError for a mistake that its user can correct. It becomes
-one line on stderr and exit code 1. Any other error is a fault of the package and keeps its traceback.
+one line on stderr and exit code 1, and so does a full disk, whichever error a library makes of it. Any other
+error is a fault of the package and keeps its traceback.
 """
 
 import os
@@ -14,7 +15,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from biomedgpt_hf.extras import missing_package
+from biomedgpt_hf.disk.full import is_full
+from biomedgpt_hf.extras import missing_module
 
 
 class Commands(TyperGroup):
@@ -23,7 +25,9 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (ValueError, OSError, ImportError) as error:
+        except Exception as error:
+            if not isinstance(error, ValueError | OSError | ImportError) and not is_full(error):
+                raise
             fault_of_ours = str(getattr(error, "name", None)).startswith("biomedgpt_hf")
             if ctx.params["debug"] or isinstance(error, BrokenPipeError) or fault_of_ours:
                 raise
@@ -65,7 +69,7 @@ def in_one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}."
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return missing_package(error.name, "all")
+        return missing_module(error.name)
     return " ".join(str(error).split()) or type(error).__name__
 
 

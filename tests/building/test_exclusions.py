@@ -33,6 +33,8 @@ MOLECULES = {
 }
 PROTEINS = {
     "two.fasta": f">sp|P1|A_B first\n{PROTEIN[:6]}\n{PROTEIN[6:]}\n\n>second\n{OTHER.lower()}*\n",
+    "comments.fasta": f"; a\n# b\n>x\n; half\n{PROTEIN[:6]}\n# of it\n{PROTEIN[6:]}\n! end\n>y\n{OTHER}*\n",
+    "joined.fasta": f"\ufeff>x\r{PROTEIN}\r\ufeff>y\r{OTHER}",
     "export.tsv": "Entry\tProtein names\tSequence\tSequence similarities\n"
     f"P1\tA\t{PROTEIN}\tBelongs\nP2\tB\t{OTHER}\t\n",
     "target.csv": f"Drug,Target Sequence,Y\n,{PROTEIN},1\n,{OTHER},2\n",
@@ -130,6 +132,15 @@ def test_a_sequence_with_other_characters_is_told(tmp_path, caplog):
     assert "2 of 4" in caplog.text and "MK-LA" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["two.fasta", "table.csv", "list.jsonl"])
+def test_letters_that_become_others_in_upper_case_exclude_nothing(tmp_path, name, caplog):
+    texts = {"two.fasta": f">x\nMßK\n>y\n{PROTEIN}\n", "table.csv": f"sequence,n\nMßK,1\n{PROTEIN},2\n"}
+    content = texts.get(name) or json.dumps({"proteins": ["MßK", PROTEIN]}) + "\n"
+    excluded = excluded_keys([write(tmp_path, name, content, packed=False)])
+    assert "MSSK" not in excluded and PROTEIN in excluded and excluded.unreadable == 1
+    assert "'ß' at index 1 is not a residue" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -201,3 +212,10 @@ def test_real_files_give_as_many_keys_as_a_plain_reading_of_them(shared):
     sequences = {"".join(entry.split("\nSQ ")[1].split("\n", 1)[1].split()) for entry in flat}
     excluded = excluded_keys([folder / "proteins/uniprot_flat/swissprot_shared.dat"])
     assert len(excluded) == len(sequences) and all(key in excluded for key in sequences)
+
+
+def test_words_for_nothing_exclude_nothing_and_a_doubled_column_is_read_once(tmp_path, caplog):
+    (tmp_path / "t.csv").write_text(f"Drug,Target,Target\nCCO,{PROTEIN},NA\nnan,None,-\n")
+    with caplog.at_level(logging.WARNING):
+        keys = excluded_keys([tmp_path / "t.csv"])
+    assert ETHANOL in keys and PROTEIN in keys and "NA" not in keys and not caplog.records

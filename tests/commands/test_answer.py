@@ -40,3 +40,25 @@ def test_a_file_with_a_bad_record_is_one_line_that_names_both(tmp_path):
     result = ask("--protein-file", tmp_path / "x.fasta")
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
     assert "x.fasta, record 2 (bad): unreadable protein: '-' at index 2 is a gap" in result.stderr
+
+
+def test_a_column_or_the_format_of_a_file_is_named(tmp_path):
+    (tmp_path / "t.csv").write_text("id,drug,toxic\n1,CCO,0\n")
+    result = ask("--molecule-file", tmp_path / "t.csv")
+    assert result.exit_code == 1 and "has the columns 'id', 'drug', 'toxic'. Name the columns" in result.stderr
+    assert "--molecule-column" in result.stderr and result.stderr.count("\n") == 1
+    result = ask("--molecule-file", tmp_path / "t.csv", "--molecule-column", "drug")
+    assert result.exit_code == 0, result.stderr
+    result = ask("--molecule-file", tmp_path / "t.csv", "--format", "smiles")
+    assert result.exit_code == 1 and "Cannot read molecule 0, 'id'" in result.stderr
+    for option in (("--molecule-column", "drug"), ("--protein-column", "x"), ("--format", "csv")):
+        result = ask("--molecule", "CCO", *option)
+        assert result.exit_code == 1 and f"{option[0]} tells how to read a file" in result.stderr
+
+
+def test_what_a_table_has_beside_its_molecules_is_told(tmp_path, caplog):
+    (tmp_path / "t.csv").write_text("CanonicalSMILES,IsomericSMILES,Target\nCC(N)C,C[C@H](N)C,MKTAYIAKQR\n")
+    assert ask("--molecule-file", tmp_path / "t.csv").exit_code == 0
+    lines = [record.getMessage() for record in caplog.records if "t.csv" in record.getMessage()]
+    assert len(lines) == 2 and "the proteins in 'Target' are left out" in lines[0]
+    assert "are read from 'IsomericSMILES', passing over 'CanonicalSMILES'" in lines[1]

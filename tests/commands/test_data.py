@@ -105,3 +105,26 @@ def test_a_choice_of_facts_is_read_from_a_list(run, tmp_path):
     assert result.exit_code == 0, result.output
     tasks = {row["task"] for rows in rows_of(tmp_path / "set").values() for row in rows}
     assert len(tasks) == 2 and any("formula" in task for task in tasks)
+
+
+def test_columns_that_are_not_read_are_told_and_written_down(run, pairs, tmp_path, caplog):
+    words = ("table", pairs, "--molecule-column", "smiles", "--answer-column", "affinity", *ASKED)
+    assert run(*words, "--format", "csv", "--output", tmp_path / "set").exit_code == 0
+    options = json.loads((tmp_path / "set" / "manifest.json").read_text())["options"]
+    assert (
+        options["format"] == "csv"
+        and "'target' may hold proteins, which are not read" in options["columns_passed_over"]
+    )
+    assert options["columns_passed_over"] in caplog.text
+    result = run(*words, "--format", "sdf", "--output", tmp_path / "other")
+    assert result.exit_code == 1 and "The formats are csv, tsv, jsonl, parquet." in result.stderr
+
+
+def test_facts_about_the_molecules_of_a_table_need_a_known_or_a_named_column(run, tmp_path):
+    (tmp_path / "t.csv").write_text("id,drug,toxic\n1,CCO,0\n2,NA,1\n")
+    result = run("molecule-facts", tmp_path / "t.csv", "--output", tmp_path / "none")
+    assert result.exit_code == 1 and "has the columns 'id', 'drug', 'toxic'" in result.stderr
+    result = run("molecule-facts", tmp_path / "t.csv", "--molecule-column", "drug", "--output", tmp_path / "set")
+    assert result.exit_code == 0 and "1 no structure" in result.stdout
+    ids = {row["id"].split(":")[0] for rows in rows_of(tmp_path / "set").values() for row in rows}
+    assert ids == {"1"}  # and no CID

@@ -280,3 +280,19 @@ def test_two_processes_share_the_work_and_write_the_same_file(tmp_path):
     manifest = json.loads((tmp_path / "two.parquet.manifest.json").read_text("utf-8"))
     assert manifest["processes"] == 2 and manifest["predictions"] == 150
     assert not list(tmp_path.glob(".*"))
+
+
+def test_both_partners_of_a_row_are_asked_about_and_an_empty_one_is_told(tmp_path):
+    path, output = tmp_path / "pairs.csv", tmp_path / "out.jsonl"
+    path.write_text("Drug,Target\nCCO,MKTAYIAKQR\nnan,MKTAYIAKQR\nCCO,NA\n-,?\n")
+    result = CliRunner().invoke(app, ["predict", str(path), "--question", "Why?", "--output", str(output), *SHORT])
+    assert result.exit_code == 0, result.stderr
+    assert "'Drug' is empty in 1 of the rows" in result.stderr and "'Target' is empty in 1 of the rows" in result.stderr
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [row["status"] for row in rows] == ["ok", "ok", "ok", "error"]
+    alone = predict("Why?", ["CCO", None, "CCO"], ["MKTAYIAKQR", "MKTAYIAKQR", None], max_new_tokens=8, device="cpu")
+    assert [row["log_probability"] for row in rows[:3]] == pytest.approx(
+        [one.log_probability for one in alone], abs=1e-4
+    )
+    manifest = json.loads((tmp_path / "out.jsonl.manifest.json").read_text())
+    assert manifest["empty_cells"] == {"Drug": 1, "Target": 1}

@@ -51,7 +51,7 @@ def test_rows_on_standard_output_are_those_of_a_file(tmp_path):
     assert [_exact(row) for row in map(json.loads, lines.stdout.splitlines())] == [
         _exact(row) for row in map(json.loads, (tmp_path / "out.jsonl").read_text("utf-8").splitlines())
     ]
-    table = run(*given, "--output", "/dev/stdout", "--format", "csv").stdout
+    table = run(*given, "--output", "/dev/stdout", "--output-format", "csv").stdout
     written = list(csv.DictReader((tmp_path / "out.csv").open(encoding="utf-8", newline="")))
     assert [row["answer"] for row in csv.DictReader(io.StringIO(table))] == [row["answer"] for row in written]
     assert len(written) == 131 and written[-1]["status"] == "error" and "extra open" in written[-1]["error"]

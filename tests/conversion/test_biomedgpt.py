@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -268,3 +270,17 @@ def test_the_converted_checkpoint_answers_a_question(converted):
     ids = model.generate(**batch, max_new_tokens=4)
     assert ids.shape[1] == batch["input_ids"].shape[1] + 4
     assert ids[0, -4:].max() < processor.molecule_token_id
+
+
+def test_the_example_of_the_docs_runs_and_runs_again(original, original_file, tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "get-the-10b.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    # The published encoder's configuration is in the package; the small one's takes its place.
+    code = code.replace('"biomedgpt-lm-7b",', f'"biomedgpt-lm-7b", {str(original.protein_encoder_folder)!r},')
+    (tmp_path / "biomedgpt_10b.pth").symlink_to(original_file)
+    (tmp_path / "biomedgpt-lm-7b").symlink_to(original.language_model_folder)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        exec(code, {})
+    assert int(capsys.readouterr().out.split()[0]) > 0
+    assert AutoProcessor.from_pretrained("biomedgpt-10b").molecule_token_id

@@ -20,7 +20,7 @@ COMMANDS = {
     "another ending": (["predict", "in.smi", "--question", "?", "--output", "x.xlsx"], "must end in"),
     "no folder": (["predict", "in.smi", "--question", "?", "--output", "in.smi/x.csv"], "in.smi is no folder"),
     "a format that stdout has not": (
-        ["predict", "in.smi", "--question", "?", "--output", "-", "--format", "parquet"],
+        ["predict", "in.smi", "--question", "?", "--output", "-", "--output-format", "parquet"],
         "format is 'parquet'",
     ),
     "an unknown column": (

@@ -13,10 +13,12 @@ from safetensors.torch import load_file, save_file
 from tiny_graph_encoder import MeanGraphConfig, MeanGraphModel
 from tiny_models import collate, make_sample, new_tokens, rescale, tiny_config, tiny_model
 from transformers import (
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForMultimodalLM,
     BertConfig,
     BertForMaskedLM,
+    BertModel,
     CohereConfig,
     EsmcConfig,
     EsmForMaskedLM,
@@ -383,3 +385,26 @@ def test_esm_loads_without_a_pooler_of_random_weights(parts, tmp_path, capfd):
     model = BioMedGPTForConditionalGeneration.from_encoders(parts["language_model"], folder["protein_encoder"])
     assert model.model.protein_encoder.pooler is None
     assert "pooler" not in "".join(capfd.readouterr())
+
+
+def test_what_no_forward_uses_is_frozen_in_a_new_model_and_in_a_loaded_one(parts, tmp_path):
+    made = BioMedGPTForConditionalGeneration.from_encoders(**parts)
+    made.save_pretrained(tmp_path)
+    loaded = BioMedGPTForConditionalGeneration.from_pretrained(tmp_path)
+    with_info, _ = BioMedGPTForConditionalGeneration.from_pretrained(tmp_path, output_loading_info=True)
+    headless = AutoModel.from_pretrained(tmp_path)
+    new = BioMedGPTForConditionalGeneration(made.config)
+    for model in (made, loaded, with_info, headless, new):
+        frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+        assert frozen and all("contact_head" in name for name in frozen)
+
+
+@pytest.mark.parametrize("kind", ["esm", "bert"])
+def test_every_trained_parameter_gets_a_gradient_from_a_batch_without_items(parts, kind):
+    if kind == "bert":
+        parts["protein_encoder"] = BertModel(BertConfig(**PROTEIN))
+    model = BioMedGPTForConditionalGeneration.from_encoders(**parts).train()
+    ids = torch.tensor([[5, 6, 7, 8]])
+    model(input_ids=ids, labels=ids).loss.backward()
+    idle = {name for name, parameter in model.named_parameters() if parameter.requires_grad and parameter.grad is None}
+    assert not idle

@@ -5,7 +5,6 @@ import gzip
 import json
 import pickle
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,12 @@ import torch
 from safetensors.torch import load_file
 from tiny_models import make_molecule
 from torch_geometric.data import Batch, Data
+from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import from_smiles
 from transformers import AutoModel
 
 from biomedgpt_hf import GINConfig, GINModel
+from biomedgpt_hf.modeling.modeling_gin import embed_columns
 
 RENAMINGS = (
     (r"^x_embedding(\d)", lambda m: f"atom_embeddings.{int(m[1]) - 1}"),
@@ -134,9 +135,36 @@ def test_flat_graphs_of_pyg_go_in_as_they_are():
     assert model(data.x, data.edge_index, data.edge_attr).last_hidden_state.shape == (5, 8)
 
 
-def test_no_compiled_extension_of_pyg_is_loaded(gin: GINModel):
-    gin(*make_molecule(3, 0))
-    assert not {"torch_scatter", "torch_sparse", "torch_cluster", "pyg_lib"} & set(sys.modules)
+class Messages(MessagePassing):
+    """The sum over neighbours as torch-geometric computes it."""
+
+    def forward(self, edge_index: torch.Tensor, x: torch.Tensor, bonds: torch.Tensor) -> torch.Tensor:
+        return self.propagate(edge_index, x=x, bonds=bonds)
+
+    def message(self, x_j: torch.Tensor, bonds: torch.Tensor) -> torch.Tensor:
+        return x_j + bonds
+
+
+@pytest.mark.parametrize("atoms", [1, 2, 40])
+def test_the_sum_over_neighbours_and_its_gradient_are_those_of_pygs_message_passing(gin: GINModel, atoms: int):
+    layer = gin.layers[0]
+    _, edge_index, edge_attr = make_molecule(atoms, 0)
+    hidden = torch.randn(atoms, gin.config.hidden_size, requires_grad=True)
+    bonds = embed_columns(layer.bond_embeddings, edge_attr)
+    theirs = layer.batch_norm(layer.mlp(Messages(aggr="add")(edge_index, hidden, bonds)))
+    ours = layer(hidden, edge_index, edge_attr)
+    assert torch.equal(ours, theirs)
+    weights, parts = torch.randn_like(ours), [hidden, *layer.parameters()]
+    of_both = [torch.autograd.grad((output * weights).sum(), parts, allow_unused=True) for output in (ours, theirs)]
+    for mine, pygs in zip(*of_both, strict=True):
+        torch.testing.assert_close(mine, pygs)
+
+
+def test_mixed_precision_is_near(gin: GINModel):
+    graph = make_molecule(5, 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = gin(*graph)[0].float()
+    torch.testing.assert_close(mixed, gin(*graph)[0], atol=0.2, rtol=0.1)
 
 
 @pytest.mark.parametrize(("columns", "name"), [((3, 2), "x"), ((2, 3), "edge_attr")])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
+from peft import LoraConfig, get_peft_model
 from tiny_models import Sample, collate, make_sample
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import EvalPrediction, PreTrainedTokenizerFast, Trainer, TrainingArguments
@@ -108,6 +109,25 @@ def test_the_trainer_smooths_labels_and_checkpoints_gradients(model, tmp_path):
     trainer = Trainer(model, options, data_collator=lambda r: collate(r, "right", 3), train_dataset=Rows(8))
     trainer.train()
     assert 0 < losses(trainer)[-1] < 10**4
+
+
+@pytest.mark.parametrize("adapters", [False, True])
+def test_the_trainer_goes_on_from_its_checkpoint(shared_model, tmp_path, adapters):
+    def trainer(folder: Path, **more) -> Trainer:
+        model = copy.deepcopy(shared_model)
+        if adapters:
+            torch.manual_seed(0)
+            model = get_peft_model(model, LoraConfig(r=2, target_modules="all-linear"))
+        options = arguments(TrainingArguments, folder, save_steps=3, **more)
+        options.save_strategy = "steps"
+        return Trainer(model, options, data_collator=lambda r: collate(r, "right", 3), train_dataset=Rows(8))
+
+    whole, again = trainer(tmp_path), trainer(tmp_path)
+    whole.train()
+    again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-3"))
+    assert losses(again) == losses(whole)
+    for name, parameter in whole.model.named_parameters():
+        assert torch.equal(parameter, again.model.get_parameter(name)), name
 
 
 # TRL.

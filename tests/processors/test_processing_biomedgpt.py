@@ -377,12 +377,13 @@ def test_a_language_models_own_template_gets_its_items(qwen_like):
     assert len(batch["atom_features"][0]) == 4
 
 
-def test_special_tokens_in_a_message_are_read_as_such_or_as_text(processor):
+def test_special_tokens_in_a_message_are_text_unless_somebody_asks_for_them(processor):
     end = processor.tokenizer.eos_token
     messages = [user(molecule(), f"What is {end}?")]
-    read = processor.apply_chat_template(messages, tokenize=True)[0]
+    read = processor.apply_chat_template(messages, tokenize=True, sanitize_control_tokens=False)[0]
     assert read.count(processor.tokenizer.eos_token_id) == 1
-    text = processor.apply_chat_template(messages, tokenize=True, sanitize_control_tokens=True)[0]
+    text = processor.apply_chat_template(messages, tokenize=True)[0]
+    assert text == processor.apply_chat_template(messages, tokenize=True, sanitize_control_tokens=True)[0]
     assert text.count(processor.tokenizer.eos_token_id) == 0
     assert text.count(processor.molecule_token_id) == 3
 
@@ -527,6 +528,7 @@ BAD_CONVERSATIONS = {
     ),
     "a typed placeholder in a string": ([{"role": "user", "content": "a <proteinHere>"}], {}, "has <proteinHere>"),
     "a reserved character": ([user("a\ufdd0b")], {}, "reserved character U+FDD0"),
+    "a mark": ([user("a\U000f0001b")], {}, "reserved character U+F0001"),
     "half a character": (
         [user("a\ud83d b")],
         {},

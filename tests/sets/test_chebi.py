@@ -57,6 +57,22 @@ def test_the_sentences_stand_in_the_order_of_chebi20():
     )
 
 
+def test_markup_in_definitions_and_names_reaches_no_caption():
+    lines = [
+        "id: CHEBI:1",
+        r'def: "An <em>N</em>-acyl &amp;alpha;-amine, C<small><sub>2</sub></small>H, p<0.05, (1<->1), <3 \"K\"" []',
+        "relationship: has_role CHEBI:2 ! <i>R</i>-metabolite",
+        "relationship: has_functional_parent CHEBI:3 ! &beta;-<small>D</small>-thing",
+        "relationship: has_part CHEBI:4 ! H<sub>2</sub>O",
+    ]
+    assert compose(*lines, names={"CHEBI:4": "D<sub>2</sub>O"}).text == (
+        'The molecule is an N-acyl α-amine, C2H, p<0.05, (1<->1), <3 "K". It has a role as a R-metabolite. '
+        "It contains a D2O. It derives from a β-D-thing."
+    )
+    assert definition_as_caption("A <i>gem</i>-diol &ndash; H<sub>2</sub>.") == "The molecule is a gem-diol – H2."
+    assert definition_as_caption("<p></p>") == compose('def: "<p></p>" []').text == ""
+
+
 def test_a_single_parent_is_told_only_where_there_is_no_definition():
     parent, role = "is_a: CHEBI:10 ! oxide", "relationship: has_role CHEBI:11 ! refrigerant"
     assert compose('def: "A gas." []', parent, role).text == "The molecule is a gas. It has a role as a refrigerant."

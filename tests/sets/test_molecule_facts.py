@@ -346,7 +346,7 @@ def test_each_molecule_gives_one_question_of_each_kind_unless_fewer_are_asked_fo
         ("CN(C)(C)(C)C", RejectedRecord, "unreadable molecule"),
         ("", RejectedRecord, "unreadable molecule"),
         ("CCO |$;;$|", RejectedRecord, "unreadable molecule"),
-        ("N->[Fe]", RejectedRecord, "unreadable molecule"),
+        ("N->[Fe]", UnwantedRecord, "no place in the features graphmvp"),
         ("InChI=1S/nonsense", RejectedRecord, "unreadable molecule"),
         ("C\udcff", RejectedRecord, "not UTF-8 text"),
         ("*CC", UnwantedRecord, "wildcard atom"),

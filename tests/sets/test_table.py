@@ -685,3 +685,19 @@ def test_refusals_travel_between_processes():
     for problem in (RejectedRecord("ragged row", "2 cells"), UnwantedRecord("empty row")):
         again = pickle.loads(pickle.dumps(problem))
         assert (again.reason, again.detail, type(again)) == (problem.reason, problem.detail, type(problem))
+
+
+@pytest.mark.parametrize("word", ["nan", "NA", "None", "null", "-", "N/A", "#N/A", "<NA>", "—", "\u200b"])
+def test_words_for_nothing_in_a_column_of_items_are_empty_cells_and_elsewhere_words(word):
+    columns = RowColumns({"molecule": ("s",), "protein": ("p",)}, "a", "What?")
+    for cells in ({"s": word, "p": "MKTA"}, {"s": "CCO", "p": word}):
+        with pytest.raises(RejectedRecord) as caught:
+            example_of({**cells, "a": "yes"}, columns)
+        assert caught.value.reason == "empty cell"
+        kept = example_of({**cells, "a": "yes"}, columns._replace(optional_items=True)).rows[0]
+        assert len(kept["molecules"]) + len(kept["proteins"]) == 1
+    if word.isprintable():
+        kept = example_of({"s": "CCO", "p": "MKTA", "a": word}, columns).rows[0]
+        assert kept["messages"][-1]["content"][0]["text"] == word
+    nothing = example_of({"s": word, "p": word, "a": "yes"}, columns._replace(optional_items=True))
+    assert nothing.notes == ("a question about items has none, since their cells are empty",)

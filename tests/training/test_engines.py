@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from trainings import largest_difference
+import torch
+from trainings import largest_difference, logged
 
 SAME = 2e-6  # fp32, after 6 steps
 APART = {"kinds": "apart", "by_length": False, "arguments": {"train_sampling_strategy": "sequential"}, "steps": 4}
@@ -39,6 +40,16 @@ def test_engines_agree_with_and_without_accumulation(train, tmp_path, engine: st
     other = train(tmp_path / "other", engine=engine, accumulate=accumulate, **options)
     assert one.said["step"] == other.said["step"] == 6
     assert largest_difference(one, other) <= SAME
+
+
+@pytest.mark.slow
+@pytest.mark.fault
+def test_fsdp_agrees_where_gradients_are_reduced_for_each_batch(alone, train, tmp_path):
+    """As a recipe has it; `alone` has two batches in a step, and so has each of the two processes here."""
+    reduced = {"accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}}, "batch": 1}
+    sharded = train(tmp_path, engine="fsdp", accumulate=2, rate=1e-3, **reduced)
+    assert sharded.said["step"] == alone.said["step"] == 6
+    assert largest_difference(alone, sharded) <= SAME
 
 
 @pytest.mark.fault
@@ -80,16 +91,19 @@ def test_without_dummies_the_same_training_fails(train, tmp_path):
 # 4: a training goes on as if nothing had happened, here or elsewhere.
 
 
+THIRD = {"save_steps": 3, "logging_steps": 2}
+
+
 @pytest.fixture(scope="module")
 def runs(train, tmp_path_factory):
-    """Uninterrupted trainings of 6 steps with a checkpoint at step 3, by engine; made when first asked for."""
+    """Trainings of 6 steps that log every second one, with a checkpoint at step 3, by engine; made when asked for."""
     made = {}
 
     def get(engine: str, sharded: bool = False):
         if (engine, sharded) not in made:
             options = {"accumulate": 2} if engine == "alone" else {}
             folder = tmp_path_factory.mktemp("run")
-            made[engine, sharded] = train(folder, engine=engine, sharded=sharded, save_steps=3, **options)
+            made[engine, sharded] = train(folder, engine=engine, sharded=sharded, **THIRD, **options)
         return made[engine, sharded]
 
     return get
@@ -108,8 +122,9 @@ def begin_from(folder: Path, run) -> Path:
 def test_a_resumed_training_ends_bit_by_bit_as_the_uninterrupted_one(runs, train, tmp_path, engine, sharded):
     whole = runs(engine, sharded)
     options = {"accumulate": 2} if engine == "alone" else {}
-    resumed = train(begin_from(tmp_path, whole), engine=engine, sharded=sharded, save_steps=3, **options)
-    assert len([entry for entry in resumed.said["history"] if "train_runtime" in entry]) == 1
+    resumed = train(begin_from(tmp_path, whole), engine=engine, sharded=sharded, **THIRD, **options)
+    assert logged(resumed.said["history"]) == logged(whole.said["history"])
+    assert [entry["step"] for entry in logged(resumed.said["history"])] == [2, 4, 6, 6]  # the last one is of the end
     assert resumed.said["step"] == 6 and largest_difference(whole, resumed) == 0
 
 
@@ -117,8 +132,8 @@ def test_a_resumed_training_ends_bit_by_bit_as_the_uninterrupted_one(runs, train
 @pytest.mark.slow
 def test_a_resumed_full_fsdp_training_ends_bit_by_bit_as_the_uninterrupted_one(runs, train, tmp_path):
     whole = runs("fsdp")
-    resumed = train(begin_from(tmp_path, whole), engine="fsdp", save_steps=3)
-    assert largest_difference(whole, resumed) == 0
+    resumed = train(begin_from(tmp_path, whole), engine="fsdp", **THIRD)
+    assert largest_difference(whole, resumed) == 0 and logged(resumed.said["history"]) == logged(whole.said["history"])
 
 
 @pytest.mark.fault
@@ -137,8 +152,10 @@ def test_a_training_goes_on_with_another_engine_and_another_number_of_processes(
     runs, train, tmp_path, first, sharded, then
 ):
     whole = runs(first, sharded)
-    resumed = train(begin_from(tmp_path, whole), engine=then, accumulate=2 if then == "alone" else 1, save_steps=3)
+    resumed = train(begin_from(tmp_path, whole), engine=then, accumulate=2 if then == "alone" else 1, **THIRD)
     assert resumed.said["step"] == 6 and largest_difference(whole, resumed) <= 1e-5
+    for entry, expected in zip(logged(resumed.said["history"]), logged(whole.said["history"]), strict=True):
+        assert entry == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.fault
@@ -152,3 +169,25 @@ def test_tied_embeddings_and_adapters_go_on_bit_by_bit_too(train, tmp_path, opti
     options = {**options, "engine": "fsdp", "sharded": sharded, "save_steps": 3}
     whole = train(tmp_path / "whole", **options)
     assert largest_difference(whole, train(begin_from(tmp_path / "resumed", whole), **options)) == 0
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("engine", "options"),
+    [
+        ("ddp", {"idle": "all-linear"}),
+        pytest.param("alone", {"idle": "all"}, marks=pytest.mark.slow),
+        pytest.param("ddp", {"idle": "all", "checkpointing": True}, marks=pytest.mark.slow),
+        pytest.param("fsdp", {"idle": "all"}, marks=pytest.mark.slow),
+        pytest.param("fsdp", {"idle": "all", "sharded": True}, marks=pytest.mark.slow),
+        pytest.param("fsdp", {"idle": "all-linear", "sharded": True}, marks=pytest.mark.slow),
+    ],
+)
+def test_what_never_gets_a_gradient_neither_stops_a_training_nor_keeps_it_from_going_on(
+    train, tmp_path, engine, options
+):
+    whole = train(tmp_path / "whole", engine=engine, save_steps=3, **options)
+    resumed = train(begin_from(tmp_path / "resumed", whole), engine=engine, save_steps=3, **options)
+    assert resumed.said["step"] == 6 and largest_difference(whole, resumed) == 0
+    idle = {name: tensor for name, tensor in resumed.weights.items() if "idle" in name or "contact_head" in name}
+    assert idle and all(torch.equal(tensor, whole.weights[name]) for name, tensor in idle.items())

@@ -146,6 +146,35 @@ def test_a_signal_to_all_processes_spares_those_that_read_rows(
     assert largest_difference(uninterrupted("alone"), train(tmp_path, **OPTIONS)) == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "sent", "at"),
+    [
+        ({}, "term", 2),  # evaluation's
+        pytest.param({"by_length": False}, "term", 0, marks=pytest.mark.slow),  # training's
+        pytest.param({}, "usr1", 0, marks=pytest.mark.slow),
+        pytest.param({}, "int", 2, marks=pytest.mark.slow),
+        pytest.param({"start_method": "spawn"}, "term", 2, marks=pytest.mark.slow),
+        pytest.param({"start_method": "spawn"}, "int", 0, marks=pytest.mark.slow),
+        pytest.param({"engine": "ddp"}, "term", 2, marks=pytest.mark.slow),
+    ],
+)
+def test_a_signal_to_all_processes_spares_those_that_are_just_starting(
+    uninterrupted, train, tmp_path, options, sent, at
+):
+    options, workers = dict(options), 2
+    arguments = {"eval_strategy": "steps", "eval_steps": 2}
+    if method := options.pop("start_method", None):
+        arguments["dataloader_multiprocessing_context"] = method
+        workers = 1  # the signal of another would come so late that it is a second Ctrl-C
+    options = {**OPTIONS, **options, "save_steps": 100, "arguments": arguments, "workers": workers}
+    stopped = train(tmp_path, fault={"do": "start", "at": at, "sent": sent}, limit=300, **options)
+    assert stopped.said["received"] == getattr(signal, f"SIG{sent.upper()}")
+    assert stopped.checkpoints == [f"checkpoint-{at + 1}"]
+    if "by_length" not in options:
+        engine = options.get("engine", "alone")
+        assert largest_difference(uninterrupted(engine), train(tmp_path, **OPTIONS, engine=engine)) == 0
+
+
 @pytest.mark.slow
 def test_ctrl_c_to_torchrun_and_to_its_processes_is_one(start, finish, wait_for_step, tmp_path):
     process = start(tmp_path, engine="ddp", **{**OPTIONS, "fault": {"sleep": 0.5}, "save_steps": 100})

@@ -286,3 +286,10 @@ def test_torchrun_of_the_command_line_stops_at_a_signal_and_goes_on_to_the_same_
     assert not (tmp_path / "again" / "model.safetensors").exists()
     assert "after 12 steps" in begin(str(tmp_path / "again")).communicate(timeout=200)[0]
     assert same(tmp_path / "whole", tmp_path / "again")
+
+
+def test_a_set_that_is_not_there_is_told_before_the_model_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("biomedgpt_hf.training.run.load_for_training", lambda *_: pytest.fail("A model was loaded."))
+    for name, told in ((str(tmp_path / "nowhere"), "There is no folder"), (str(tmp_path), "is no data set")):
+        words = ("train", "mini", "--train-data", name, "--output-dir", str(tmp_path / "run"), *SHORT)
+        assert told in run(*words, fails=True)

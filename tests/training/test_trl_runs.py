@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from trainings import FOLDER
+from trainings import FOLDER, logged
 from transformers import AutoModelForMultimodalLM
 from typer.testing import CliRunner
 
@@ -23,7 +23,7 @@ NAMES = ("meth", "eth", "prop", "but", "pent", "hex")
 SHORT = (
     *("--model", "mini", "--report-to", "none", "--disable-tqdm", "--dataloader-num-workers", "0"),
     *("--global-batch-size", "8", "--per-device-train-batch-size", "4", "--max-steps", "4"),
-    *("--save-strategy", "steps", "--save-steps", "2", "--eval-steps", "2", "--logging-steps", "1"),
+    *("--save-strategy", "steps", "--save-steps", "2", "--eval-steps", "2", "--logging-steps", "3"),
 )
 WHOLE = ("--lora", "null", "--trainable", "language_model", "molecule_projector")
 
@@ -74,6 +74,10 @@ def same(one: Path, other: Path) -> bool:
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+def history_of(folder: Path) -> list[dict]:
+    return json.loads((folder / "checkpoint-4" / "trainer_state.json").read_text())["log_history"]
+
+
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("sets")
@@ -87,7 +91,7 @@ def sets(tmp_path_factory) -> dict[str, Path]:
 def trained(request, sets, tmp_path_factory) -> tuple[str, Path]:
     folder = tmp_path_factory.mktemp("runs") / request.param
     said = run("train", request.param, "--train-data", sets[request.param], "--output-dir", folder, *SHORT)
-    assert f"Wrote {folder} after 4 steps (loss " in said and ", eval_loss " in said
+    assert f"Wrote {folder} after 4 steps (eval_loss " in said and ", loss " in said
     return request.param, folder
 
 
@@ -95,14 +99,13 @@ def test_a_run_leaves_an_adapter_that_answers_with_report_card_and_notes(trained
     name, folder = trained
     assert ask("What is it, 1?", molecules=["CCO"], checkpoint=folder).text
     assert (folder / "adapter_model.safetensors").is_file() and (folder / "loss_curve.png").stat().st_size > 5_000
-    assert not list(folder.rglob("training_args.bin"))
+    assert not list(folder.rglob("training_args.bin")) and not list(folder.rglob("ref"))
     card, report = (folder / "README.md").read_text("utf-8"), (folder / "training_report.md").read_text("utf-8")
     figure = {"sft": "mean_token_accuracy", "dpo": "rewards/margins"}[name]
     assert f"| {figure} |" in report and f"| eval_{figure} |" in report and f"| trainer | {name} |" in report
     assert "train 24" in card and f"trainer: {name}" in card.replace("**", "")
     assert json.loads((folder / "run.json").read_text("utf-8"))["asked"]["trainer"] == name
-    log = json.loads((folder / "checkpoint-4" / "trainer_state.json").read_text())["log_history"]
-    assert all(e["tokens_per_second"] > e["label_tokens_per_second"] > 0 for e in log if "loss" in e)
+    assert all(e["tokens_per_second"] > e["label_tokens_per_second"] > 0 for e in history_of(folder) if "loss" in e)
 
 
 def test_a_run_goes_on_to_the_same_weights_bit_by_bit(trained, sets, tmp_path):
@@ -112,6 +115,8 @@ def test_a_run_goes_on_to_the_same_weights_bit_by_bit(trained, sets, tmp_path):
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / kept)
     run("train", name, "--train-data", sets[name], "--output-dir", tmp_path, *SHORT)
     assert same(folder, tmp_path)
+    ours, theirs = (logged(history_of(each)) for each in (tmp_path, folder))
+    assert ours == theirs and any("num_tokens" in entry for entry in ours)
     assert "resumed once" in (tmp_path / "training_report.md").read_text("utf-8")
 
 

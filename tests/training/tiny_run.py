@@ -16,10 +16,12 @@ from typing import Any
 import psutil
 import torch
 from cpu_fsdp import shard_on_cpu
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
 from tiny_models import collate, make_sample, new_tokens, tiny_config, tiny_model
 from torch import distributed
 from torch.distributed.tensor import DTensor
+from torch.utils.data._utils import signal_handling
 from transformers import GPT2Config, Qwen2Config, TrainerCallback, TrainingArguments
 
 from biomedgpt_hf.modeling.modalities_biomedgpt import ModalitiesMixin
@@ -50,6 +52,33 @@ class Rows(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> Any:
         return self.samples[index]
 
+    # A signal to all processes at once, as a process that reads rows starts: {"do": "start", "at": 2, "sent": "term"}.
+
+    sent: str | None = None  # which one the processes send that are started from now on
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "sent": Rows.sent}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        send_to_all(self.sent)  # a spawned process reads the rows before it is ready for anything
+
+
+def send_to_all(sent: str | None) -> None:
+    if sent:
+        os.killpg(0, SIGNALS[sent])
+
+
+def signal_where_workers_start() -> None:
+    """A forked process is at the mercy of signals once torch has put its own handlers in the training's place."""
+    set_handlers = signal_handling._set_worker_signal_handlers
+
+    def set_and_send() -> None:
+        set_handlers()
+        send_to_all(Rows.sent)
+
+    signal_handling._set_worker_signal_handlers = set_and_send
+
 
 class Streamed(torch.utils.data.IterableDataset):
     """The same, one after another."""
@@ -69,6 +98,9 @@ def collate_rows(rows: list[Any]) -> dict[str, torch.Tensor]:
     return batch
 
 
+SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "usr1": signal.SIGUSR1, "int": signal.SIGINT}
+
+
 class Faults(TrainerCallback):
     """What goes wrong, at the beginning of a step, on one process or all: {"at": 4, "rank": 1, "do": "kill"}."""
 
@@ -79,9 +111,8 @@ class Faults(TrainerCallback):
         if self.fault.get("sleep"):
             time.sleep(self.fault["sleep"])
         if state.global_step + 1 == self.fault.get("at") and self.fault.get("rank") in (None, args.process_index):
-            sent = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "usr1": signal.SIGUSR1, "int": signal.SIGINT}
-            if self.fault.get("do") in sent:
-                os.kill(os.getpid(), sent[self.fault["do"]])
+            if self.fault.get("do") in SIGNALS:
+                os.kill(os.getpid(), SIGNALS[self.fault["do"]])
             elif self.fault.get("do") == "fill the disk":
                 limit = self.fault["bytes"]
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -89,6 +120,7 @@ class Faults(TrainerCallback):
                 psutil.Process().children()[0].kill()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        Rows.sent = self.fault.get("sent") if state.global_step == self.fault.get("at") else None
         if args.process_index == 0:
             Path(args.output_dir, "step").write_text(str(state.global_step))
 
@@ -136,6 +168,11 @@ def make_model(options: dict[str, Any]) -> torch.nn.Module:
     }  # fmt: skip
     kind = options.get("language_model")
     model = tiny_model(tiny_config(text_config=kinds[kind]) if kind else None, seed=options.get("seed", 0))
+    if options.get("idle"):  # all trains, with parts that no forward uses: ESM's, adapters on it, one that nobody knows
+        model.model.idle = torch.nn.Linear(4, 4)
+        if options["idle"] == "all-linear":
+            return get_peft_model(model, LoraConfig(r=2, target_modules="all-linear", modules_to_save=["idle"]))
+        return model.requires_grad_(True)
     if not options.get("lora"):
         train_only(model, options.get("trainable", [*ALIGNED, "language_model"]))
         return model
@@ -154,6 +191,9 @@ def main(options: dict[str, Any]) -> None:
     if fault.get("do") == "no dummies":
         encode = ModalitiesMixin.encode_modalities
         ModalitiesMixin.encode_modalities = lambda *given, with_dummies=False: encode(*given)
+    if fault.get("do") == "start":
+        Rows.sent = fault["sent"] if fault["at"] == 0 else None
+        signal_where_workers_start()
     if fault.get("do") == "kill inside a save":
         kill_inside_a_save(fault["at"], fault["after"])
     fsdp = {"cpu_ram_efficient_loading": options.get("efficient", False), **options.get("fsdp_config", {})}
@@ -169,13 +209,13 @@ def main(options: dict[str, Any]) -> None:
         max_steps=options.get("steps", 6),
         learning_rate=options.get("rate", 1e-2),
         weight_decay=0.1,
-        logging_steps=1,
+        logging_steps=options.get("logging_steps", 1),
         save_steps=options.get("save_steps", 100),
         save_total_limit=options.get("keep"),
         activation_checkpointing=options.get("checkpointing", False),
         dataloader_num_workers=options.get("workers", 0),
         ddp_timeout=options.get("timeout", 60),
-        accelerator_config={"dispatch_batches": False},
+        accelerator_config={"dispatch_batches": False, **options.get("accelerator_config", {})},
         fsdp=True if engine == "fsdp" else None,
         fsdp_config=fsdp if engine == "fsdp" else None,
         seed=options.get("seed", 0),

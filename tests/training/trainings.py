@@ -33,6 +33,12 @@ class Run(NamedTuple):
         return sorted(path.parent.name for path in self.folder.glob("checkpoint-*/complete.json"))
 
 
+def logged(history: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """A training's log without what depends on the clock and the machine."""
+    clock = ("_per_second", "runtime", "memory_gib")
+    return [{name: value for name, value in entry.items() if not name.endswith(clock)} for entry in history]
+
+
 def largest_difference(one: Run, other: Run) -> float:
     """The largest absolute difference between two trainings' weights."""
     ours, theirs = one.weights, other.weights

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-from biomedgpt_hf.processors.prompt_segments import start_ids, tokenize_segments
+from biomedgpt_hf.processors.prompt_segments import start_ids, tokenize_text
 from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX, pad_rows
 
 if TYPE_CHECKING:
@@ -20,16 +20,15 @@ if TYPE_CHECKING:
 
 
 def document_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[np.ndarray]:
-    """Return the token ids of documents, int64 [start + text + end] each.
+    """Return the token ids of documents, int64 [start + text + end] each; special tokens in a text are plain text.
 
     Raises:
-        ValueError: the tokenizer has no end token.
+        ValueError: the tokenizer has no end token, or a text has a reserved character.
     """
     if tokenizer.eos_token_id is None:
         raise ValueError("A document needs an end token, but the tokenizer has none: set tokenizer.eos_token.")
     start, end = start_ids(tokenizer), [tokenizer.eos_token_id]
-    tokenized = tokenize_segments(tokenizer, list(texts), with_offsets=False)
-    return [np.array([*start, *ids, *end], dtype=np.int64) for ids, _ in tokenized]
+    return [np.array([*start, *ids, *end], dtype=np.int64) for ids, _ in tokenize_text(tokenizer, texts)]
 
 
 def collate_documents(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], side: str) -> dict[str, torch.Tensor]:

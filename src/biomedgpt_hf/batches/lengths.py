@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from rdkit import rdBase
@@ -75,7 +75,7 @@ def row_lengths(
         ValueError: names the row that the collator could not read either: it breaks the schema, a protein is too long
             and may not be cut, …
     """
-    count = _Counter(processor, dict(processor_kwargs or {}), template_arguments)
+    count = TokenCounter(processor, dict(processor_kwargs or {}), template_arguments)
     following = iter(rows)
     chunks: list[np.ndarray] = []
     while some := list(islice(following, ROWS_AT_ONCE)):
@@ -87,8 +87,26 @@ def row_lengths(
 COUNTERS: dict[str, Callable[[str], int]] = {"molecule": count_atoms}
 
 
-class _Counter:
-    """Counts the tokens of rows, with what does not depend on them made once."""
+class Text(NamedTuple):
+    """The text of a conversation as it is tokenised.
+
+    Attributes:
+        tokens: how many, start tokens included and placeholders not.
+        separators: the placeholders and breaks in it, in order.
+    """
+
+    tokens: int
+    separators: list[str]
+
+
+class TokenCounter:
+    """Counts the tokens of rows, with what does not depend on them made once.
+
+    Args:
+        processor: a `BioMedGPTProcessor`.
+        processor_kwargs: as the collator's.
+        template_arguments: likewise.
+    """
 
     def __init__(
         self, processor: BioMedGPTProcessor, processor_kwargs: dict[str, Any], template_arguments: dict[str, Any]
@@ -96,7 +114,11 @@ class _Counter:
         self.processor, self.tokenizer = processor, processor.tokenizer
         self.options = read_options(processor, dict(processor_kwargs), with_answers=False)
         # The template writes the break that the processor cuts a prompt at, if it knows of one.
-        self.template_arguments = {"segment_break": SEGMENT_BREAK, **template_arguments}
+        self.template_arguments = {
+            "segment_break": SEGMENT_BREAK,
+            "sanitize_control_tokens": True,
+            **template_arguments,
+        }
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Return the lengths of a few rows, int64 [number of rows]."""
@@ -111,16 +133,25 @@ class _Counter:
 
     def _of_conversations(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         conversations = [to_conversation(row) for row in rows]
+        return [
+            text.tokens + self._items(row.get("id"), conversation)
+            for row, conversation, text in zip(rows, conversations, self.read_texts(conversations), strict=True)
+        ]
+
+    def read_texts(self, conversations: Sequence[list[dict[str, Any]]]) -> list[Text]:
+        """Return the texts that a template makes of conversations.
+
+        Raises:
+            ValueError: the processor refuses one of the conversations, and does not say which.
+        """
         prompts = self.processor.apply_chat_template(conversations, tokenize=False, **self.template_arguments)
-        segments = [cut(prompt, self.processor.placeholders)[::2] for prompt in prompts]
-        different = list(dict.fromkeys(segment for of_row in segments for segment in of_row))
-        tokenized = tokenize_segments(self.tokenizer, different, with_offsets=False)
+        pieces = [cut(prompt, self.processor.placeholders) for prompt in prompts]
+        different = list(dict.fromkeys(segment for of_row in pieces for segment in of_row[::2]))
+        marked = self.template_arguments["sanitize_control_tokens"]
+        tokenized = tokenize_segments(self.tokenizer, different, with_offsets=False, marked=marked)
         size = {segment: len(ids) for segment, (ids, _) in zip(different, tokenized, strict=True)}
         start = self._start(prompts[0])
-        lengths = [start + sum(map(size.__getitem__, of_row)) for of_row in segments]
-        for position, (row, conversation) in enumerate(zip(rows, conversations, strict=True)):
-            lengths[position] += self._items(row.get("id"), conversation)
-        return lengths
+        return [Text(start + sum(map(size.__getitem__, of_row[::2])), of_row[1::2]) for of_row in pieces]
 
     def _start(self, prompt: str) -> int:
         """Return the number of start tokens; as in transformers, none where the template writes its own."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ CREATE TABLE member (id TEXT PRIMARY KEY, cluster TEXT NOT NULL) WITHOUT ROWID;
 """
 
 logger = logging.getLogger(__name__)
+
+
+def open_clusters(path: Path | None, scratch: Path, **options: Any) -> AbstractContextManager[ClusterTable | None]:
+    """Return the table of clusters that `ClusterTable.read` reads, to be used in a `with`; None without a path."""
+    return nullcontext() if path is None else ClusterTable.read(path, scratch, **options)
 
 
 class ClusterTable:

@@ -26,6 +26,17 @@ class Example(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class StagedExample(NamedTuple):
+    """An accepted record: its number among all records, its place in the source, and what decides its split."""
+
+    number: int
+    file: str
+    line: int
+    id: str
+    split: str | None
+    keys: tuple[str, ...]
+
+
 class Rejection(NamedTuple):
     """A line of `rejected.jsonl`; `faulty` is False for an `UnwantedRecord`."""
 

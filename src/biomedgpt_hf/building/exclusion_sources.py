@@ -11,7 +11,7 @@ Text may be plain or .gz. The format is recognised by the content.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,9 +22,13 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.disk.paths import existing_file
 from biomedgpt_hf.files import obo
 from biomedgpt_hf.files.items.cells import item_text
+from biomedgpt_hf.files.items.fasta import begins_fasta, read_fasta
 from biomedgpt_hf.files.items.molecule_lists import read_molecule_records
+from biomedgpt_hf.files.items.text_lines import head_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError, open_source, read_lines
+from biomedgpt_hf.files.tables.column_names import known_columns, likely_columns, partner_columns, plain_name
+from biomedgpt_hf.files.tables.empty_cells import is_empty
 from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.files.uniprot.formats import read_entries
 from biomedgpt_hf.modalities import MOLECULE, PROTEIN, item_columns
@@ -35,21 +39,9 @@ EXPECTED_EXCLUSIONS = (
     "Expected the folder or a Parquet file of a set built here; a table (CSV, TSV, JSON Lines, Parquet) with a column "
     "named SMILES, InChI or Sequence; lines of SMILES; SDF; OBO; FASTA; or entries of UniProtKB."
 )
-# Names of columns in lower case, without blanks, underscores and hyphens. All columns that match are read.
-SMILES_COLUMN = re.compile(r".*smiles.*|molecules?|structures?|ligands?|drugs?")
-INCHI_COLUMN = re.compile(r".*inchi")  # does not match an InChIKey
-SEQUENCE_COLUMN = re.compile(
-    r"proteins?|targets?|seqs?|aaseqs?|sequences?|(?:protein|target|aa|aminoacid|bindingdbtargetchain)sequences?"
-)
-# Patterns for the columns of each modality. The first pattern that matches any column counts.
-ITEM_COLUMN_NAMES: Mapping[str, tuple[re.Pattern[str], ...]] = {
-    MOLECULE.name: (SMILES_COLUMN, INCHI_COLUMN),
-    PROTEIN.name: (SEQUENCE_COLUMN,),
-}
 ENTRY = "entry"  # kind of a candidate that is an entry of UniProtKB, whose protein is not read yet
 # A text at the beginning of UniProtKB's JSON that JSON tables do not have.
 UNIPROT_JSON = re.compile(rb'"(?:results|entryType|primaryAccession)"')
-NUCLEOTIDES = re.compile(r"[ACGTUN]*", re.IGNORECASE)
 
 
 class Candidate(NamedTuple):
@@ -86,7 +78,7 @@ def read_candidates(path: Path) -> Iterator[Candidate]:
         if file.read(4) == b"PAR1":
             return _in_parquet(path)
     first, head = _beginning(path)
-    if first.startswith(">"):
+    if begins_fasta(line for _, line in head_lines(path)):
         return _in_fasta(path)
     if first.startswith(("ID   ", "<")) or (first.startswith(("{", "[")) and UNIPROT_JSON.search(head)):
         return _in_entries(path)
@@ -136,24 +128,23 @@ def _in_table(path: Path) -> Iterator[Candidate] | None:
 
 
 def _column_kinds(columns: Sequence[str]) -> dict[str, str]:
-    """Return the modality of each column that seems to hold items."""
-    plain = {column: re.sub(r"[^a-z0-9]", "", column.lower()) for column in columns}
+    """Return the modality of each column that seems to hold items. All of them count, but InChI only without SMILES."""
     kinds: dict[str, str] = {}
-    for modality, patterns in ITEM_COLUMN_NAMES.items():
-        fitting = ([column for column, name in plain.items() if names.fullmatch(name)] for names in patterns)
-        kinds |= dict.fromkeys(next(filter(None, fitting), ()), modality)
+    for modality in (MOLECULE.name, PROTEIN.name):
+        found = [c for names in (known_columns, likely_columns, partner_columns) for c in names(columns, modality)]
+        kinds |= dict.fromkeys([c for c in found if not plain_name(c).endswith("inchi")] or found, modality)
     return kinds
 
 
 def _in_cells(path: Path, kinds: dict[str, str]) -> Iterator[Candidate]:
-    for row in open_table(path, list(kinds)).rows:
+    for row in open_table(path, list(kinds), guessed=kinds).rows:
         if row.problem:
             yield Candidate(row.line, next(iter(kinds.values())), problem=row.problem)
             continue
         for column, kind in kinds.items():
             cell = row.cells[column]
             for value in cell if isinstance(cell, list) else [cell]:
-                if value is not None and str(value).strip():
+                if not is_empty(value):
                     yield Candidate(row.line, kind, str(value))
 
 
@@ -187,20 +178,6 @@ def _in_ontology(path: Path) -> Iterator[Candidate]:
 
 
 def _in_fasta(path: Path) -> Iterator[Candidate]:
-    """Yield the sequences of a FASTA file.
-
-    Raises:
-        SourceError: all of them are nucleotides.
-    """
-    begin, parts, is_protein = 0, list[str](), False
-    for number, line in chain(read_lines(path), [(0, ">")]):
-        if not line.startswith(">"):
-            parts.append(line)
-            continue
-        if begin:
-            sequence = "".join(parts)
-            is_protein = is_protein or not NUCLEOTIDES.fullmatch(sequence)
-            yield Candidate(begin, PROTEIN.name, sequence)
-        begin, parts = number, []
-    if not is_protein:
-        raise _unknown(path, "is a FASTA file without a protein: its sequences are nucleotides, or empty")
+    for record in read_fasta(path):
+        protein = None if record.problem else record.content.items[PROTEIN.name][0]
+        yield Candidate(record.line, PROTEIN.name, protein, record.problem)

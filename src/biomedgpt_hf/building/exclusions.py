@@ -15,6 +15,7 @@ from biomedgpt_hf.building.exclusion_sources import ENTRY, Candidate, read_candi
 from biomedgpt_hf.disk.workers import map_in_order
 from biomedgpt_hf.files.items.cells import item_key
 from biomedgpt_hf.files.items.molecule_lists import Structure, molecule_text
+from biomedgpt_hf.files.items.residues import clean_sequence
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.uniprot.formats import parse_entry
@@ -139,15 +140,8 @@ def _molecule_key(content: str | Structure) -> str:
         raise RejectedRecord("unreadable molecule", str(error)) from error
 
 
-def _protein_key(content: str) -> str:
-    sequence = "".join(content.split()).upper().removesuffix("*")
-    if not (sequence.isascii() and sequence.isalpha()):
-        raise RejectedRecord("not a protein sequence", repr(sequence[:60]))
-    return sequence
-
-
 KEYS: Mapping[str, Callable[[Any], str]] = {
     MOLECULE.name: _molecule_key,
-    PROTEIN.name: _protein_key,
-    ENTRY: lambda content: _protein_key(parse_entry(content).sequence),
+    PROTEIN.name: clean_sequence,
+    ENTRY: lambda content: clean_sequence(parse_entry(content).sequence),
 }

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from biomedgpt_hf.building.examples import Example
+from biomedgpt_hf.building.repetitions import Claim, claim_of
 from biomedgpt_hf.disk.workers import map_in_order
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import require_utf8
@@ -27,15 +28,22 @@ class ParsedChunk(NamedTuple):
         records: the records, without their content.
         results: for each record its example, without the rows, or why it has none.
         rows: all rows as an Arrow table, each with its record's position in column "example".
+        claims: for each record what its rows say, each with its place among all rows; nothing where rows are not
+            compared.
     """
 
     records: list[Record]
     results: list[Example | RejectedRecord]
     rows: pa.Table
+    claims: list[list[tuple[int, Claim]]]
 
 
 def parse_chunks(
-    records: Iterable[Record], parse: Callable[[Record], Example], arrow_schema: pa.Schema, processes: int
+    records: Iterable[Record],
+    parse: Callable[[Record], Example],
+    arrow_schema: pa.Schema,
+    processes: int,
+    compare_rows: bool = True,
 ) -> Iterator[ParsedChunk]:
     """Yield the parsed chunks in order. Memory holds a few chunks for each process.
 
@@ -44,12 +52,14 @@ def parse_chunks(
     """
     iterator = iter(records)
     chunks = iter(lambda: list(itertools.islice(iterator, CHUNK)), [])
-    work = KnowingModalities(partial(parse_chunk, parse=parse, arrow_schema=arrow_schema))
+    work = KnowingModalities(partial(parse_chunk, parse=parse, arrow_schema=arrow_schema, compare_rows=compare_rows))
     yield from map_in_order(work, chunks, processes)
 
 
-def parse_chunk(records: Sequence[Record], parse: Callable[[Record], Example], arrow_schema: pa.Schema) -> ParsedChunk:
-    """Parse some records and check their rows."""
+def parse_chunk(
+    records: Sequence[Record], parse: Callable[[Record], Example], arrow_schema: pa.Schema, compare_rows: bool = True
+) -> ParsedChunk:
+    """Parse some records, check their rows, and tell what these say."""
     results = [_parse_record(record, parse) for record in records]
     rows: list[dict[str, Any]] = []
     for position, result in enumerate(results):
@@ -58,7 +68,10 @@ def parse_chunk(records: Sequence[Record], parse: Callable[[Record], Example], a
     table = pa.Table.from_pylist(rows, schema=arrow_schema.append(pa.field(EXAMPLE_COLUMN, pa.int32())))
     # The rows are in the table. Of the records, only their identity is still needed.
     bare = [result._replace(rows=[]) if isinstance(result, Example) else result for result in results]
-    return ParsedChunk([record._replace(content=None, problem=None) for record in records], bare, table)
+    claims: list[list[tuple[int, Claim]]] = [[] for _ in records]
+    for place, row in enumerate(rows if compare_rows else ()):
+        claims[row[EXAMPLE_COLUMN]].append((place, claim_of(row)))
+    return ParsedChunk([record._replace(content=None, problem=None) for record in records], bare, table, claims)
 
 
 def _parse_record(record: Record, parse: Callable[[Record], Example]) -> Example | RejectedRecord:

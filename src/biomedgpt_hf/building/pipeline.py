@@ -14,7 +14,7 @@ import logging
 import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,13 +22,17 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from tqdm.auto import tqdm
 
-from biomedgpt_hf.building.clusters import ClusterTable
+from biomedgpt_hf.building.card import About
+from biomedgpt_hf.building.clusters import open_clusters
 from biomedgpt_hf.building.examples import Example
 from biomedgpt_hf.building.exclusions import excluded_keys
-from biomedgpt_hf.building.parsing import CHUNK, EXAMPLE_COLUMN, parse_chunks
+from biomedgpt_hf.building.parsing import CHUNK, ParsedChunk, parse_chunks
+from biomedgpt_hf.building.repetitions import CONTRADICTION, COPY, KEEP, repetition_options
 from biomedgpt_hf.building.splits import SplitChooser
 from biomedgpt_hf.building.staging import Staging, fingerprint
 from biomedgpt_hf.building.writer import DatasetWriter
+from biomedgpt_hf.disk.databases import KEPT
+from biomedgpt_hf.disk.full import naming_full_disk
 from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.files.records import Record, RejectedRecord
@@ -51,6 +55,8 @@ class BuildSettings(NamedTuple):
         max_rejected: the number of faulty records that is allowed, or a share of them such as "1%".
         processes: number of worker processes; with 1, the work is done in this process.
         progress: show progress bars.
+        duplicates: "keep" or "drop" all but the first of the rows that ask the same of the same items, with one answer.
+        contradictions: "keep" or "drop" all rows that ask the same of the same items, with different answers.
     """
 
     seed: int = 0
@@ -60,17 +66,11 @@ class BuildSettings(NamedTuple):
     max_rejected: str | None = None
     processes: int = 1
     progress: bool = True
+    duplicates: str = KEEP
+    contradictions: str = KEEP
 
 
 DEFAULTS = BuildSettings()
-
-
-class About(NamedTuple):
-    """How a set presents itself in its card."""
-
-    name: str
-    description: str
-    citation: str
 
 
 def read_each(read: Callable[[Path], Iterable[Record]], paths: Iterable[Path]) -> Iterator[Record]:
@@ -91,6 +91,7 @@ def build_set(
     parse: Callable[[Record], Example],
     settings: BuildSettings,
     options: Mapping[str, Any] | None = None,
+    compare_rows: bool = True,
 ) -> dict[str, Any]:
     """Build a set in the folder `output`.
 
@@ -102,6 +103,7 @@ def build_set(
         parse: turns a record into an example; picklable.
         settings: what the user chose.
         options: further settings that the set depends on, for the manifest.
+        compare_rows: look for rows that repeat or contradict each other; False where `parse` rules them out.
 
     Returns:
         The manifest.
@@ -119,6 +121,7 @@ def build_set(
         require_free(output)
     allowed = parse_limit(settings.max_rejected)
     options = {**(options or {}), "seed": settings.seed}
+    options |= repetition_options(settings.duplicates, settings.contradictions)
     if settings.clusters:
         options |= {"split_by": "cluster", "cluster_level": settings.cluster_level}
     facts: dict[str, Any] = {**about._asdict(), "sources": _describe_sources(sources, settings), "options": options}
@@ -131,14 +134,18 @@ def build_set(
     done = False  # whether the folder beside the output is no longer needed
     try:
         _tell_start(staging, output)
-        _stage(staging, read(building), parse, settings, allowed, schema_of_rows)
-        with _open_clusters(settings, building) as clusters:
+        chunks = partial(parse_chunks, parse=parse, arrow_schema=schema_of_rows, compare_rows=compare_rows)
+        _stage(staging, read(building), chunks, settings, allowed)
+        known = {"level": settings.cluster_level, "progress": settings.progress}
+        with open_clusters(settings.clusters, building / "clusters.sqlite", **known) as clusters:
             choose_split = SplitChooser(staging, settings.seed, clusters)
             staging.assign(choose_split)
+        repetitions = staging.settle({COPY: settings.duplicates, CONTRADICTION: settings.contradictions})
         _check_rejected(staging, allowed, at_end=True)
         for_leakage = {"processes": settings.processes, "progress": settings.progress}
         writer = DatasetWriter(output, **facts, partial=building / "set", leakage_options=for_leakage)
-        with writer:
+        with naming_full_disk(output, KEPT, staging.bytes_of_rows), writer:
+            writer.repetitions = repetitions
             _write(staging, writer, settings, choose_split.notes())
         done = True
     except KeyboardInterrupt:
@@ -181,28 +188,20 @@ def _tell_start(staging: Staging, output: Path) -> None:
 def _stage(
     staging: Staging,
     records: Iterable[Record],
-    parse: Callable[[Record], Example],
+    parse: Callable[..., Iterator[ParsedChunk]],
     settings: BuildSettings,
     allowed: tuple[float, float],
-    schema_of_rows: pa.Schema,
 ) -> None:
     """Parse and commit the records that an earlier run did not finish."""
     excluded = excluded_keys(settings.exclude, processes=settings.processes)
     remaining = islice(records, staging.records, None)
     silent = None if settings.progress else True
     with tqdm(desc="records", initial=staging.records, unit="", unit_scale=True, disable=silent) as bar:
-        for chunk in parse_chunks(remaining, parse, schema_of_rows, settings.processes):
+        for chunk in parse(remaining, processes=settings.processes):
             staging.add(chunk, excluded)
             bar.update(len(chunk.records))
             if math.isfinite(allowed[0]):
                 _check_rejected(staging, allowed, at_end=False)
-
-
-def _open_clusters(settings: BuildSettings, scratch: Path) -> AbstractContextManager[ClusterTable | None]:
-    if settings.clusters is None:
-        return nullcontext()
-    place = scratch / "clusters.sqlite"
-    return ClusterTable.read(settings.clusters, place, settings.cluster_level, progress=settings.progress)
 
 
 def _check_rejected(staging: Staging, allowed: tuple[float, float], *, at_end: bool) -> None:
@@ -235,9 +234,7 @@ def _write(staging: Staging, writer: DatasetWriter, settings: BuildSettings, not
     silent = None if settings.progress else True
     with tqdm(desc="writing", total=staging.records, unit="", unit_scale=True, disable=silent) as bar:
         for rows, splits in staging.chunks():
-            positions = rows[EXAMPLE_COLUMN].to_pylist()
-            rows = rows.drop_columns([EXAMPLE_COLUMN])
             for split in SPLITS:
-                chosen = [splits.get(position) == split for position in positions]
+                chosen = [of_row == split for of_row in splits]
                 writer.write_table(split, rows.filter(pa.array(chosen, pa.bool_())))
             bar.update(CHUNK)

@@ -9,7 +9,8 @@ from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
 
 if TYPE_CHECKING:
     from biomedgpt_hf.building.clusters import ClusterTable
-    from biomedgpt_hf.building.staging import StagedExample, Staging
+    from biomedgpt_hf.building.examples import StagedExample
+    from biomedgpt_hf.building.staging import Staging
 
 
 def split_of_hash(seed: int, key: str, shares: tuple[int, int, int] = (8, 1, 1)) -> str:

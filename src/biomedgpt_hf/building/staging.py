@@ -10,15 +10,17 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
-from biomedgpt_hf.building.examples import Example, Rejection
+from biomedgpt_hf.building.examples import Example, Rejection, StagedExample
 from biomedgpt_hf.building.exclusions import ExcludedKeys
-from biomedgpt_hf.building.parsing import ParsedChunk
+from biomedgpt_hf.building.parsing import EXAMPLE_COLUMN, ParsedChunk
+from biomedgpt_hf.building.repetitions import TABLES as CLAIM_TABLES
+from biomedgpt_hf.building.repetitions import add_claims, dropped_rows, emptied_records, settle_claims
 from biomedgpt_hf.disk.databases import WRITE_AHEAD, Database
 from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
 
@@ -34,17 +36,6 @@ CREATE TABLE IF NOT EXISTS marks (mark BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held_out (key BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notes (note TEXT PRIMARY KEY, times INTEGER);
 """
-
-
-class StagedExample(NamedTuple):
-    """An accepted record: its number among all records, its place in the source, and what decides its split."""
-
-    number: int
-    file: str
-    line: int
-    id: str
-    split: str | None
-    keys: tuple[str, ...]
 
 
 PAGE = 10_000
@@ -83,7 +74,7 @@ class Staging:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         held = {"locking_mode": "EXCLUSIVE", **WRITE_AHEAD}  # the lock, until the file is closed
         try:
-            self._base = Database(self.path, TABLES, pragmas=held, wait=1)
+            self._base = Database(self.path, TABLES + CLAIM_TABLES, pragmas=held, wait=1)
         except BlockingIOError as error:
             raise BlockingIOError(f"{self.path.parent}: another build of this set is running.") from error
 
@@ -107,6 +98,8 @@ class Staging:
                 place = (number, _printable(record.file), record.line, _printable(record.id))
                 if isinstance(result, Example):
                     result = self._accept(result, place, excluded) or result
+                    if isinstance(result, Example):
+                        add_claims(self._base, number, chunk.claims[number - self.records])
                 if isinstance(result, RejectedRecord):
                     self._reject(place, result)
             self._base.execute("UPDATE build SET records = ?", (self.records + len(chunk.records),))
@@ -136,12 +129,18 @@ class Staging:
     def _reject(self, place: tuple[Any, ...], rejected: RejectedRecord) -> None:
         faulty = not isinstance(rejected, UnwantedRecord)
         row = (*place, rejected.reason, _printable(rejected.detail), faulty)
-        self._base.execute("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._base.execute("INSERT OR REPLACE INTO rejected VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     @property
     def examples(self) -> int:
-        """How many records were accepted."""
-        return int(self._base.row("SELECT COUNT(*) FROM examples")[0])
+        """How many records were accepted, and lost not all their rows again."""
+        query = "SELECT COUNT(*) FROM examples WHERE number NOT IN (SELECT number FROM rejected)"
+        return int(self._base.row(query)[0])
+
+    @property
+    def bytes_of_rows(self) -> int:
+        """How many bytes the rows take, those of records that were not accepted included."""
+        return int(self._base.row("SELECT TOTAL(LENGTH(rows)) FROM chunks")[0])
 
     @property
     def faulty(self) -> tuple[int, Counter[str]]:
@@ -175,6 +174,18 @@ class Staging:
                     query = "UPDATE examples SET split = ? WHERE number = ?"
                     self._base.execute(query, (chosen, example.number))
 
+    def settle(self, choices: Mapping[str, str]) -> dict[str, int]:
+        """Count the rows that repeat or contradict others, and leave out those that shall be dropped.
+
+        Examples have their splits by now. Records that lose all their rows are rejected. See `settle_claims`.
+        """
+        with self._base.transaction():
+            counts = settle_claims(self._base, choices)
+            for emptied in list(emptied_records(self._base)):
+                query = "SELECT number, file, line, id FROM examples WHERE number = ?"
+                self._reject(self._base.row(query, (emptied.number,)), UnwantedRecord(emptied.reason, emptied.detail))
+        return counts
+
     def _accepted(self) -> Iterator[StagedExample]:
         """Yield the examples in order. An example may be changed after it was yielded."""
         query = f"SELECT {EXAMPLE_FIELDS} FROM examples WHERE number > ? ORDER BY number LIMIT {PAGE}"  # noqa: S608
@@ -184,16 +195,21 @@ class Staging:
                 yield StagedExample(number, file, line, id, own_split, tuple(json.loads(keys)))
             last = page[-1][0]
 
-    def chunks(self) -> Iterator[tuple[pa.Table, dict[int, str]]]:
-        """Yield the rows of each chunk, in order, with the splits of its accepted records by position."""
+    def chunks(self) -> Iterator[tuple[pa.Table, list[str | None]]]:
+        """Yield the rows of each chunk, in order, with the split of each row, None for those that are left out."""
         for (first,) in list(self._base.rows("SELECT first FROM chunks ORDER BY first")):
             blob, end = self._base.row(
                 "SELECT rows, (SELECT MIN(first) FROM chunks WHERE first > ?1) FROM chunks WHERE first = ?1", (first,)
             )
             query = "SELECT number - ?1, split FROM examples WHERE number >= ?1 AND number < ?2"
-            splits = dict(self._base.rows(query, (first, self.records if end is None else end)))
+            records = (first, self.records if end is None else end)
+            splits = dict(self._base.rows(query, records))
+            dropped = dropped_rows(self._base, records)
             with pa.ipc.open_stream(blob) as stream:
-                yield stream.read_all(), splits
+                rows = stream.read_all()
+            positions = enumerate(rows[EXAMPLE_COLUMN].to_pylist())
+            row_splits = [None if row in dropped else splits.get(position) for row, position in positions]
+            yield rows.drop_columns([EXAMPLE_COLUMN]), row_splits
 
     def rejections(self) -> Iterator[Rejection]:
         """Yield the rejected records, in order."""
@@ -207,7 +223,7 @@ class Staging:
 
 
 def _hash(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _printable(text: str) -> str:
@@ -224,5 +240,5 @@ def _to_bytes(table: pa.Table) -> bytes:
 
 
 def fingerprint(facts: Iterable[Any]) -> str:
-    """Return a digest of what a build was asked for."""
-    return hashlib.sha256(json.dumps(list(facts), sort_keys=True, default=str).encode()).hexdigest()
+    """Return a digest of what a build was asked for, and of the form in which its results are kept."""
+    return hashlib.sha256(json.dumps([TABLES, CLAIM_TABLES, *facts], sort_keys=True, default=str).encode()).hexdigest()

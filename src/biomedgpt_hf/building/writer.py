@@ -18,13 +18,13 @@ from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from biomedgpt_hf.building.card import dataset_card
 from biomedgpt_hf.building.examples import Rejection
 from biomedgpt_hf.building.leakage_report import leakage_report
 from biomedgpt_hf.disk.folders import staged_folder
 from biomedgpt_hf.disk.manifests import versions
+from biomedgpt_hf.disk.parquet import ParquetWriter
 from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.disk.replacing import write_json
 from biomedgpt_hf.rows import schema
@@ -48,12 +48,15 @@ class DatasetWriter:
         sources: one mapping per source file, as `disk.manifests.describe_source` returns them.
         options: what the build was asked for (seed, exclusions, …), recorded in the manifest.
         citation: BibTeX or plain reference for the card.
+        task_categories, language, tags: for the card, in the Hub's words.
+        inferred_licenses: for the card, sources, each with the licence of those of its texts that state none.
         partial: folder to write to until the set is complete (see `staged_folder`).
         leakage_options: passed on to `leakage_report`.
 
     Attributes:
         manifest: the content of `manifest.json`, after everything is written.
         notes: how often rows were changed, for each kind of change.
+        repetitions: how often rows repeat or contradict each other (see `building.repetitions`).
 
     Raises:
         FileExistsError: `output` already holds something.
@@ -68,27 +71,34 @@ class DatasetWriter:
         sources: Sequence[Mapping[str, Any]],
         options: Mapping[str, Any],
         citation: str = "",
+        task_categories: Sequence[str] = (),
+        language: str | None = None,
+        tags: Sequence[str] = (),
+        inferred_licenses: Sequence[Sequence[str]] = (),
         partial: Path | None = None,
         leakage_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.output = Path(output)
         require_free(self.output)
         self._staged = staged_folder(self.output, partial)
-        self._about = {"name": name, "description": description, "citation": citation}
+        for_hub: dict[str, Any] = {"task_categories": list(task_categories), "language": language, "tags": list(tags)}
+        for_hub["inferred_licenses"] = [list(pair) for pair in inferred_licenses]
+        self._about = {"name": name, "description": description, "citation": citation, **for_hub}
         self._sources = [dict(source) for source in sources]
         self._options = dict(options)
         self._leakage_options = dict(leakage_options or {})
         self._schema: pa.Schema = schema.features().arrow_schema
         self._tables: dict[str, list[pa.Table]] = {}
-        self._shards: dict[str, pq.ParquetWriter] = {}
+        self._shards: dict[str, ParquetWriter] = {}
         self._shard_counts: Counter[str] = Counter()
         self._rows_in_shard: Counter[str] = Counter()
         self._rows: dict[str, Counter[str]] = {}
-        self._licenses: set[str] = set()
+        self._depositors: Counter[tuple[str, str]] = Counter()
         self._rejected: Counter[str] = Counter()
         self._faulty = 0
         self._read = 0
         self.notes: dict[str, int] = {}
+        self.repetitions: dict[str, int] = {}
         self.manifest: dict[str, Any] = {}
 
     def __enter__(self) -> DatasetWriter:
@@ -141,7 +151,8 @@ class DatasetWriter:
             return
         for task, count in zip(*rows["task"].value_counts().flatten(), strict=True):
             self._rows.setdefault(split, Counter())[task.as_py()] += count.as_py()
-        self._licenses.update(rows["license"].unique().to_pylist())
+        for deposited in rows.group_by(["source", "license"]).aggregate([([], "count_all")]).to_pylist():
+            self._depositors[deposited["source"], deposited["license"]] += deposited["count_all"]
         pending = self._tables.setdefault(split, [])
         pending.append(rows)
         if sum(table.num_rows for table in pending) >= ROWS_PER_GROUP:
@@ -160,7 +171,7 @@ class DatasetWriter:
             self._shards.pop(split).close()
         if split not in self._shards:
             path = self._partial / "data" / f"{split}-{self._shard_counts[split]:05d}.parquet"
-            self._shards[split] = pq.ParquetWriter(path, self._schema)
+            self._shards[split] = ParquetWriter(path, self._schema)
             self._shard_counts[split] += 1
             self._rows_in_shard[split] = 0
         self._shards[split].write_table(rows)
@@ -193,13 +204,18 @@ class DatasetWriter:
             "tools": versions(*TOOLS),
             "sources": self._sources,
             "options": self._options,
-            "licenses": sorted(self._licenses),
+            "licenses": sorted({license for _, license in self._depositors}),
+            "depositors": [
+                {"source": source, "license": license, "rows": rows}
+                for (source, license), rows in sorted(self._depositors.items())
+            ],
             "counts": {
                 "records_read": self._read,
                 "records_rejected": sum(self._rejected.values()),
                 "records_faulty": self._faulty,
                 "rejected": dict(self._rejected.most_common()),
                 "notes": self.notes,
+                **({"repetitions": self.repetitions} if self.repetitions else {}),
                 "rows": sum(rows.total() for rows in splits.values()),
                 "rows_by_split": {split: rows.total() for split, rows in splits.items()},
                 "rows_by_task": {split: dict(sorted(rows.items())) for split, rows in splits.items()},

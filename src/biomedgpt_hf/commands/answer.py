@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -11,7 +11,7 @@ from biomedgpt_hf.commands import options
 from biomedgpt_hf.console import command, group, in_one_line, many
 
 if TYPE_CHECKING:
-    from biomedgpt_hf.inference import Answer
+    from biomedgpt_hf.inference.chat import Answer
     from biomedgpt_hf.neighbours import Neighbour
 
 commands = group("Questions and answers.")
@@ -30,6 +30,9 @@ def ask(
     protein: Annotated[list[str] | None, many("SEQUENCE", "A protein, by its residues")] = None,
     protein_file: Annotated[list[Path] | None, many("FILE", "FASTA, PDB, mmCIF or table file")] = None,
     chain: Annotated[list[str] | None, many("NAME", "A chain of a PDB or mmCIF file")] = None,
+    molecule_column: options.MoleculeColumn = None,
+    protein_column: options.ProteinColumn = None,
+    format: options.Format = None,
     checkpoint: options.Checkpoint = None,
     revision: options.Revision = None,
     max_new_tokens: options.MaxNewTokens = 256,
@@ -47,7 +50,9 @@ def ask(
     """Answer one question. The answer goes to stdout, warnings go to stderr."""
     if chain and not protein_file:
         raise ValueError("--chain chooses from a PDB or mmCIF file. Name that file with --protein-file.")
-    items = read_given(molecule, molecule_file, protein, protein_file, chain)
+    check_file_options(molecule_file, protein_file, molecule_column, protein_column, format)
+    molecules = Given(molecule, molecule_file, molecule_column)
+    items = read_given(molecules, Given(protein, protein_file, protein_column), chain, format)
     from biomedgpt_hf.inference import chat
 
     generation: dict[str, float] = {"max_new_tokens": max_new_tokens, "num_beams": num_beams}
@@ -63,27 +68,55 @@ def ask(
         typer.echo(describe(neighbour))
 
 
-def read_given(
-    molecule: list[str] | None,
+def check_file_options(
     molecule_file: list[Path] | None,
-    protein: list[str] | None,
     protein_file: list[Path] | None,
-    chain: list[str] | None,
+    molecule_column: list[str] | None,
+    protein_column: list[str] | None,
+    format: str | None,
+) -> None:
+    """Check that what is said about files belongs to files that are named.
+
+    Raises:
+        ValueError: it does not.
+    """
+    for option, given, files in (
+        ("--molecule-column", molecule_column, molecule_file),
+        ("--protein-column", protein_column, protein_file),
+        ("--format", format, molecule_file or protein_file),
+    ):
+        if given and not files:
+            raise ValueError(
+                f"{option} tells how to read a file. Name that file with --molecule-file or --protein-file."
+            )
+
+
+class Given(NamedTuple):
+    """What the command line says of the items of a modality: themselves, files with them, and columns of the files."""
+
+    items: list[str] | None
+    files: list[Path] | None
+    columns: list[str] | None
+
+
+def read_given(
+    molecule: Given, protein: Given, chain: list[str] | None, format: str | None
 ) -> tuple[list[str], list[str]]:
     """Return the molecules and the proteins of a question, those of files included. `-` is standard input."""
     from biomedgpt_hf.disk.streams import as_files
 
-    molecules, proteins = list(molecule or []), list(protein or [])
-    named = [*(molecule_file or []), *(protein_file or [])]
+    molecules, proteins = list(molecule.items or []), list(protein.items or [])
+    first = len(molecule.files or [])
+    named = [*(molecule.files or []), *(protein.files or [])]
     with as_files(named) as files:  # a missing file is told before the readers are imported
         from biomedgpt_hf.files.items import read_distinct_chains, read_molecules
 
-        for name, file in zip(named[: len(molecule_file or [])], files, strict=False):
-            found = read_molecules(file)
+        for name, file in zip(named[:first], files, strict=False):
+            found = read_molecules(file, columns=molecule.columns or (), format=format)
             hint_at_many(name, len(found), "molecules")
             molecules += found
-        for name, file in zip(named[len(molecule_file or []) :], files[len(molecule_file or []) :], strict=True):
-            distinct = read_distinct_chains(file, chain or ())
+        for name, file in zip(named[first:], files[first:], strict=True):
+            distinct = read_distinct_chains(file, chain or (), columns=protein.columns or (), format=format)
             hint_at_many(name, len(distinct.proteins), "proteins")
             proteins += distinct.proteins
             for note in distinct.notes:

@@ -28,6 +28,12 @@ Seed = Annotated[int, typer.Option(metavar="N", help="Another seed gives another
 MaxRejected = Annotated[
     str | None, typer.Option(metavar="N|P%", help="Fail if more records than this are faulty; no limit if none.")
 ]
+Duplicates = Annotated[
+    str, typer.Option(metavar="keep|drop", help="Rows that repeat another one: same question, structure and answer.")
+]
+Contradictions = Annotated[
+    str, typer.Option(metavar="keep|drop", help="Rows whose question about one structure has several answers.")
+]
 Processes = Annotated[int | None, typer.Option(metavar="N", min=1, help="Worker processes; one per core if none.")]
 OptionalSources = Annotated[
     list[Path] | None, typer.Argument(metavar="SOURCE", help="Files, plain or .gz; none with --download.")
@@ -42,6 +48,11 @@ Clusters = Annotated[
 ]
 ClusterLevel = Annotated[
     str, typer.Option(metavar="LEVEL", help="UniRef100, UniRef90 or UniRef50, for UniProt's mapping.")
+]
+# Options of sets with molecules.
+FeatureSet = Annotated[
+    str,
+    typer.Option("--features", metavar="graphmvp|ogb", help="Leave out molecules that these cannot show to a model."),
 ]
 # Options of sets of captions.
 OntologyCaptions = Annotated[
@@ -61,6 +72,8 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
             exclude: list[Path] | None = None,
             seed: int = 0,
             max_rejected: str | None = None,
+            duplicates: str = "keep",
+            contradictions: str = "keep",
             processes: int | None = None,
             download: bool = False,
             download_folder: Path | None = None,
@@ -72,6 +85,8 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
                 seed=seed,
                 exclude=tuple(exclude or ()),
                 max_rejected=max_rejected,
+                duplicates=duplicates,
+                contradictions=contradictions,
                 processes=processes or cores(),
             )
             if downloads:
@@ -82,7 +97,10 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
         parameters = [_parameter("sources", OptionalSources, None) if downloads else _parameter("sources", Sources)]
         parameters += [_parameter("output", Output), *own]
         parameters += [_parameter("exclude", Exclude, None), _parameter("seed", Seed, 0)]
-        parameters += [_parameter("max_rejected", MaxRejected, None), _parameter("processes", Processes, None)]
+        parameters += [_parameter("max_rejected", MaxRejected, None)]
+        parameters += [_parameter("duplicates", Duplicates, "keep")]
+        parameters += [_parameter("contradictions", Contradictions, "keep")]
+        parameters += [_parameter("processes", Processes, None)]
         if downloads:
             parameters += [_parameter("download", Download, False)]
             parameters += [_parameter("download_folder", DownloadFolder, None)]
@@ -114,6 +132,8 @@ def table(
     question: Annotated[str | None, typer.Option(metavar="TEXT", help="One question for all rows.")] = None,
     question_column: Annotated[str | None, typer.Option(metavar="C", help="Column of the questions.")] = None,
     optional_items: Annotated[bool, typer.Option("--optional-items", help="Item cells may be empty.")] = False,
+    format: options.TableFormat = None,
+    features: FeatureSet = "graphmvp",
     id_column: Annotated[str | None, typer.Option(metavar="C", help="File and row number if none.")] = None,
     split_column: Annotated[str | None, typer.Option(metavar="C", help="Holds train, validation or test.")] = None,
     split_by: Annotated[
@@ -137,6 +157,8 @@ def table(
         question=question,
         question_column=question_column,
         optional_items=optional_items,
+        format=format,
+        features=features,
         id_column=id_column,
         split_column=split_column,
         split_by=split_by,
@@ -153,11 +175,13 @@ def table(
     "data pubchemqa --download --exclude chebi20/test.txt --output pubchemqa",
     downloads=True,
 )
-def pubchemqa(sources: list[Path], output: Path, settings: "BuildSettings") -> dict[str, Any]:
+def pubchemqa(
+    sources: list[Path], output: Path, settings: "BuildSettings", features: FeatureSet = "graphmvp"
+) -> dict[str, Any]:
     """Build rows from PubChem's descriptions (PUG-View pages or records) and structures."""
     from biomedgpt_hf.sets.pubchemqa import builder as pubchemqa
 
-    return pubchemqa.build_pubchemqa(sources, output, settings=settings)
+    return pubchemqa.build_pubchemqa(sources, output, features=features, settings=settings)
 
 
 @builder(
@@ -191,12 +215,18 @@ def uniprotqa(
     downloads=True,
 )
 def chebi20(
-    sources: list[Path], output: Path, settings: "BuildSettings", ontology_captions: OntologyCaptions = "composed"
+    sources: list[Path],
+    output: Path,
+    settings: "BuildSettings",
+    ontology_captions: OntologyCaptions = "composed",
+    features: FeatureSet = "graphmvp",
 ) -> dict[str, Any]:
     """Build rows from ChEBI-20 files, and ChEBI's ontology beside them."""
     from biomedgpt_hf.sets.chebi20 import builder as chebi20
 
-    return chebi20.build_chebi20(sources, output, ontology_captions=ontology_captions, settings=settings)
+    return chebi20.build_chebi20(
+        sources, output, ontology_captions=ontology_captions, features=features, settings=settings
+    )
 
 
 @builder(
@@ -206,10 +236,14 @@ def chebi20(
     downloads=True,
 )
 def chebi(
-    sources: list[Path], output: Path, settings: "BuildSettings", ontology_captions: OntologyCaptions = "composed"
+    sources: list[Path],
+    output: Path,
+    settings: "BuildSettings",
+    ontology_captions: OntologyCaptions = "composed",
+    features: FeatureSet = "graphmvp",
 ) -> dict[str, Any]:
     """Build captions from ChEBI's ontology or modules of it."""
-    return chebi20(sources, output, settings, ontology_captions)
+    return chebi20(sources, output, settings, ontology_captions, features)
 
 
 @builder(
@@ -248,8 +282,13 @@ def molecule_facts(
     questions_per_molecule: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="So many of the facts, chosen by chance.")
     ] = None,
+    molecule_column: options.MoleculeColumn = None,
+    id_column: options.IdColumn = None,
+    format: options.Format = None,
+    features: FeatureSet = "graphmvp",
 ) -> dict[str, Any]:
     """Build rows that RDKit answers exactly, from any list of molecules."""
+    from biomedgpt_hf.files.items import Columns
     from biomedgpt_hf.sets.molecule_facts import builder as molecule_facts
 
     return molecule_facts.build_molecule_facts(
@@ -257,6 +296,8 @@ def molecule_facts(
         output,
         facts=[fact.strip() for fact in facts.split(",")] if facts else molecule_facts.FACT_NAMES,
         questions_per_molecule=questions_per_molecule,
+        columns=Columns(molecule_column or (), id=id_column, format=format),
+        features=features,
         settings=settings,
     )
 
@@ -288,6 +329,8 @@ def find(name: str, sources: list[Path] | None, download: bool, folder: Path | N
 
 def show_counts(manifest: dict[str, Any], output: Path) -> None:
     """Print what a builder made."""
+    from biomedgpt_hf.building.repetitions import tell_repetitions
+
     counts = manifest["counts"]
     splits = ", ".join(f"{split} {rows:,}" for split, rows in counts["rows_by_split"].items())
     typer.echo(f"Wrote {counts['rows']:,} rows to {output} ({splits}).")
@@ -297,6 +340,8 @@ def show_counts(manifest: dict[str, Any], output: Path) -> None:
         typer.echo(f"Each is listed, with its reason, in {output / 'rejected.jsonl'}.")
     for note, number in counts["notes"].items():
         typer.echo(f"Kept, but {note}: {number:,}.")
+    for sentence in tell_repetitions(counts["repetitions"], manifest["options"]):
+        typer.echo(sentence)
 
 
 @command(

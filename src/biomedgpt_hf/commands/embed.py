@@ -35,6 +35,7 @@ def embed(
     molecule_column: options.MoleculeColumn = None,
     protein_column: options.ProteinColumn = None,
     id_column: options.IdColumn = None,
+    format: options.Format = None,
     checkpoint: options.Checkpoint = None,
     revision: options.Revision = None,
     batch_tokens: Annotated[
@@ -57,7 +58,7 @@ def embed(
         manifest = embed_files(
             files,
             output,
-            columns=Columns(molecule_column or (), protein_column or (), None, id_column),
+            columns=Columns(molecule_column or (), protein_column or (), None, id_column, format=format),
             modality=modality,
             level=level,
             features=features,

@@ -16,6 +16,17 @@ Inputs = Annotated[
 ]
 MoleculeColumn = Annotated[list[str] | None, many("C", "Column of SMILES or InChI")]
 ProteinColumn = Annotated[list[str] | None, many("C", "Column of sequences")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT",
+        help="What the files are, if that is not recognised: csv, tsv, jsonl, parquet, smiles, sdf, mol, mol2, fasta, "
+        "pdb or mmcif.",
+    ),
+]
+TableFormat = Annotated[
+    str | None, typer.Option(metavar="FORMAT", help="csv, tsv, jsonl or parquet, if that is not recognised.")
+]
 IdColumn = Annotated[str | None, typer.Option(metavar="C", help="Column of the rows' names.")]
 
 Checkpoint = Annotated[

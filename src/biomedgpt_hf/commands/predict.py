@@ -26,7 +26,8 @@ def predict(
     molecule_column: options.MoleculeColumn = None,
     protein_column: options.ProteinColumn = None,
     id_column: options.IdColumn = None,
-    format: Annotated[
+    format: options.Format = None,
+    output_format: Annotated[
         str | None, typer.Option(metavar="jsonl|csv", help="Of stdout; jsonl if none. A file's ending tells its own.")
     ] = None,
     checkpoint: options.Checkpoint = None,
@@ -58,8 +59,8 @@ def predict(
             files,
             output,
             question or (),
-            columns=Columns(molecule_column or (), protein_column or (), question_column, id_column),
-            format=format,
+            columns=Columns(molecule_column or (), protein_column or (), question_column, id_column, format=format),
+            output_format=output_format,
             checkpoint=checkpoint,
             revision=revision,
             batch_tokens=batch_tokens,
@@ -88,6 +89,10 @@ def show_counts(manifest: dict[str, Any], output: str, on_stdout: bool) -> None:
     if manifest["errors"]:
         typer.echo(
             f"Warning: {manifest['errors']:,} have status error, the first in {manifest['first_error']}", err=True
+        )
+    for column, rows in manifest.get("empty_cells", {}).items():
+        typer.echo(
+            f"Warning: {column!r} is empty in {rows:,} of the rows, which were asked about without it.", err=True
         )
     if agreement := manifest.get("agreement"):
         compared = f"{agreement['same']} of {agreement['compared']} answers are the same when asked alone"

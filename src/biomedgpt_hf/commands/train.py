@@ -62,6 +62,7 @@ def train(
     if plan:
         show_plan(told, processes or int(os.environ.get("WORLD_SIZE", 1)))
         return
+    told.check_packages()
     from biomedgpt_hf.training.run import train as run_training
 
     result = run_training(told)

@@ -11,11 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.disk.full import disk_full, is_full
+
 WAIT = 60  # seconds that a process waits for another one's transaction
 # Kills lose nothing, and a power cut no more than the last transactions, never half of one.
 WRITE_AHEAD = {"journal_mode": "WAL", "synchronous": "NORMAL"}
 # For a file that is made anew if it was not finished: nothing in it has to survive a crash.
 UNSAFE = {"journal_mode": "OFF", "synchronous": "OFF"}
+
+
+KEPT = "what was finished before is kept, and the same command goes on from there"
 
 
 class DamagedDatabaseError(OSError):
@@ -35,7 +40,8 @@ class Database:
     Raises:
         DamagedDatabaseError: the file is something else, or damaged.
         BlockingIOError: another process holds it.
-        OSError: the file cannot be opened, or the disk is full.
+        DiskFullError: the disk is full.
+        OSError: the file cannot be opened.
     """
 
     def __init__(
@@ -114,14 +120,18 @@ class Database:
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):  # mistakes of the program
             raise
         except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # a mistake in a query
+                raise
+            if is_full(error):
+                raise disk_full(error, self.path, KEPT) from error
             if "locked" in str(error):
                 raise BlockingIOError(
                     f"{self.path} is in use by another process ({error}). Wait until that has ended, and run the same "
                     "command again."
                 ) from error
             raise OSError(
-                f"{self.path}: {error}. What was finished before is kept: with space on a disk that can be written, "
-                "the same command goes on from there."
+                f"{self.path}: {error}. What was finished before is kept: with a disk that can be written, the same "
+                "command goes on from there."
             ) from error
         except sqlite3.DatabaseError as error:
             raise DamagedDatabaseError(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from biomedgpt_hf.disk.full import naming_full_disk
 from biomedgpt_hf.disk.paths import require_free
 
 
@@ -22,15 +23,17 @@ def staged_folder(output: str | Path, partial: Path | None = None) -> Iterator[P
 
     Raises:
         FileExistsError: if `output` exists and is not an empty folder.
+        DiskFullError: whatever writes to the folder finds no space left.
     """
     output = Path(output).absolute()
     require_free(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     folder = partial or output.with_name(f".{output.name}.partial-{uuid.uuid4().hex[:8]}")
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     try:
-        yield folder
+        with naming_full_disk(output):
+            folder.mkdir(parents=True)
+            yield folder
         if output.exists():
             output.rmdir()
         folder.rename(output)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.disk.full import naming_full_disk
+
 
 def replace_file(new: Path, path: Path) -> None:
     """Put a finished file in its place at once, so that it lasts a power cut."""
@@ -29,6 +31,9 @@ def write_json(path: Path, content: Any, default: Callable[[Any], Any] | None = 
         path: the file, in a folder that exists.
         content: what JSON can hold.
         default: makes that of anything else.
+
+    Raises:
+        DiskFullError: there is no space left.
     """
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=default) + "\n")
 
@@ -42,5 +47,9 @@ def write_text(path: Path, text: str) -> None:
     """
     new = path.with_name(f".{path.name}.{os.getpid()}")
     # A file's name may hold bytes that are not UTF-8: backslashreplace writes what JSON reads as the same again.
-    new.write_text(text, encoding="utf-8", errors="backslashreplace")
-    replace_file(new, path)
+    try:
+        with naming_full_disk(path):
+            new.write_text(text, encoding="utf-8", errors="backslashreplace")
+            replace_file(new, path)
+    finally:
+        new.unlink(missing_ok=True)

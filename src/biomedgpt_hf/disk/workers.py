@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any, TypeVar
+
+from biomedgpt_hf.disk.held_signals import ignore_signals, signals_held
 
 IN_FLIGHT = 4  # items per process that are sent ahead of the result which is wanted; bounds the memory
 
@@ -70,36 +71,15 @@ def _submit_item(pool: ProcessPoolExecutor, item: Any) -> Future[Any]:
         BrokenProcessPool: a worker died, or could not be started.
     """
     try:
-        with _interrupts_held():
+        with signals_held(signal.SIGINT):
             return pool.submit(_call_function, item)
     except (OSError, ValueError) as error:
         raise BrokenProcessPool(str(error)) from error
 
 
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back while a process may be started, which then holds it back for good.
-
-    The terminal sends it to all processes at once. A new one would die of it, upon which the pool
-    waits for ever; so its mask is set here, where it inherits it. This process's other threads may
-    get the signal nevertheless, so it is noted, and heeded when the process has been started.
-    """
-    held: list[tuple[int, Any]] = []
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    handler = signal.signal(signal.SIGINT, lambda *signalled: held.append(signalled)) if in_main_thread else None
-    try:
-        yield
-    finally:
-        if in_main_thread:
-            signal.signal(signal.SIGINT, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    if held and callable(handler):
-        handler(*held[0])
-
-
 def _start_worker(function: Callable[[Any], Any]) -> None:
-    """Keep the function, and end when the main process has gone; see `_interrupts_held` for Ctrl-C."""
+    """Keep the function, leave Ctrl-C to the main process, and end when that has gone."""
+    ignore_signals(signal.SIGINT)
     _worker["function"] = function
     parent = multiprocessing.parent_process()
     if parent is not None:

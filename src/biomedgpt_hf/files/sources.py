@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 GZIP_MAGIC = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MARKS = re.compile(rb"^(\xef\xbb\xbf)+")
 GZIP_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)  # of a gzip file that is truncated or corrupt
 LONGEST_LINE = 2**26  # bytes; a longer line means that the file has no line breaks
 # Bytes or characters. No record comes near it (the entry of titin, the longest protein, has some megabytes); a file
@@ -146,7 +147,8 @@ def read_blocks(path: Path, file: io.BufferedReader, size: int) -> Iterator[byte
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line without its line break) of a text file, plain or .gz.
 
-    Memory is that of one line. Bytes that are not UTF-8 come through as lone surrogates
+    Memory is that of one line. A byte order mark at the beginning of a line is dropped: files that were joined have
+    one in their middle. Bytes that are not UTF-8 come through as lone surrogates
     (PEP 383), so that one bad record costs no other; `require_utf8` finds them.
 
     Raises:
@@ -163,8 +165,9 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 if len(line) > LONGEST_LINE:
                     detail = f"the line goes on for more than {LONGEST_LINE:,} bytes. Is it a text file?"
                     raise SourceError(path, number, "endless line", detail)
-                encoding = "utf-8-sig" if number == 1 else "utf-8"
-                yield number, line.decode(encoding, "surrogateescape").rstrip("\r\n")
+                if line.startswith(BYTE_ORDER_MARK):
+                    line = MARKS.sub(b"", line)
+                yield number, line.decode("utf-8", "surrogateescape").rstrip("\r\n")
     except GZIP_ERRORS as error:
         raise truncated(path, number, error) from error
     if number == 0:

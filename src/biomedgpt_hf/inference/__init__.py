@@ -1,10 +1,21 @@
 """Asking a checkpoint: one question, a conversation, a table of a million answers, embeddings."""
 
-from biomedgpt_hf.inference.chat import Answer, Chat, ask
-from biomedgpt_hf.inference.embedding.files import embed_files
-from biomedgpt_hf.inference.embedding.in_memory import embed
-from biomedgpt_hf.inference.prediction.files import predict_files
-from biomedgpt_hf.inference.prediction.in_memory import predict
-from biomedgpt_hf.inference.prediction.predictor import Prediction
+from typing import Any
 
-__all__ = ["Answer", "Chat", "Prediction", "ask", "embed", "embed_files", "predict", "predict_files"]
+from biomedgpt_hf.public_names import find_name
+
+_HOMES = {
+    "Answer": "chat",
+    "Chat": "chat",
+    "Prediction": "prediction.predictor",
+    "ask": "chat",
+    "embed": "embedding.in_memory",
+    "embed_files": "embedding.files",
+    "predict": "prediction.in_memory",
+    "predict_files": "prediction.files",
+}
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    return find_name(__name__, _HOMES, name)

@@ -1,5 +1,7 @@
 """One question, or a conversation, about molecules, proteins and items of further modalities."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Generator, Mapping
 from functools import cached_property
@@ -13,13 +15,13 @@ from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS, Generated, gene
 from biomedgpt_hf.inference.decoding import decoding, generation_arguments
 from biomedgpt_hf.inference.item_arguments import Given, given_items, item_blocks, split_arguments
 from biomedgpt_hf.inference.loading import load, open_checkpoint
-from biomedgpt_hf.inference.neighbours import open_finder
 from biomedgpt_hf.inference.streaming import words_of
 from biomedgpt_hf.mini import DEMONSTRATION, is_mini, mini_checkpoint
-from biomedgpt_hf.neighbours import Neighbour
 
 if TYPE_CHECKING:
+    from biomedgpt_hf.inference.neighbours import NeighbourFinder
     from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
+    from biomedgpt_hf.neighbours import Neighbour
 
 
 class Answer(NamedTuple):
@@ -88,7 +90,11 @@ class Chat:
         index: str | PathLike | None = None,
         neighbours: int = 0,
     ) -> None:
-        self._finder = open_finder(index, neighbours, device=device)
+        self._finder: NeighbourFinder | None = None
+        if index is not None or neighbours:
+            from biomedgpt_hf.inference.neighbours import open_finder
+
+            self._finder = open_finder(index, neighbours, device=device)
         checkpoint = str(checkpoint or mini_checkpoint())
         self._source = (checkpoint, device, dtype, revision)
         self.config, self.processor = open_checkpoint(*self._source)
@@ -96,7 +102,7 @@ class Chat:
         self.messages: list[dict[str, Any]] = []
 
     @cached_property
-    def model(self) -> "BioMedGPTForConditionalGeneration":
+    def model(self) -> BioMedGPTForConditionalGeneration:
         """The model. It is loaded when it is first used."""
         return load(*self._source)[0]
 

@@ -1,20 +1,22 @@
 """Items that come as arguments, `molecules=["CCO"]`, and as the blocks of a user's message.
 
 What holds several values is read alike everywhere: a list or tuple, a Series or array of pandas, polars, numpy, pyarrow
-or datasets, an iterator; and a table of theirs, or a dictionary, by its column of items.
+or datasets, an iterator; and a table of theirs, or a dictionary, by its column of items. Tables and Series follow the
+rules of tables in files: the column is chosen alike, and words for nothing are empty cells. A list holds what was
+passed by hand.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from typing import Any
 
 import numpy as np
 
 from biomedgpt_hf.files.items.cells import cell_items
-from biomedgpt_hf.files.items.column_names import guess_item_columns
+from biomedgpt_hf.files.tables.empty_cells import is_empty, is_null
 from biomedgpt_hf.modalities import MODALITIES
 
 Given = Any | Sequence[Any] | None  # one item, several, or none
@@ -76,7 +78,9 @@ def given_rows(column: Any, modality: str) -> list[tuple[Any, ...]]:
     Raises:
         ValueError: it is a single value, or a table has no column of the modality's items.
     """
-    return [given_items(cell, modality) for cell in given_column(column, modality)]
+    is_nothing = _is_nothing(column, modality)
+    rows = (given_items(cell, modality) for cell in given_column(column, modality))
+    return [tuple(item for item in row if not is_nothing(item)) for row in rows]
 
 
 def given_column(column: Any, modality: str) -> list[Any]:
@@ -91,27 +95,36 @@ def given_column(column: Any, modality: str) -> list[Any]:
         raise ValueError(f"{name} is the text {cells[:60]!r}. Pass a list with an entry for each row.")
     if not hasattr(cells, "__iter__"):
         raise ValueError(f"{name} is a value of type {type(cells).__name__}. Pass a list with an entry for each row.")
-    return [None if _is_missing(cell) else cell for cell in cells]
+    is_nothing = _is_nothing(column, modality)
+    return [None if is_nothing(cell) else cell for cell in cells]
+
+
+def is_table(value: Any) -> bool:
+    """Tell whether a value is a table, or a column of one, and not a list that was made by hand."""
+    return _column_names(value) is not None or any(hasattr(value, name) for name in ("iloc", "to_pylist", "to_list"))
 
 
 def table_modalities(value: Any) -> list[str] | None:
     """Return the modalities whose items a table seems to have columns of; None for what is no table."""
     names = _column_names(value)
-    return None if names is None else list(guess_item_columns(names))
+    return None if names is None else list(_chosen(value, names))
 
 
 def _plain(value: Any, modality: str) -> Any:
     """Return what wraps several values as a list, a table's column included; anything else as it is."""
     names = _column_names(value)
     if names is not None:
-        value = value[_item_column(names, modality)]
+        value = value[_item_column(value, names, modality)]
         return _plain(value, modality) if hasattr(value, "__array__") or hasattr(value, "to_pylist") else list(value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":  # numbers: an item of its own, or rows of such
         return list(value) if value.ndim == 2 and MODALITIES[modality].items_are_lists else value
     for method in ("to_pylist", "to_list", "tolist"):  # pyarrow's, polars' and pandas', numpy's
         if hasattr(value, method) and not hasattr(value, "detach"):
             values = getattr(value, method)()
-            return [None if _is_missing(one) else one for one in values] if isinstance(values, list) else values
+            if not isinstance(values, list):
+                return values
+            is_nothing = _is_nothing(value, modality)
+            return [None if is_nothing(one) else one for one in values]
     several = Iterator | KeysView | ValuesView | Sequence  # datasets' columns are sequences
     is_plain = isinstance(value, str | bytes | list | tuple)
     return list(value) if isinstance(value, several) and not is_plain else value
@@ -127,28 +140,45 @@ def _column_names(value: Any) -> list[str] | None:
     return None if names is None else list(names)
 
 
-def _item_column(names: Sequence[Any], modality: str) -> Any:
-    """Return the name of a table's column of items: the only one, one that is named like them, or the usual name."""
-    texts = [name for name in names if isinstance(name, str)]
+def _item_column(table: Any, names: Sequence[Any], modality: str) -> Any:
+    """Return the name of a table's column of items: the only one, the one that is read of a file, or the usual name."""
     kind = MODALITIES[modality]
     if len(names) == 1:
         return names[0]
-    guessed = guess_item_columns(texts).get(modality, ())
-    found = [*guessed, *(name for name in texts if name in (kind.column, kind.name))]
-    if found and names.count(found[0]) > 1:
-        raise ValueError(f"{kind.column} is a table with several columns {found[0]!r}. Pass the values of one of them.")
+    found = [*_chosen(table, names).get(modality, ()), *(name for name in names if name in (kind.column, kind.name))]
     if not found:
         there = ", ".join(map(repr, names))[:200]
         raise ValueError(
             f"{kind.column} is a table with the columns {there}, none of which is named like {kind.column}. "
             f"Pass the column: {kind.column}=table[NAME]."
         )
+    if names.count(found[0]) > 1:
+        raise ValueError(f"{kind.column} is a table with several columns {found[0]!r}. Pass the values of one of them.")
     return found[0]
 
 
-def _is_missing(value: Any) -> bool:
-    """Tell whether a value stands for none: None, not a number, and pandas' NA."""
-    return value is None or (isinstance(value, float) and value != value) or type(value).__name__ == "NAType"
+def _chosen(table: Any, names: Sequence[Any]) -> Mapping[str, tuple[str, ...]]:
+    """Return the columns of each modality that are read of a table, by the rules for files."""
+    # Here, since most questions come without a table.
+    from biomedgpt_hf.files.items.column_choice import ROWS_LOOKED_AT, choose_columns
+    from biomedgpt_hf.files.items.items import NO_COLUMNS
+
+    texts = [name for name in names if isinstance(name, str)]
+
+    def sample(wanted: Sequence[str]) -> list[Mapping[str, Any]]:
+        once = [name for name in wanted if texts.count(name) == 1]
+        columns = [list(table[name][:ROWS_LOOKED_AT]) for name in once]
+        return [dict(zip(once, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    try:
+        return choose_columns("The table", texts, NO_COLUMNS, sample).columns.items
+    except ValueError:  # no column is known
+        return {}
+
+
+def _is_nothing(given: Any, modality: str) -> Callable[[Any], bool]:
+    """Return what tells whether a cell is empty. In a table, words for nothing count too."""
+    return is_empty if is_table(given) and MODALITIES[modality].items_are_texts else is_null
 
 
 def item_blocks(items: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from torch import nn
 from transformers import AutoModel, DynamicCache, PreTrainedConfig, PreTrainedModel
 
 from .configuration_biomedgpt import GINConfig
@@ -22,6 +23,7 @@ LOGIT_CHANGING_FIELDS = {
     "lm_head_bias": (None, False),  # Phi-MoE, Zaya
 }
 BIASED_LANGUAGE_MODELS = ("codegen", "ctrl", "gptj", "phi")
+UNUSED = ("contact_head",)  # ESM's, which predicts contacts between residues
 ADVICE = "choose one whose logits are lm_head(hidden), such as Llama, Mistral or Qwen."
 
 
@@ -99,6 +101,16 @@ def prepare_encoder(encoder: PreTrainedModel) -> PreTrainedModel:
     """Take off the pooler that nothing here reads, and freeze what is no part of the forward."""
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
-    if getattr(encoder, "contact_head", None) is not None:  # ESM's: it would wait for a gradient that never comes
-        encoder.contact_head.requires_grad_(False)
+    freeze_unused(encoder)
     return encoder
+
+
+def freeze_unused(model: nn.Module) -> None:
+    """Freeze what no forward uses, wherever it is in a model: a gradient for it would never come.
+
+    Adapters that sit on it are frozen too (LoRA on "all-linear" puts some there). Loading weights and unfreezing a
+    whole encoder undo it, so it is done again after either.
+    """
+    for name, parameter in model.named_parameters():
+        if any(part in UNUSED for part in name.split(".")):
+            parameter.requires_grad_(False)

@@ -224,7 +224,8 @@ def check_nothing_is_lost(modality: str, mask: torch.Tensor, only_warn: bool) ->
     def message() -> str:
         return (
             f"The prompt has {modality} placeholders, but no {modality} came with it: tokens: {int(mask.sum())}, "
-            "features: 0. Pass on the whole batch that the processor returned, not its text alone."
+            "features: 0. Pass on the whole batch that the processor returned, not its text alone. (Of TRL's trainers, "
+            "BioMedGPTSFTTrainer and BioMedGPTDPOTrainer do.)"
         )
 
     if not only_warn:

@@ -21,7 +21,7 @@ from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
 
 from .cache_naming import CACHE_NAME, takes_cache_by_any_name
-from .composition_biomedgpt import check_arguments, check_language_model, make_encoder
+from .composition_biomedgpt import check_arguments, check_language_model, freeze_unused, make_encoder
 from .configuration_biomedgpt import BioMedGPTConfig
 from .generation_biomedgpt import BioMedGPTGenerationMixin
 from .modalities_biomedgpt import ModalitiesMixin, runs_on_several_processes
@@ -98,6 +98,13 @@ class BioMedGPTPreTrainedModel(SelfContainedCheckpointMixin, PreTrainedModel):
         """
         names = [f"{name}_{part}" for part in ("encoder", "projector") for name in MODALITY_ENCODERS]
         return ["lm_head", *(f"model.{name}" for name in names), *names]
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """See [`SelfContainedCheckpointMixin.from_pretrained`]; what no forward uses is frozen, as in a new model."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        freeze_unused(loaded[0] if isinstance(loaded, tuple) else loaded)
+        return loaded
 
     def post_init(self) -> None:
         """Keep of the children's unsplittable classes only those that are here: ESM names some of ESMFold."""

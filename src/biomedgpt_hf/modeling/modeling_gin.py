@@ -1,10 +1,13 @@
-"""GraphMVP's graph encoder (Liu et al., 2022; arXiv:2110.07728), on torch-geometric's message passing."""
+"""GraphMVP's graph encoder (Liu et al., 2022; arXiv:2110.07728), over graphs as torch-geometric has them.
+
+The layer is written in plain torch: importing torch-geometric takes longer than the first answer of a small model, and
+a checkpoint's own code then needs nothing but torch and transformers.
+"""
 
 from typing import Any
 
 import torch
 from torch import nn
-from torch_geometric.nn import MessagePassing
 from transformers import AutoModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput
@@ -14,14 +17,14 @@ from .configuration_biomedgpt import GINConfig
 from .saving_biomedgpt import SelfContainedCheckpointMixin
 
 
-class GINLayer(MessagePassing):
+class GINLayer(nn.Module):
     """One round: `mlp(sum over neighbours and self of (x_j + bond embedding))`, then batch normalisation.
 
     Messages pass no ReLU before the sum, unlike PyG's `GINEConv`.
     """
 
     def __init__(self, config: GINConfig):
-        super().__init__(aggr="add")
+        super().__init__()
         width = config.hidden_size
         self.bond_embeddings = nn.ModuleList(nn.Embedding(size, width) for size in config.bond_vocab_sizes)
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
@@ -29,16 +32,14 @@ class GINLayer(MessagePassing):
 
     def forward(self, hidden_states: torch.Tensor, edge_index: torch.Tensor, edge_attr: torch.Tensor) -> torch.Tensor:
         """[N, D], [2, E], [E, G] → [N, D]."""
-        bonds = embed_columns(self.bond_embeddings, edge_attr)
-        hidden_states = self.mlp(self.propagate(edge_index, x=hidden_states, bonds=bonds))
+        source, target = edge_index
+        messages = hidden_states.index_select(0, source) + embed_columns(self.bond_embeddings, edge_attr)
+        hidden_states = self.mlp(messages.new_zeros(hidden_states.shape).index_add(0, target, messages))
         norm = self.batch_norm
         if norm.training and len(hidden_states) == 1:  # methane has no variance: use the running statistics
             mean, variance = norm.running_mean, norm.running_var
             return nn.functional.batch_norm(hidden_states, mean, variance, norm.weight, norm.bias, eps=norm.eps)
         return norm(hidden_states)
-
-    def message(self, x_j: torch.Tensor, bonds: torch.Tensor) -> torch.Tensor:
-        return x_j + bonds
 
 
 def embed_columns(embeddings: nn.ModuleList, features: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from biomedgpt_hf.disk.checksums import sha256_of
+from biomedgpt_hf.disk.parquet import ParquetWriter
 from biomedgpt_hf.disk.replacing import write_json
 from biomedgpt_hf.neighbours.known_items import KnownItem, Text
 
@@ -48,7 +49,7 @@ class NeighbourIndexError(ValueError):
 
 def write_items(path: Path, items: Sequence[KnownItem]) -> None:
     """Write the items in their order."""
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as file:
+    with ParquetWriter(path, SCHEMA, compression="zstd") as file:
         for start in range(0, len(items), ITEMS_PER_GROUP):
             rows = [_to_row(one) for one in items[start : start + ITEMS_PER_GROUP]]
             file.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))

@@ -19,6 +19,7 @@ from biomedgpt_hf.rows.schema import SPLITS, to_conversation
 from biomedgpt_hf.similarity.kmers import sequence_key
 
 COLUMNS = ["messages", *item_columns().values(), "task", "id", "source", "license"]
+REMEDY = "A table becomes one by `biomedgpt data table`."
 ROWS = 1_000  # rows that are read at a time
 
 
@@ -71,7 +72,7 @@ def set_files(folder: Path, splits: Sequence[str]) -> list[Path]:
         raise FileNotFoundError(f"{folder}: there is no such folder.")
     found = split_files(folder)
     if not found:
-        raise SourceError(folder, 0, "no set", "is not the folder of a set: it has no data/SPLIT-*.parquet.")
+        raise SourceError(folder, 0, "no set", f"is not the folder of a set: it has no data/SPLIT-*.parquet. {REMEDY}")
     files = list(chain.from_iterable(found.get(split, []) for split in splits))
     if not files:
         raise SourceError(folder, 0, "no split", f"has no {' or '.join(splits)} rows, but {', '.join(found)} rows.")

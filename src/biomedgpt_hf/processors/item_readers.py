@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .molecular_graph import MolecularGraph, collate_graphs, smiles_to_graph
+from .molecular_graph import MolecularGraph, collate_graphs, count_atoms_unread, smiles_to_graph
 from .processor_agreement import compare, covers, protein_positions, vocabulary_disagreement
-from .protein_tokenizer import collate_proteins, encode_protein
+from .protein_tokenizer import InvalidProteinError, collate_proteins, encode_protein
 
 # What a reader makes of one item: its own affair, handed back to it to be counted and collated.
 ReadItem: TypeAlias = Any
@@ -60,6 +60,13 @@ class ItemReader:
         """Return how many placeholders an item that was read takes."""
         raise NotImplementedError(f"{type(self).__name__} has no count().")
 
+    def measure(self, item: Any, processor: Any, *, truncation: bool = False) -> int | None:
+        """Return what `count` will say of an item that can be read, without making what `read` makes.
+
+        A reader that does not say returns None, and so does one for an item that may be refused.
+        """
+        return None
+
     def collate(self, samples: Sequence[Sequence[ReadItem]], processor: Any) -> dict[str, np.ndarray]:
         """Return the tensors of a batch, the batch dimension leading.
 
@@ -87,6 +94,9 @@ class MoleculeReader(ItemReader):
 
     def count(self, item: MolecularGraph, processor: Any) -> int:
         return len(item.atom_features)
+
+    def measure(self, item: Any, processor: Any, *, truncation: bool = False) -> int | None:
+        return count_atoms_unread(item, processor.molecule_features)
 
     def collate(self, samples: Sequence[Sequence[MolecularGraph]], processor: Any) -> dict[str, np.ndarray]:
         return collate_graphs(samples)
@@ -118,6 +128,12 @@ class ProteinReader(ItemReader):
 
     def count(self, item: np.ndarray, processor: Any) -> int:
         return len(item) - (0 if processor.protein_feature_select == "full" else 2)  # start and end
+
+    def measure(self, item: Any, processor: Any, *, truncation: bool = False) -> int | None:
+        try:
+            return self.count(self.read(item, processor, truncation=truncation), processor)
+        except InvalidProteinError:
+            return None
 
     def collate(self, samples: Sequence[Sequence[np.ndarray]], processor: Any) -> dict[str, np.ndarray]:
         return collate_proteins(samples, processor.residues.pad_id)

@@ -44,11 +44,14 @@ class FeatureSet(NamedTuple):
         atom_vocab_sizes: rows of each atom feature's embedding table; masked atoms have rows of their own.
         bond_vocab_sizes: likewise of each bond feature; self-loops and masked bonds have rows of their own.
         read: makes the graph of a sanitised molecule, or raises `NoCategoryError`.
+        is_unusual: whether a molecule may have what has no category. All others have a graph, which is known by some
+            searches in C++, without reading them.
     """
 
     atom_vocab_sizes: tuple[int, ...]
     bond_vocab_sizes: tuple[int, ...]
     read: Callable[[Chem.Mol], MolecularGraph]
+    is_unusual: Callable[[Chem.Mol], bool]
 
 
 class NoCategoryError(Exception):
@@ -72,6 +75,7 @@ _OTHER_ELEMENT = _atom_query("[!#6;!#7;!#8]")
 _ELEMENTS = {6: _atom_query("[#7]"), 7: _atom_query("[#8]")}  # atomic number − 1; carbon is the default
 _SP2, _UNUSUAL_HYBRIDIZATION = _atom_query("[^2]"), _atom_query("[!^2!^3]")
 _CHIRAL = _atom_query("*", rdqueries.HasChiralTagQueryAtom())
+_OTHER_BOND = Chem.MolFromSmarts("*!-;!=;!#;!:*")
 _EVERY_MATCH = Chem.SubstructMatchParameters()
 _EVERY_MATCH.maxMatches = 2**31 - 1  # by default a search ends at 1,000
 _EVERY_MATCH.uniquify = False  # patterns of one atom match each atom once
@@ -92,6 +96,11 @@ _OGB_ATOM_FEATURES = (
 ).split(", ")
 _OGB_ATOM_SIZES = (120, 9, 11, 12, 9, 5, 8, 2, 2)
 _OGB_BOND_SIZES = (24, 6, 2)
+_OGB_UNUSUAL = (
+    _atom_query("[X{9-},+{7-},-{6-}]"),  # an atom of nine hydrogens has nine neighbours
+    _atom_query("[!^0;!^1;!^2;!^3;!^4;!^5]"),
+    _atom_query("*", rdqueries.NumRadicalElectronsGreaterQueryAtom(4)),
+)
 
 
 def _read_graphmvp(molecule: Chem.Mol) -> MolecularGraph:
@@ -124,6 +133,13 @@ def _read_graphmvp(molecule: Chem.Mol) -> MolecularGraph:
     directed = forth.repeat(2, axis=1)
     directed[:2, 1::2] = forth[1::-1]
     return MolecularGraph(_table(numbers, chirality).T, directed[:2], directed[2:].T)
+
+
+def _is_unusual_graphmvp(molecule: Chem.Mol) -> bool:
+    if molecule.HasSubstructMatch(_OTHER_BOND):
+        return True
+    chiral = molecule.GetSubstructMatches(_CHIRAL, _EVERY_MATCH)
+    return any(molecule.GetAtomWithIdx(i).GetChiralTag() not in _GRAPHMVP_CHIRALITIES for (i,) in chiral)
 
 
 def _read_ogb(molecule: Chem.Mol) -> MolecularGraph:
@@ -163,6 +179,10 @@ def _read_ogb(molecule: Chem.Mol) -> MolecularGraph:
     return MolecularGraph(atom_features, directed[:2], directed[2:].T)
 
 
+def _is_unusual_ogb(molecule: Chem.Mol) -> bool:
+    return any(map(molecule.HasSubstructMatch, _OGB_UNUSUAL))
+
+
 def _bonds(molecule: Chem.Mol) -> tuple[list[Chem.Bond], list[int], list[int]]:
     """Return the bonds with the atoms at their ends, in RDKit's order."""
     bonds = list(map(molecule.GetBondWithIdx, range(molecule.GetNumBonds())))
@@ -181,6 +201,6 @@ def _name(bond: Chem.Bond) -> str:
 
 
 FEATURE_SETS = {
-    "graphmvp": FeatureSet((120, 3), (6, 3), _read_graphmvp),
-    "ogb": FeatureSet(_OGB_ATOM_SIZES, _OGB_BOND_SIZES, _read_ogb),
+    "graphmvp": FeatureSet((120, 3), (6, 3), _read_graphmvp, _is_unusual_graphmvp),
+    "ogb": FeatureSet(_OGB_ATOM_SIZES, _OGB_BOND_SIZES, _read_ogb, _is_unusual_ogb),
 }

@@ -4,7 +4,7 @@ Shape letters:  A atoms   E directed bonds   F, G features of each
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdinchi
 
 from .molecular_features import FeatureSet, MolecularGraph, out_of_range
+from .molecule_limits import molecule_excess
 
 ACCEPTED = "a SMILES or InChI string, an RDKit Mol, a PyG Data or a MolecularGraph"
 # How the files end that people name in place of what is in them.
@@ -51,19 +52,36 @@ def parse_text(text: str) -> Chem.Mol:
     if not text:
         raise RefusedError("it is empty", f"Pass {ACCEPTED}")
     first, *behind = text.split(None, 1)
-    molecule, reason = (_parse_inchi if first.startswith("InChI=") else _parse_smiles)(first)
+    is_inchi = first.startswith("InChI=")
+    if excess := molecule_excess(first):
+        raise RefusedError(excess, f"Pass a smaller molecule, or correct the {'InChI' if is_inchi else 'SMILES'}")
+    molecule, reason = None, _strange_character(first)
+    if not reason:
+        molecule, reason = _parsed(_parse_inchi if is_inchi else _parse_smiles, first)
     if molecule is None:
-        kind, remedy = ("", "Correct the InChI") if first.startswith("InChI=") else _guess(text)
+        kind, remedy = ("", "Correct the InChI") if is_inchi else _guess(text)
         raise RefusedError(f"this looks like {kind}, not a SMILES ({reason})" if kind else reason, remedy)
     if behind:
         raise RefusedError(f"{shown(behind[0])} stands behind {shown(first)}", "Pass the SMILES or InChI alone")
     return molecule
 
 
+def _strange_character(text: str) -> str:
+    """Return what no notation has, or "": RDKit would read some letters as others, and cannot take half a character."""
+    if text.isascii() and text.isprintable():
+        return ""
+    place, character = next((i, c) for i, c in enumerate(text, 1) if not (c.isascii() and c.isprintable()))
+    return f"character {place}, {character!r}, cannot stand in a SMILES or an InChI"
+
+
+def _parsed(parse: Callable[[str], tuple[Chem.Mol | None, str]], text: str) -> tuple[Chem.Mol | None, str]:
+    try:
+        return parse(text)
+    except Exception as error:  # whatever a parser raises concerns this molecule alone
+        return None, f"RDKit gives up ({type(error).__name__}: {_words(error)})"
+
+
 def _parse_smiles(text: str) -> tuple[Chem.Mol | None, str]:
-    if not (text.isascii() and text.isprintable()):  # RDKit would read some letters as others
-        place, character = next((i, c) for i, c in enumerate(text, 1) if not (c.isascii() and c.isprintable()))
-        return None, f"character {place}, {character!r}, cannot stand in a SMILES"
     molecule = Chem.MolFromSmiles(text, SMILES_ALONE)
     return molecule, "" if molecule else _why_unreadable(text)
 
@@ -71,7 +89,7 @@ def _parse_smiles(text: str) -> tuple[Chem.Mol | None, str]:
 def _parse_inchi(text: str) -> tuple[Chem.Mol | None, str]:
     molecule, _, message, log = rdinchi.InchiToMol(text)
     words = (message or log).strip().rpartition("Structure: 1 ")[2]
-    return molecule, f"not a valid InChI: {words}" if words else "not a valid InChI"
+    return molecule, f"not a valid InChI: {shortened(words, 300)}" if words else "not a valid InChI"
 
 
 def _why_unreadable(smiles: str) -> str:
@@ -177,7 +195,7 @@ def _faults(
     atoms: np.ndarray, index: np.ndarray, bonds: np.ndarray, features: str, feature_set: FeatureSet
 ) -> Iterator[str]:
     """Return what is wrong with a graph; a check may rely on those before it."""
-    atom_sizes, bond_sizes, _ = feature_set
+    atom_sizes, bond_sizes = feature_set.atom_vocab_sizes, feature_set.bond_vocab_sizes
     num_atoms, num_bonds = len(atoms) if atoms.ndim else 0, index.shape[-1] if index.ndim else 0
     for name, array, shape in (
         ("atom features (x)", atoms, (num_atoms, len(atom_sizes))),

@@ -23,6 +23,7 @@ from .chat_templates import (
     paper_template,
     reads_blocks,
 )
+from .control_tokens import control_tokens
 from .item_readers import ITEM_READERS, ReadItem
 from .molecular_graph import FEATURE_SETS, FeatureSet
 from .processor_agreement import disagreements
@@ -208,14 +209,15 @@ class BioMedGPTProcessor(ProcessorMixin):
         """Make a batch.
 
         Args:
-            text: prompts, each with one placeholder `<moleculeHere>` or `<proteinHere>` per item. Special tokens in a
-                text are read as such, as everywhere in transformers. None gives the items' tensors alone.
+            text: finished prompts, each with one placeholder `<moleculeHere>` or `<proteinHere>` per item. Special
+                tokens in a prompt are read as such, as everywhere in transformers; for text of people there is
+                `apply_chat_template`. None gives the items' tensors alone.
             molecules: SMILES, InChI, RDKit molecules, PyG `Data` or graphs: a list for one text, a list per text for
                 several. (One item, or a flat list in the order of the placeholders, will do too.)
             proteins: likewise, amino-acid sequences. Items of further modalities are passed likewise, by their columns'
                 names.
-            suffix: an answer to each text, to train on: it is tokenised by itself, the end token follows, and `labels`
-                are returned.
+            suffix: an answer to each text, to train on: it is tokenised by itself, special tokens in it as plain text,
+                the end token follows, and `labels` are returned.
             kwargs: as in transformers' other processors (`padding`, `padding_side`, `pad_to_multiple_of`,
                 `max_length`, `return_tensors`, `add_special_tokens`, `return_offsets_mapping`, …), by themselves or in
                 `text_kwargs` and `protein_kwargs`. `truncation=True` cuts proteins only, never a text. Padding goes to
@@ -308,7 +310,7 @@ class BioMedGPTProcessor(ProcessorMixin):
             answers=answers,
             add_special_tokens=options.get("add_special_tokens") is not False,
             with_offsets=options["with_offsets"],
-            **({"sanitize_control_tokens": True} if options.get("sanitize_control_tokens") else {}),
+            marked=bool(options.get("sanitize_control_tokens")),
         )
         limits = [limit for limit in (options.get("max_length"), self.max_context_length) if limit is not None]
         check_lengths(rows, self.placeholders, min(limits, default=None))
@@ -322,6 +324,7 @@ class BioMedGPTProcessor(ProcessorMixin):
         molecules: Any = None,
         proteins: Any = None,
         tokenize: bool = False,
+        sanitize_control_tokens: bool | None = None,
         processor_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Any:
@@ -334,10 +337,12 @@ class BioMedGPTProcessor(ProcessorMixin):
                 each.
             proteins: likewise. Items of further modalities are passed likewise, by their columns' names.
             tokenize: return token ids.
+            sanitize_control_tokens: whether special tokens in messages are plain text, however they are spelt there
+                (see `control_tokens`). None: they are with `tokenize=True`. Without it, True returns prompts in which
+                they are marked, for a call with `sanitize_control_tokens=True`.
             processor_kwargs: options for the call that tokenises.
             kwargs: as in transformers: `add_generation_prompt`, `continue_final_message`, `return_dict`,
-                `return_tensors`, `return_assistant_tokens_mask`, `sanitize_control_tokens` (special tokens in messages
-                become plain text), variables of the template, …
+                `return_tensors`, `return_assistant_tokens_mask`, variables of the template, …
 
         Raises:
             ValueError: if a message is none, a text holds a placeholder, or items and blocks differ in number.
@@ -356,6 +361,11 @@ class BioMedGPTProcessor(ProcessorMixin):
             if tokenize:
                 arguments[reader.column] = items_of_conversations(read, column, reader)
         messages = [one.messages for one in read]
+        if tokenize if sanitize_control_tokens is None else sanitize_control_tokens:
+            control, own = control_tokens(self.tokenizer, template), self.tokenizer.special_tokens_map
+            messages = control.mark(messages)
+            kwargs = {name: value if name in own else control.mark(value) for name, value in kwargs.items()}
+            arguments["sanitize_control_tokens"] = True
         unknown = [placeholder for placeholder in self.placeholders if placeholder.token not in template]
         if unknown == self.placeholders:
             with_blocks = reads_blocks(template, tuple(self.tokenizer.special_tokens_map.items()))

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .control_tokens import MARKS
 from .item_readers import ItemReader
 from .prompt_segments import SEGMENT_BREAK
 
@@ -146,8 +147,9 @@ def _check_text(text: Any, where: str, modalities: Mapping[str, str]) -> None:
                 f"{where} has {token} in its text, {text[:80]!r}. The placeholder stands for an item of the "
                 f'conversation: pass a block {{"type": "{modality}", "{modality}": ...}} instead.'
             )
-    if SEGMENT_BREAK in text:
-        raise ValueError(f"{where} has the reserved character U+FDD0 in its text. Take it out.")
+    for reserved in (SEGMENT_BREAK, *MARKS):
+        if reserved in text:
+            raise ValueError(f"{where} has the reserved character U+{ord(reserved):04X} in its text. Take it out.")
     _check_characters(text, f"{where} has a text block that")
 
 

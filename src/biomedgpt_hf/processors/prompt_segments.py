@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from transformers import AddedToken, PreTrainedTokenizerBase
 
+from .control_tokens import MARKS, START, Tokenized, control_tokens, tokenize_marked
+
 # A template writes this where the original tokenised two texts apart: before the answer that is trained on. Unicode
 # reserves the character for a program's internal use.
 SEGMENT_BREAK = "\ufdd0"
-# transformers marks control tokens in messages so (`sanitize_control_tokens`), the processor's placeholders included.
-_MARKS = "\U000f0000", "\U000f0001"
 
 
 class Placeholder(NamedTuple):
@@ -88,7 +88,8 @@ def cut(text: str, placeholders: Iterable[Placeholder]) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _separators(tokens: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(f"{_MARKS[0]}?({'|'.join(map(re.escape, tokens))}|{SEGMENT_BREAK}){_MARKS[1]}?")
+    """Return what parts segments: placeholders, unless they are marked as text, and breaks."""
+    return re.compile(f"(?<!{START})({'|'.join(map(re.escape, tokens))}|{SEGMENT_BREAK})")
 
 
 def with_tokens(tokenizer: PreTrainedTokenizerBase, placeholders: list[str]) -> PreTrainedTokenizerBase:
@@ -116,24 +117,47 @@ def start_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 
 def tokenize_segments(
-    tokenizer: PreTrainedTokenizerBase, segments: list[str], with_offsets: bool, **arguments: Any
-) -> list[tuple[list[int], list[tuple[int, int]] | None]]:
+    tokenizer: PreTrainedTokenizerBase, segments: Sequence[str], with_offsets: bool, marked: bool = False
+) -> list[Tokenized]:
     """Return the ids, and if asked for the offsets, of texts tokenised without special tokens around them.
 
     A fast tokenizer's backend is asked itself, which takes half the time of a call.
+
+    Args:
+        tokenizer: the language model's.
+        segments: texts.
+        with_offsets: whether to return offsets.
+        marked: whether tokens that people wrote are marked, see `control_tokens`.
     """
-    if tokenizer.is_fast and not arguments:
-        backend = tokenizer.backend_tokenizer
-        backend.no_padding()  # an earlier call of the tokenizer may have left its own
-        backend.no_truncation()
-        backend.encode_special_tokens = tokenizer.split_special_tokens
-        encode = backend.encode_batch if with_offsets else backend.encode_batch_fast
-        encodings = encode(segments, add_special_tokens=False)
-        return [(encoding.ids, encoding.offsets if with_offsets else None) for encoding in encodings]
-    encoded = tokenizer(
-        segments, add_special_tokens=False, return_offsets_mapping=with_offsets, verbose=False, **arguments
-    )
-    return list(zip(encoded["input_ids"], encoded.get("offset_mapping") or repeat(None), strict=False))
+    with_marks = [at for at, segment in enumerate(segments) if any(mark in segment for mark in MARKS)] if marked else []
+    if not tokenizer.is_fast:
+        options: dict[str, Any] = {"sanitize_control_tokens": True} if with_marks else {}
+        encoded = tokenizer(
+            list(segments), add_special_tokens=False, return_offsets_mapping=with_offsets, verbose=False, **options
+        )
+        return list(map(Tokenized, encoded["input_ids"], encoded.get("offset_mapping") or repeat(None)))
+    backend = tokenizer.backend_tokenizer
+    backend.no_padding()  # an earlier call of the tokenizer may have left its own
+    backend.no_truncation()
+    backend.encode_special_tokens = tokenizer.split_special_tokens
+    encode = backend.encode_batch if with_offsets else backend.encode_batch_fast
+    encodings = encode(segments, add_special_tokens=False)
+    tokenized = [Tokenized(encoding.ids, encoding.offsets if with_offsets else None) for encoding in encodings]
+    if with_marks:
+        again = tokenize_marked(tokenizer, [segments[at] for at in with_marks], with_offsets)
+        for at, of_marked in zip(with_marks, again, strict=True):
+            tokenized[at] = of_marked
+    return tokenized
+
+
+def tokenize_text(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Tokenized]:
+    """Return the ids of texts that nobody has templated: whatever they spell, no token of theirs is a special one.
+
+    Raises:
+        ValueError: if a text has a character that is reserved for marks.
+    """
+    control = control_tokens(tokenizer)
+    return tokenize_segments(tokenizer, [control.mark(text) for text in texts], with_offsets=False, marked=True)
 
 
 def tokenize_rows(
@@ -145,7 +169,7 @@ def tokenize_rows(
     answers: Sequence[str] = (),
     add_special_tokens: bool = True,
     with_offsets: bool = False,
-    **tokenizer_arguments: Any,
+    marked: bool = False,
 ) -> list[Row]:
     """Return the tokens of texts, each segment tokenised by itself, placeholders repeated.
 
@@ -154,13 +178,13 @@ def tokenize_rows(
         texts: B texts as `cut` leaves them.
         placeholders: one for each modality.
         lengths: for each modality and each of B texts, the number of atoms or residues of its items.
-        answers: B answers, each tokenised by itself and followed by the end token; none by default.
+        answers: B answers, each tokenised by itself, as plain text, and followed by the end token; none by default.
         add_special_tokens: whether a row begins with the tokenizer's start token.
         with_offsets: whether to compute `Row.offsets` and `Row.replacements`.
-        tokenizer_arguments: passed on to the tokenizer.
+        marked: whether tokens that people wrote are marked in the texts, see `control_tokens`.
     """
     segments = [segment for text in texts for segment in text[::2]]
-    tokenized = iter(tokenize_segments(tokenizer, [*segments, *answers], with_offsets, **tokenizer_arguments))
+    tokenized = iter(tokenize_segments(tokenizer, segments, with_offsets, marked))
     start = start_ids(tokenizer) if add_special_tokens else []
     by_token = {placeholder.token: placeholder for placeholder in placeholders}
 
@@ -178,8 +202,8 @@ def tokenize_rows(
                 placeholder = by_token[piece]
                 row.add_item(placeholder, next(remaining[placeholder.modality]), with_offsets)
         rows.append(row)
-    for row, (ids, offsets) in zip(rows, tokenized, strict=True) if answers else ():
-        row.add_tokens(ids, offsets)
-        row.add_tokens([tokenizer.eos_token_id], [(0, 0)])
+    for row, (ids, _) in zip(rows, tokenize_text(tokenizer, answers), strict=True) if answers else ():
+        row.add_tokens(ids)
+        row.add_tokens([tokenizer.eos_token_id])
         row.answer = len(ids) + 1
     return rows

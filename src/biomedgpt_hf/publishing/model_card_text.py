@@ -78,7 +78,7 @@ print(model(**inputs).last_hidden_state.shape)  # [1, tokens, width]; this check
 
 BIOMEDGPT_WITHOUT_PACKAGE = """\
 In a process without the package, leave out the first line and pass `trust_remote_code=True` to both `from_pretrained`:
-the code lies beside the weights. It needs torch, transformers, torch-geometric and rdkit."""
+the code lies beside the weights. It needs torch, transformers and rdkit."""
 
 BIOMEDGPT_LIMITS = """\
 - A language model writes what is probable, not what is true: an answer can be fluent and wrong. Check it against a
@@ -116,8 +116,8 @@ print(atoms.shape)  # [atoms, width]
 """
 
 GIN_WITHOUT_PACKAGE = """\
-In a process without the package, pass `trust_remote_code=True`: the code lies beside the weights and needs torch,
-transformers and torch-geometric. The arguments are PyG's `x`, `edge_index` and `edge_attr`, all int64."""
+In a process without the package, pass `trust_remote_code=True`: the code lies beside the weights and needs torch
+and transformers. The arguments are PyG's `x`, `edge_index` and `edge_attr`, all int64."""
 
 GIN_LIMITS = """\
 - It predicts no property: its vectors are input for another model.

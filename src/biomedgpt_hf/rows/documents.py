@@ -32,7 +32,7 @@ def document_features() -> datasets.Features:
     try:
         from datasets import Features, Value
     except ImportError as error:
-        raise ImportError(missing_package("datasets", "data")) from error
+        raise ImportError(missing_package(error.name or "datasets", "data")) from error
     return Features({field: Value("string") for field in DOCUMENT_FIELDS})
 
 

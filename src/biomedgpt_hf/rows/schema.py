@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 ROLES = ("system", "user", "assistant")
 STRING_FIELDS = ("task", "source", "id", "license")
+UNKNOWN_LICENSE = "unknown"
 SEGMENT_BREAK = "\ufdd0"  # the processor writes it where one of its segments ends
 
 
@@ -61,7 +62,7 @@ def features() -> datasets.Features:
     try:
         from datasets import Features, List, Value
     except ImportError as error:
-        raise ImportError(missing_package("datasets", "data")) from error
+        raise ImportError(missing_package(error.name or "datasets", "data")) from error
 
     text = Value("string")
     items = {

@@ -11,7 +11,7 @@ FACTOR, SCATTERING = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F
 
 def digest(text: str) -> int:
     """Return 64 bits that stand for a text, the same on every machine."""
-    raw = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    raw = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(raw, "big")
 
 

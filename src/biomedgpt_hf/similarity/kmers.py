@@ -13,13 +13,13 @@ SIMILAR_PROTEINS = (
 
 
 def sequence_key(sequence: str) -> str:
-    """Return the key of a protein: its sequence in upper case."""
-    return sequence.upper()
+    """Return the key of a protein: its sequence in upper case, unless it has foreign letters, which may become two."""
+    return sequence.upper() if sequence.isascii() else sequence
 
 
 def kmers(sequence: str) -> np.ndarray:
     """Return the distinct 5-mers of a sequence as numbers, uint64 [F], in order; a shorter sequence is one itself."""
-    letters = np.frombuffer(sequence_key(sequence).encode("utf-8", "surrogateescape"), dtype=np.uint8)
+    letters = np.frombuffer(sequence_key(sequence).encode("utf-8", "surrogatepass"), dtype=np.uint8)
     words = np.zeros(max(1, len(letters) - KMER + 1), dtype=np.uint64)
     for offset in range(min(KMER, len(letters))):
         words = words << np.uint64(8) | letters[offset : offset + len(words)]

@@ -8,8 +8,10 @@ import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem import inchi, rdMolDescriptors
 
+from biomedgpt_hf.processors.molecule_limits import molecule_excess
 from biomedgpt_hf.similarity.hashing import FACTOR, scatter
 
+SHOWN = 300  # characters of a molecule in an error
 # Elements whose bonds to one another InChI always keeps. It removes bonds to metals, and its key does not depend on the
 # places of hydrogens.
 BONDED = np.isin(np.arange(128), [0, 6, 7, 8, 9, 14, 15, 16, 17, 34, 35, 53])
@@ -31,8 +33,26 @@ def structure_key(molecule: str) -> str:
     """
     parsed = read_molecule(molecule)
     if parsed is None:
-        raise ValueError(f"RDKit cannot read the molecule {molecule!r}.")
+        shown = molecule if len(molecule) <= SHOWN else f"{molecule[:SHOWN]}…"
+        raise ValueError(f"RDKit cannot read the molecule {shown!r}.")
     return fragment_key(largest_organic_fragment(parsed))
+
+
+def canonical_smiles(molecule: str) -> str:
+    """Return RDKit's canonical SMILES of a whole molecule: equal for one structure, however it is written.
+
+    Stereo, isotopes, charges and all parts of a salt count. Tautomers are different structures.
+
+    Args:
+        molecule: SMILES or InChI.
+
+    Raises:
+        ValueError: RDKit cannot read it.
+    """
+    parsed = read_molecule(molecule)
+    if parsed is None:
+        raise ValueError(f"RDKit cannot read the molecule {molecule!r}.")
+    return str(Chem.MolToSmiles(parsed))
 
 
 def fragment_key(fragment: Chem.Mol) -> str:
@@ -46,9 +66,14 @@ def fragment_key(fragment: Chem.Mol) -> str:
 
 def read_molecule(molecule: str) -> Chem.Mol | None:
     """Return the molecule of a SMILES or InChI, or None if RDKit cannot read it or it has no atom."""
+    if molecule_excess(molecule):
+        return None
     with rdBase.BlockLogs():
         read = Chem.MolFromInchi if molecule.startswith("InChI=") else Chem.MolFromSmiles
-        parsed = read(molecule)
+        try:
+            parsed = read(molecule)
+        except Exception:  # whatever a parser raises concerns this molecule alone
+            return None
     return parsed if parsed is not None and parsed.GetNumAtoms() else None
 
 

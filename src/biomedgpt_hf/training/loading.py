@@ -17,6 +17,7 @@ from biomedgpt_hf.checkpoints import find_config, load_foreign_model, load_model
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 from biomedgpt_hf.training.engine.lean_start import load_empty, starts_empty
+from biomedgpt_hf.training.memory.part_memory import model_without_weights
 from biomedgpt_hf.training.model.adapters import add_lora
 from biomedgpt_hf.training.model.model_parts import train_in_float32, train_only
 from biomedgpt_hf.training.recipe.settings import Settings
@@ -58,6 +59,8 @@ def load_for_training(settings: Settings, arguments: TrainingArguments) -> Loade
             f"{checkpoint} is a {config.model_type!r}, not a BioMedGPT: `biomedgpt init` makes one of it, or pass "
             "language_model_only to train it alone."
         )
+    names = {"fsdp_config": arguments.fsdp_config, "optim_target_modules": arguments.optim_target_modules}
+    model_without_weights(config, settings, names)  # before weights and rows are read: are all modules there?
     auto_class = AutoModelForMultimodalLM if composite else AutoModelForCausalLM
     remote = starts_empty(arguments)
     if settings.quantization and arguments.fsdp:

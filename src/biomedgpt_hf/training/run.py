@@ -109,11 +109,12 @@ def train(recipe: Recipe) -> RunResult:
     output = Path(arguments.output_dir)
     notes = RunNotes(output, recipe, arguments)
     notes.check(checkpoints.newest_complete(output) is not None)
-    set_seed(arguments.seed)  # new adapters begin at random
     try:
+        opened = _open_rows(recipe, arguments)  # before the model, which takes longer
+        set_seed(arguments.seed)  # new adapters begin at random
         loaded = load_for_training(recipe.settings, arguments)
         collator = _make_collator(recipe, loaded)
-        rows = _read_rows(recipe, arguments, collator)
+        rows = {split: _screen(recipe.settings, arguments, collator, split, found) for split, found in opened.items()}
         trainer = _make_trainer(recipe, arguments, loaded, collator, rows)
         trainer.preemption.launcher = launcher
         if arguments.should_save:
@@ -142,9 +143,7 @@ def _make_collator(recipe: Recipe, loaded: Loaded) -> BioMedGPTDataCollator:
     )
 
 
-def _read_rows(
-    recipe: Recipe, arguments: TrainingArguments, collator: BioMedGPTDataCollator
-) -> dict[str, _ScreenedRows]:
+def _open_rows(recipe: Recipe, arguments: TrainingArguments) -> dict[str, Dataset]:
     """Return rows by split: "train", and "validation" if the recipe evaluates and the sets have any."""
     settings, trainer = recipe.settings, recipe.trainer
     read = partial(load_rows, features=trainer.row_features(), optional=trainer.optional_columns)
@@ -156,9 +155,7 @@ def _read_rows(
             logger.warning("No set has a split 'validation': training goes without evaluation.")
             arguments.eval_strategy, arguments.load_best_model_at_end = "no", False
     found = {"train": training, "validation": validation}
-    return {
-        split: _screen(settings, arguments, collator, split, rows) for split, rows in found.items() if rows is not None
-    }
+    return {split: rows for split, rows in found.items() if rows is not None}
 
 
 def _screen(
@@ -213,7 +210,7 @@ def _finish(
     """Write the trained checkpoint with its card and report, unless the run was stopped before its end."""
     output, state = Path(trainer.args.output_dir), trainer.state
     metrics = {name: value for entry in state.log_history for name, value in entry.items() if name.endswith("loss")}
-    metrics.pop("train_loss", None)  # it covers this start only
+    metrics.pop("train_loss", None)  # of all steps, from the first one on: it says little of the end
     result = RunResult(output, state.global_step, state.max_steps, metrics, trainer.preemption.received)
     if result.stopped_by and result.step < result.steps:
         return result

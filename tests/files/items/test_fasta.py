@@ -47,6 +47,11 @@ def test_ids_are_first_words_and_sources_tell_the_line(tmp_path):
         ("MK*T", "'*' at index 2 is a stop inside"),
         ("MK2T", "'2' at index 2 is not a residue"),
         ("MKé", "'É' at index 2 is not a residue"),
+        ("MßK", "'ß' at index 1 is not a residue"),
+        ("MK\u0131", "'\u0131' at index 2 is not a residue"),
+        ("\ufb01MK", "'\ufb01' at index 0 is not a residue"),
+        ("M\uff2bT", "'\uff2b' at index 1 is not a residue"),
+        ("M\u017f", "'\u017f' at index 1 is not a residue"),
         ("ACGTTGCANACGTTGCAACG", "nucleotides, not amino acids"),
         ("acguugcaacguugcaacgu", "nucleotides, not amino acids"),
     ],
@@ -77,6 +82,20 @@ def test_short_and_monotonous_sequences_stay_proteins(tmp_path, sequence):
 def test_what_is_no_fasta_is_one_error(tmp_path, text, words):
     with pytest.raises(SourceError, match=words):
         rows(tmp_path, text)
+
+
+@pytest.mark.parametrize("end", ["\n", "", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"\xef\xbb\xbf" * 2])
+def test_files_that_were_joined_keep_every_record(tmp_path, mark, end):
+    parts = [f">{name}{end or chr(10)}{sequence}{end}".encode() for name, sequence in (("a", "MKT"), ("b", "AYI"))]
+    found = rows(tmp_path, b"".join(mark + part for part in parts))
+    assert [(item.id, item.proteins) for item in found] == [("a", ("MKT",)), ("b", ("AYI",))]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_text_of_two_bytes_a_character_is_refused_with_what_to_do(tmp_path, encoding):
+    with pytest.raises(SourceError, match="as UTF-8|in UTF-8"):
+        rows(tmp_path, ">one\nMKT\n".encode(encoding))
 
 
 def test_a_sequence_without_an_end_is_given_up(tmp_path, monkeypatch):

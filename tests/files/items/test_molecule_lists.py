@@ -48,6 +48,7 @@ def sdf(*molecules):
         (f"702\t{ETHANOL}\n297\tC\n", [("CID:702", ETHANOL, 1), ("CID:297", "C", 2)]),
         ("CCO ethanol\nC methane\n\x1a", [("ethanol", "CCO", 1), ("methane", "C", 2)]),
         ("\ufeffCC\\\\C=C one\n", [("one", "CC\\C=C", 1)]),
+        ("\ufeffCCO one\n\ufeff\ufeffC two\n", [("one", "CCO", 1), ("two", "C", 2)]),
     ],
 )
 def test_lines_of_smiles_may_have_names_on_either_side_and_a_header(tmp_path, content, expected):

@@ -135,7 +135,7 @@ def test_chains_without_a_name_end_at_ter(tmp_path):
     assert read_proteins(path, ["2"]) == ["MKT"]
     ion = "HETATM   99 ZN    ZN     9       0.000   0.000   0.000  1.00  0.00          ZN"
     path.write_text("\n".join([*(f"{line[:21]}P{line[22:]}" for line in atoms), ion]))
-    assert sequences(path) == {"tleap:P": "GAMKT"}
+    assert sequences(path) == {"tleap:P.1": "GA", "tleap:P.2": "MKT"}
 
 
 def test_only_the_first_model_counts_and_alternatives_give_one_residue(tmp_path):

@@ -1,5 +1,6 @@
 """Many questions about many items, in memory."""
 
+import pandas as pd
 import pytest
 import torch
 
@@ -134,3 +135,12 @@ def test_answers_need_no_end_token(monkeypatch):
 def test_what_cannot_be_asked_gets_one_clear_error_before_the_work(arguments, said):
     with pytest.raises(ValueError, match=said):
         predict(**{"questions": "What is it?", "molecules": ["CCO"], **arguments})
+
+
+def test_an_empty_cell_of_a_series_is_no_item_and_a_row_of_them_is_told():
+    frame = pd.DataFrame({"smiles": ["CCO", "nan", None], "sequence": ["NA", "MKTAYIAK", float("nan")]})
+    answers = predict("What is it?", frame["smiles"], frame["sequence"], **SHORT)
+    expected = predict("What is it?", ["CCO", None], [None, "MKTAYIAK"], **SHORT)
+    assert [one.log_probability for one in answers[:2]] == pytest.approx([one.log_probability for one in expected])
+    assert answers[2].status == "error" and "no molecule or protein" in answers[2].error
+    assert predict("What is it?", frame, frame, **SHORT) == answers

@@ -83,7 +83,7 @@ def test_long_texts_are_cropped_and_that_is_noted():
         (described("The molecule is broken.", "C(C"), RejectedRecord, "unreadable molecule"),
         (described("The molecule is empty.", ""), RejectedRecord, "unreadable molecule"),
         (described("Carbon with five bonds.", "C(C)(C)(C)(C)C"), RejectedRecord, "unreadable molecule"),
-        (described("Graph without a category.", "[NH3]->[Pt]"), RejectedRecord, "unreadable molecule"),
+        (described("A dative bond is in it.", "[NH3]->[Pt]"), UnwantedRecord, "no place in the features graphmvp"),
         (described("A name behind it.", "CCO ethanol"), RejectedRecord, "unreadable molecule"),
         (described("A molblock of nothing.", "x", Form.MOLBLOCK), RejectedRecord, "unreadable molecule"),
         (described("Foreign bytes caf\udce9 in it."), RejectedRecord, "not UTF-8 text"),

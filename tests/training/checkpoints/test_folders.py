@@ -16,6 +16,7 @@ from biomedgpt_hf.training.checkpoints import (
     newest_complete,
     remove_old,
     verify,
+    why_incomplete,
 )
 
 
@@ -39,6 +40,38 @@ def test_the_newest_is_chosen_by_its_step_and_only_if_it_is_complete(tmp_path):
     make(tmp_path, 11, complete=False)
     (tmp_path / "checkpoint-best").mkdir()
     assert newest_complete(tmp_path).name == "checkpoint-10"
+
+
+HOLLOW = {
+    "no list": ({}, "lists no files"),
+    "no files": ({"files": {}, "step": 11}, "lists no files"),
+    "a list": ([], "lists no files"),
+    "no weights": ({"files": {"trainer_state.json": {"size": 1, "sha256": "0"}}}, "lists no weights"),
+    "nothing of it there": ({"files": {"model.safetensors": {"size": 1, "sha256": "0"}}}, "none of the files that"),
+}
+
+
+@pytest.mark.parametrize("case", HOLLOW)
+def test_a_marker_without_the_files_of_a_checkpoint_completes_nothing(tmp_path, case):
+    marker, reason = HOLLOW[case]
+    make(tmp_path, 10)
+    hollow = tmp_path / "checkpoint-11"
+    hollow.mkdir()
+    (hollow / "complete.json").write_text(json.dumps(marker))
+    assert newest_complete(tmp_path).name == "checkpoint-10" and reason in why_incomplete(hollow)
+    with pytest.raises(DamagedCheckpointError, match=f"checkpoint-11 is not complete, since .*{reason}.*: go on from"):
+        verify(hollow)
+    remove_old(tmp_path, keep=1)
+    assert names(tmp_path) == {"checkpoint-10", "checkpoint-11"}
+
+
+@pytest.mark.parametrize("weights", ["model-00001-of-00002.safetensors", "adapter_model.safetensors", "sharded/__0_0"])
+def test_weights_may_be_whole_cut_in_pieces_or_those_of_an_adapter(tmp_path, weights):
+    file = tmp_path / "checkpoint-3" / weights
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    mark_complete(tmp_path / "checkpoint-3")
+    assert why_incomplete(tmp_path / "checkpoint-3") is None
 
 
 def test_the_marker_lists_every_file_with_size_and_checksum(tmp_path):

@@ -7,12 +7,13 @@ import inspect
 
 import pytest
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, data_loader
 from accelerate.utils import FullyShardedDataParallelPlugin, fsdp_utils
 from torch.utils.data import dataloader
 from transformers import Trainer, trainer
+from trl import DPOTrainer, SFTTrainer
 
-from biomedgpt_hf.training.engine.row_readers import WORKER_DIED
+from biomedgpt_hf.training.engine.row_readers import CONTEXTS, WORKER_DIED, shield_workers
 from biomedgpt_hf.training.trainers.trainer_kinds import TRAINERS, find_trainer
 
 OVERRIDDEN = {
@@ -61,6 +62,33 @@ def test_a_checkpoint_is_written_by_the_hooks_in_the_order_that_we_assume():
         "optimizer.pt",
         "scheduler.pt",
     )
+
+
+def test_the_trainer_sums_up_losses_in_what_checkpoints_keep_and_sets_them_to_zero_before_callbacks_begin():
+    source = inspect.getsource(Trainer._inner_training_loop)
+    begin = source.index("on_train_begin(")
+    for name in ("_tr_loss", "_total_loss_scalar", "_globalstep_last_logged"):
+        assert source.index(f"self.{name} = ") < begin
+    assert 'metrics["train_loss"]' in inspect.getsource(Trainer._finalize_training)
+
+
+@pytest.mark.parametrize("trainer", [SFTTrainer, DPOTrainer])
+def test_trl_sums_up_figures_in_what_checkpoints_keep(trainer: type):
+    source = inspect.getsource(trainer)
+    assert 'self._metrics = {"train": defaultdict(list)' in source and "self._total_train_tokens = 0" in source
+    assert "sum(val) / len(val) for key, val in self._metrics[mode].items()" in source
+
+
+def test_a_loader_gives_its_processes_and_how_they_begin_to_what_accelerate_makes_of_it():
+    assert {"multiprocessing_context", "worker_init_fn"} <= set(data_loader._PYTORCH_DATALOADER_KWARGS)
+    loader = torch.utils.data.DataLoader([1, 2], num_workers=1)
+    prepared = data_loader.prepare_data_loader(loader, num_processes=1, process_index=0)
+    shield_workers(prepared)
+    skipped = data_loader.skip_first_batches(prepared, 1)
+    for each in (prepared, skipped):
+        assert isinstance(each.base_dataloader.multiprocessing_context, tuple(CONTEXTS.values()))
+        assert each.base_dataloader.worker_init_fn is prepared.base_dataloader.worker_init_fn
+    assert list(skipped) == [torch.tensor([2])]
 
 
 def test_accelerate_keeps_and_shards_what_we_touch():

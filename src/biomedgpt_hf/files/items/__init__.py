@@ -6,11 +6,25 @@
     PDB, mmCIF         a row for each protein chain
     tables             CSV, TSV, JSON Lines, Parquet, by their columns; also data sets of this package
 
-The kind is recognised by the content, never by the file's name. Text may be plain or .gz.
+What a file is, its user says, or else its content tells. Text may be plain or .gz.
 """
 
-from biomedgpt_hf.files.items.items import Columns, Item
-from biomedgpt_hf.files.items.reading import count_items, read_items
-from biomedgpt_hf.files.items.whole_files import read_distinct_chains, read_molecules, read_proteins
+from typing import Any
 
-__all__ = ["Columns", "Item", "count_items", "read_distinct_chains", "read_items", "read_molecules", "read_proteins"]
+from biomedgpt_hf.public_names import find_name
+
+_HOMES = {
+    "Columns": "items",
+    "Item": "items",
+    "column_notes": "reading",
+    "count_items": "reading",
+    "read_items": "reading",
+    "read_distinct_chains": "whole_files",
+    "read_molecules": "whole_files",
+    "read_proteins": "whole_files",
+}
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    return find_name(__name__, _HOMES, name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from biomedgpt_hf.files.tables.empty_cells import is_empty, is_null
 from biomedgpt_hf.modalities import MODALITIES
 
 
@@ -28,6 +29,12 @@ def cell_items(cell: Any, modality: str) -> tuple[Any, ...]:
     if MODALITIES[modality].items_are_lists and cell and not all(one is None or _has_values(one) for one in cell):
         return (cell,)
     return tuple(cell)
+
+
+def filled_items(cell: Any, modality: str) -> list[Any]:
+    """Return the items of a cell of a column, without those that are empty, or words for nothing such as "NA"."""
+    is_nothing = is_empty if MODALITIES[modality].items_are_texts else is_null
+    return [item for item in cell_items(cell, modality) if not is_nothing(item)]
 
 
 def _has_values(value: object) -> bool:

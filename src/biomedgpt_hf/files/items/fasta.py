@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from Bio.SeqIO.FastaIO import SimpleFastaParser
 
 from biomedgpt_hf.files.items.items import Contents
+from biomedgpt_hf.files.items.residues import clean_sequence, is_nucleotides
 from biomedgpt_hf.files.items.text_lines import RecordSize, as_label, text_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.modalities import PROTEIN
 
-SHORTEST_NUCLEOTIDES = 20  # letters
 COMMENTS = (";", "#", "!")
-NO_RESIDUE = re.compile(r"[^A-Z]")
 PIR = re.compile(r">(P1|F1|DL|DC|RL|RC|N1|N3|XX);")  # how a header of NBRF/PIR begins; a line of text follows it
+
+
+def begins_fasta(lines: Iterable[str]) -> bool:
+    """Tell by its first lines whether a file is FASTA: the first that is neither blank nor a comment is a header."""
+    first = next((line for line in lines if line.strip() and not line.startswith(COMMENTS)), "")
+    return first.startswith(">")
 
 
 def read_fasta(path: Path) -> Iterator[Record]:
@@ -65,28 +70,12 @@ def _lines(path: Path, begins: deque[int]) -> Iterator[str]:
 
 
 def residues(letters: str) -> str:
-    """Return a sequence in upper case, without white space and without a final stop.
+    """Return the sequence of a protein as `clean_sequence` does.
 
     Raises:
         RejectedRecord: it is empty or a sequence of nucleotides, or a character is not a letter.
     """
-    letters = "".join(letters.split()).removesuffix("*").upper()
-    if not letters:
-        raise RejectedRecord("no residues", "there is no sequence")
-    if found := NO_RESIDUE.search(letters):
-        kind = {"-": "a gap", ".": "a gap", "*": "a stop inside"}.get(found[0], "not a residue")
-        detail = f"{as_label(found[0])!r} at index {found.start()} is {kind}"
-        raise RejectedRecord("unreadable protein", detail)
+    letters = clean_sequence(letters)
     if is_nucleotides(letters):
         raise RejectedRecord("nucleotides, not amino acids", f"all {len(letters)} letters are of ACGTUN: translate it")
     return letters
-
-
-def is_nucleotides(letters: str) -> bool:
-    """Tell whether a sequence in upper case consists of nucleotides.
-
-    That is, it has at least 20 letters, all of them are of ACGTUN, and at least three of A, C, G and T or U occur.
-    Repeats of one or two residues, such as (GA)n of silk, are still proteins.
-    """
-    found = set(letters.replace("U", "T"))
-    return len(letters) >= SHORTEST_NUCLEOTIDES and found <= set("ACGTN") and len(found - {"N"}) >= 3

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from biomedgpt_hf.files.items.formats import kind_of_format
 from biomedgpt_hf.files.items.molblock import molecule_text
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
@@ -52,6 +53,20 @@ class Item(NamedTuple):
         return self.of(PROTEIN.name)
 
 
+def ordered_by_modality(given: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return names of columns by modality, in the order of all modalities and without modalities that have no column.
+
+    Raises:
+        ValueError: a modality is unknown, or its columns are a single text.
+    """
+    for name, columns in given.items():
+        if name not in MODALITIES:
+            raise ValueError(f"There is no modality {name!r}. The modalities are {', '.join(MODALITIES)}.")
+        if isinstance(columns, str):
+            raise ValueError(f"The columns of {name} are the text {columns!r}. Pass a tuple, ({columns!r},) for one.")
+    return {name: tuple(given[name]) for name in MODALITIES if given.get(name)}
+
+
 @dataclass(frozen=True, init=False)
 class Columns:
     """Which columns of tables are read.
@@ -65,14 +80,16 @@ class Columns:
         question: column of each row's own question.
         id: column of the rows' names.
         items: columns of any modality, by its name: `{"cell": ("expression",)}`.
+        format: what the files are, one of `kinds.FORMATS` such as "csv" or "sdf"; None recognises each file.
 
     Raises:
-        ValueError: there is no such modality.
+        ValueError: there is no such modality or format.
     """
 
     items: Mapping[str, tuple[str, ...]]
     question: str | None
     id: str | None
+    format: str | None
 
     def __init__(
         self,
@@ -82,11 +99,15 @@ class Columns:
         id: str | None = None,
         *,
         items: Mapping[str, Sequence[str]] = NO_ITEMS,
+        format: str | None = None,
     ) -> None:
+        if format is not None:
+            kind_of_format(format)
         named = {MOLECULE.name: molecules, PROTEIN.name: proteins, **items}
         object.__setattr__(self, "items", ordered_by_modality(named))
         object.__setattr__(self, "question", question)
         object.__setattr__(self, "id", id)
+        object.__setattr__(self, "format", format)
 
     @property
     def of_items(self) -> list[str]:
@@ -102,28 +123,24 @@ class Columns:
     def facts(self) -> dict[str, Any]:
         """The columns in the form that a manifest shows."""
         items = {modality.column: list(self.items.get(name, ())) for name, modality in MODALITIES.items()}
-        return {**items, "question": self.question, "id": self.id}
+        return {**items, "question": self.question, "id": self.id} | ({"format": self.format} if self.format else {})
+
+
+NO_COLUMNS = Columns()
 
 
 class Contents(NamedTuple):
-    """The content of a row's record before RDKit reads it: items by modality, molecules as `Structure`."""
+    """The content of a row's record before RDKit reads it.
+
+    Attributes:
+        items: by modality, molecules as `Structure`.
+        question: the row's own.
+        empty: columns of items that hold nothing in this row, where others do.
+    """
 
     items: Mapping[str, tuple[Any, ...]] = NO_ITEMS
     question: str | None = None
-
-
-def ordered_by_modality(given: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Return names of columns by modality, in the order of all modalities and without modalities that have no column.
-
-    Raises:
-        ValueError: a modality is unknown, or its columns are a single text.
-    """
-    for name, columns in given.items():
-        if name not in MODALITIES:
-            raise ValueError(f"There is no modality {name!r}. The modalities are {', '.join(MODALITIES)}.")
-        if isinstance(columns, str):
-            raise ValueError(f"The columns of {name} are the text {columns!r}. Pass a tuple, ({columns!r},) for one.")
-    return {name: tuple(given[name]) for name in MODALITIES if given.get(name)}
+    empty: tuple[str, ...] = ()
 
 
 def item_of(row: int, record: Record) -> Item:

@@ -11,6 +11,8 @@ from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import require_utf8
 
 MOL2_START = "@<TRIPOS>"
+MOST_LINES = 20_000  # of a block: 10,000 atoms, for which RDKit takes some seconds, and their bonds
+BLOCK_END = re.compile(r"^M  END", re.MULTILINE)
 LOG_TIME = re.compile(r"^\[[\d:]+\]\s*")
 
 
@@ -19,6 +21,11 @@ class Structure(NamedTuple):
 
     text: str
     is_mol_block: bool = False
+
+
+def is_mol_block(text: str) -> bool:
+    """Tell whether a text, such as a cell of a table, is a MOL block and no line of SMILES or InChI."""
+    return BLOCK_END.search(text) is not None
 
 
 def molecule_text(structure: Structure) -> str:
@@ -33,9 +40,21 @@ def molecule_text(structure: Structure) -> str:
     text = require_utf8(structure.text)
     if not structure.is_mol_block:
         return text
+    if (lines := text.count("\n")) > MOST_LINES:
+        raise RejectedRecord("too large", f"the block has {lines:,} lines, more than the limit of {MOST_LINES:,}")
+    try:
+        return _smiles_of_block(text)
+    except RejectedRecord:
+        raise
+    except Exception as error:  # whatever RDKit raises concerns this block alone
+        words = f"RDKit gives up ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+        raise RejectedRecord("unreadable molecule", words) from error
+
+
+def _smiles_of_block(text: str) -> str:
     capture = getattr(rdBase, "CaptureErrorLog", rdBase.BlockLogs)  # CaptureErrorLog is new in RDKit 2026.03
     with rdBase.BlockLogs(), capture() as log:
-        molecule = _parse(text, sanitize=True)
+        molecule = parse_block(text)
         if molecule is None:
             raise RejectedRecord("unreadable molecule", _problems(text) or _words(getattr(log, "messages", ""), text))
         if not molecule.GetNumAtoms():
@@ -47,12 +66,13 @@ def molecule_text(structure: Structure) -> str:
         return str(Chem.MolToSmiles(molecule))
 
 
-def _parse(text: str, *, sanitize: bool) -> Chem.Mol | None:
+def parse_block(text: str, *, sanitize: bool = True) -> Chem.Mol | None:
+    """Return the molecule of a MOL or MOL2 block, or None if RDKit cannot read it; its log says why."""
     try:
         if text.startswith(MOL2_START):
             return Chem.MolFromMol2Block(text, sanitize=sanitize)
         return Chem.MolFromMolBlock(text, sanitize=sanitize, strictParsing=sanitize)
-    except (RuntimeError, ValueError):  # the counts line is broken; the log says how
+    except (RuntimeError, ValueError):  # the counts line is broken
         return None
 
 
@@ -65,7 +85,7 @@ def _is_pattern(molecule: Chem.Mol) -> bool:
 
 def _problems(text: str) -> str:
     """Return what is wrong with the chemistry of a block that can be parsed, or ""."""
-    raw = _parse(text, sanitize=False)
+    raw = parse_block(text, sanitize=False)
     return "; ".join(problem.Message() for problem in Chem.DetectChemistryProblems(raw)) if raw else ""
 
 

@@ -1,4 +1,8 @@
-"""Lines of molecules: `SMILES name`, or `CID<TAB>SMILES` as in PubChem's CID-SMILES. InChI and a header are allowed."""
+"""Lines of molecules: `SMILES name`, or `CID<TAB>SMILES` as in PubChem's CID-SMILES. InChI and a header are allowed.
+
+A header has a name that is known for molecules. Where it has none, the lines are no list: they are a table, and its
+user has to say which column holds the molecules.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,14 @@ from pathlib import Path
 
 from rdkit import Chem, rdBase
 
-from biomedgpt_hf.files.items.column_names import structure_column
 from biomedgpt_hf.files.items.molblock import Structure
 from biomedgpt_hf.files.items.text_lines import as_label, head_lines, text_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.files.tables.column_names import known_columns
+from biomedgpt_hf.files.tables.empty_cells import is_empty
+from biomedgpt_hf.modalities import MOLECULE
+from biomedgpt_hf.processors.molecule_limits import molecule_excess
 
 HEADER_DELIMITER = r"[\t,;]"
 DELIMITERS = r"[\s,;]+"  # between a structure and its name
@@ -25,25 +32,31 @@ EXPECTED_MOLECULES = (
 )
 
 
-def read_smiles_lines(path: Path) -> Iterator[Record]:
+def read_smiles_lines(path: Path, *, is_sure: bool = False) -> Iterator[Record]:
     """Yield the molecules of a list. The content is a `Structure`, which is not checked.
+
+    Args:
+        path: the file.
+        is_sure: its user says that it is a list, so that each line without a molecule is told by itself.
 
     Raises:
         OSError, SourceError: see `sources.read_lines`; or most of the first lines hold no molecule.
     """
-    place, skipped = structure_place(head_lines(path))
-    if place is None and is_named_so(path):  # each line is reported with its own problem
+    head = head_lines(path)
+    place, skipped = structure_place(head)
+    if place is None and (is_sure or is_named_so(path)):  # each line is reported with its own problem
         place = 0
     if place is None:
         raise SourceError(
             path, 1, "unknown format", f"is not the beginning of a list of molecules. {EXPECTED_MOLECULES}"
         )
+    prefix = "CID:" if place and _has_cids(head[skipped:]) else ""
     for number, line in text_lines(path):
         if number <= skipped or not line.strip() or line.startswith("#"):  # a comment
             continue
         text, name = _cut(line, place)
-        id = ("CID:" if place and name.isdecimal() else "") + as_label(name)
-        if text:
+        id = (prefix if name.isdecimal() else "") + as_label(name)
+        if not is_empty(text):
             yield Record(path.name, number, id, Structure(undoubled(text)))
         else:
             yield Record(
@@ -63,12 +76,30 @@ def structure_place(head: Sequence[tuple[int, str]]) -> tuple[int | None, int]:
     if not lines:
         return None, 0
     number, first = lines[0]
-    has_header = structure_column(header_cells(first)) is not None
+    has_header = bool(known_columns(header_cells(first), MOLECULE.name))
     molecules = [line for _, line in lines[has_header:]]
     for place in (0, 1):
-        if molecules and 2 * sum(_is_readable(_cut(line, place)[0]) for line in molecules) >= len(molecules):
+        # Cells without a molecule may be the header of a table with other names, such as "id,drug" or "drug,target".
+        may_be_bad = place == 0 and not re.search(HEADER_DELIMITER, first)
+        is_list = has_header or may_be_bad or is_structure(_cut(first, place)[0])
+        if (
+            molecules
+            and is_list
+            and 2 * sum(is_structure(_cut(line, place)[0]) for line in molecules) >= len(molecules)
+        ):
             return place, number if has_header else 0
     return None, 0
+
+
+def _has_cids(head: Sequence[tuple[int, str]]) -> bool:
+    """Tell whether lines are those of PubChem's CID-SMILES: all begin with a number, and none has a third cell."""
+    cells = [_first_word(line.strip()) for _, line in head if line.strip() and not line.startswith("#")]
+    return all(number.isdecimal() and not _first_word(rest)[1] for number, rest in cells)
+
+
+def begins_as_list(first: str) -> bool:
+    """Tell whether the first line of a file has a molecule where a list has it."""
+    return any(is_structure(_cut(first, place)[0]) for place in (0, 1))
 
 
 def is_named_so(path: Path) -> bool:
@@ -103,10 +134,13 @@ def _first_word(text: str) -> tuple[str, str]:
     return word, "".join(rest)
 
 
-def _is_readable(text: str) -> bool:
+def is_structure(text: str) -> bool:
+    """Tell whether RDKit reads a text as a SMILES, or it begins as an InChI does."""
     if text.startswith(INCHI):
         return True
     if not text.strip("*") or not text.isascii():  # RDKit reads `*` as a molecule, but it may be a bullet
         return False
+    if molecule_excess(text):  # a molecule, whose reader will refuse it
+        return True
     with rdBase.BlockLogs():
         return Chem.MolFromSmiles(undoubled(text)) is not None

@@ -1,184 +1,218 @@
-"""The protein chains of PDB and mmCIF files, read by gemmi.
+"""What PDB and mmCIF files have in common: from the residues of chains, as gemmi reads them, to sequences.
 
 A row is a chain of the first model. Its id is `ENTRY:CHAIN`, with the chain's name that authors and biologists use
-(`auth_asym_id` in mmCIF). Some simulation programs write chains without names: such chains end at TER and are numbered,
-and the id of a single one is ENTRY. The sequence is that of the molecule in the experiment (SEQRES, `_entity_poly_seq`
-or `_entity_poly`) where the file has it, else that of the residues with coordinates:
+(`auth_asym_id` in mmCIF). Several chains of one name are numbered (`ENTRY:A.1`); those without names are known by
+their segments, else numbered too, and the id of a single one is ENTRY. The sequence is that of the molecule in the
+experiment (SEQRES, `_entity_poly_seq` or `_entity_poly`) where the file has it, else that of the residues with
+coordinates, in the letters of `residue_letters`:
 
-    modified residues     the letter of their parent: MSE is M, and the chromophore of GFP, which the file derives from
-                          three residues, is three letters. The first of several residues at one place is taken
-    names of force fields the letter of the residue: HID, HIE and HSD are H
-    unknown residues      X
-    caps at the ends      left out: ACE, NH2 and NME are not residues
     residues not seen     X for each missing number, in sequences from coordinates, if the chain is broken in space too.
                           Numbers alone also jump at a fused domain, or where they follow those of a relative
 """
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import gemmi
-from Bio.Data.PDBData import protein_letters_3to1_extended
 
 from biomedgpt_hf.files.items.items import Contents
+from biomedgpt_hf.files.items.residue_letters import is_nucleic, is_protein, sequence_letters
 from biomedgpt_hf.files.items.text_lines import as_label, text_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.modalities import PROTEIN
 
+Content = TypeVar("Content")
 LARGEST = 2**31  # largest number of characters that gemmi is given
 LONGEST_STEP = 4.5  # Å; the CA atoms of bonded residues are 3.8 apart, or 2.9 in a cis peptide
-OLD_WIDTH = 72  # columns of a PDB line that have always had the same meaning
 UNSEEN = ""  # takes the place of a residue's name
-UNKNOWN = "X"
-# Names that AMBER, CHARMM and docking programs give to residues by their protons and bridges. HSE is another residue
-# to the PDB, homoserine, whose files say so.
-FORCE_FIELDS = {
-    **dict.fromkeys(("HID", "HIE", "HIP", "HSD", "HSE", "HSP"), "H"),
-    **dict.fromkeys(("CYX", "CYM"), "C"),
-    **{"ASH": "D", "GLH": "E", "LYN": "K", "ARN": "R", "TYM": "Y"},
-}
-FORCE_FIELD_CAPS = ("NHE", "NMA", "NME")
-
-Chains = dict[str, list[str]]  # names of residues by the name of their chain
+SHOWN_NAMES = 10  # of residues, where there is no protein
 
 
-def read_pdb(path: Path) -> Iterator[Record]:
-    """Yield the protein chains of a PDB file. The content is `Contents` with one protein.
+class SeenChain(NamedTuple):
+    """A chain with coordinates.
 
-    A file without protein chains gives one record, whose problem says what the file holds instead.
+    Attributes:
+        name: as its authors call it, or "".
+        key: by which `Experiment`s know it.
+        segment: name of its segment, or "".
+        residues: names of the residues of its polymer, `UNSEEN` for each that was not seen.
+    """
+
+    name: str
+    key: str
+    segment: str
+    residues: list[str]
+
+
+class Experiment(NamedTuple):
+    """A polymer of the experiment: the name of its chain, and the names of its residues."""
+
+    name: str
+    residues: list[str]
+
+
+class ReadStructure(NamedTuple):
+    """What is read of a structure.
+
+    Attributes:
+        entry: its own name, or "".
+        seen: chains with coordinates, in order.
+        experiment: polymers of the experiment by the key of their chain.
+        parents: letters of modified residues by their names.
+        others: names of all residues with coordinates.
+        models: how many models behind the first one were passed over.
+    """
+
+    entry: str
+    seen: list[SeenChain]
+    experiment: dict[str, Experiment]
+    parents: dict[str, str]
+    others: set[str]
+    models: int
+
+
+def structure_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line), in UTF-8, of a structure file of a size that gemmi can take.
 
     Raises:
-        OSError, SourceError: see `sources.read_lines`; or gemmi cannot read the file.
+        OSError, SourceError: see `sources.read_lines`; or the file is larger.
     """
-    text = _text(path)
-    try:
-        structure = _read_pdb(text)
-    except (RuntimeError, ValueError) as error:
-        raise _unreadable(path, "PDB", error) from error
-    experiment = {entity.name: _first(entity.full_sequence) for entity in structure.entities if entity.full_sequence}
-    structure.setup_entities()
-    yield from _records(path, _entry(path, structure), structure, _with_coordinates(structure) | experiment)
-
-
-def read_mmcif(path: Path) -> Iterator[Record]:
-    """Yield the protein chains of all blocks of an mmCIF file. The rest is as in `read_pdb`.
-
-    Raises:
-        OSError, SourceError: see `read_pdb`.
-    """
-    text = _text(path)
-    try:
-        blocks = [(block.name, *_read_block(block)) for block in gemmi.cif.read_string(text)]
-    except (RuntimeError, ValueError) as error:
-        raise _unreadable(path, "mmCIF", error) from error
-    for name, structure, chains in blocks:
-        yield from _records(path, _entry(path, structure, name), structure, chains)
-
-
-def _read_pdb(text: str) -> gemmi.Structure:
-    """Return the structure of a PDB file. Files from before 1996 have their own name in the last columns."""
-    width = 0
-    try:
-        structure = gemmi.read_pdb_string(text)
-    except RuntimeError:
-        width = OLD_WIDTH
-        structure = gemmi.read_pdb_string(text, max_line_length=width)
-    has_names = any(chain.name for chain in _first_model(structure))
-    if has_names or structure.entities:  # by SEQRES
-        return structure
-    return gemmi.read_pdb_string(text, max_line_length=width, split_chain_on_ter=True)
-
-
-def _read_block(block: gemmi.cif.Block) -> tuple[gemmi.Structure, Chains]:
-    """Return the structure of a block of an mmCIF file, and its chains."""
-    structure = gemmi.make_structure_from_block(block)
-    structure.setup_entities()
-    return structure, _with_coordinates(structure) | _of_experiment(structure, block)
-
-
-def _text(path: Path) -> str:
-    lines, size = [], 0
+    size = 0
     for number, line in text_lines(path):
-        lines.append(line)
         size += len(line) + 1
         if size > LARGEST:
             raise SourceError(path, number, "endless file", f"goes on for more than {LARGEST:,} characters.")
-    return "\n".join([*lines, ""]).encode("utf-8", "replace").decode()
+        yield number, line if line.isascii() else line.encode("utf-8", "replace").decode()
 
 
-def _unreadable(path: Path, kind: str, error: Exception) -> SourceError:
-    return SourceError(
-        path, 0, f"broken {kind}", f"gemmi cannot read it as {kind} ({as_label(str(error))}). Is it whole?"
-    )
+def unreadable_structure(path: Path, kind: str, error: Exception) -> SourceError:
+    """Return the error of a file that gemmi cannot read."""
+    return SourceError(path, 0, f"broken {kind}", f"{_gemmis_words(kind, error)}. Is it whole?")
 
 
-def _entry(path: Path, structure: gemmi.Structure, block: str = "") -> str:
-    named = structure.info["_entry.id"] if "_entry.id" in structure.info else block
-    return as_label(named) or path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+def _gemmis_words(kind: str, error: Exception) -> str:
+    words = as_label(str(error)) or type(error).__name__
+    return f"gemmi cannot read it as {kind} ({words[:300]})"
 
 
-def _records(path: Path, entry: str, structure: gemmi.Structure, chains: Chains) -> Iterator[Record]:
-    proteins = {name: residues for name, residues in chains.items() if _is_protein(residues)}
-    if not proteins:
-        yield Record(path.name, 1, entry, problem=RejectedRecord("no protein", _inventory(structure, chains)))
-    parents = _parents(structure)
-    for number, (name, residues) in enumerate(proteins.items(), start=1):
-        id = f"{entry}:{name}" if name else entry
-        yield Record(path.name, number, id, Contents({PROTEIN.name: (_letters(residues, parents),)}))
+def structure_records(
+    path: Path, kind: str, read: Callable[[Content], ReadStructure], contents: Sequence[Content]
+) -> Iterator[Record]:
+    """Yield the protein chains of all structures in a file, or what these hold instead if none has one.
+
+    Args:
+        path: the file.
+        kind: "PDB" or "mmCIF".
+        read: reads one structure.
+        contents: what it reads them from.
+
+    Raises:
+        SourceError: the file has a single structure, which gemmi cannot read.
+    """
+    found, failed = _read_all(path, kind, read, contents)
+    found, passed = _without_frames(found)
+    if passed := passed + sum(structure.models for structure in found):
+        warnings.warn(f"{path}: only the first model is read; {passed:,} more passed over.", stacklevel=2)
+    filled = [structure for structure in found if any(is_protein(chain.residues) for chain in _chains(structure))]
+    number = 0
+    for place, structure in enumerate(filled, start=1):
+        entry = structure.entry or _entry_name(path, place if len(filled) > 1 else 0)
+        for id, residues in _proteins(structure, entry).items():
+            number += 1
+            yield Record(
+                path.name, number, id, Contents({PROTEIN.name: (sequence_letters(residues, structure.parents),)})
+            )
+    if not filled:
+        none = [(one.entry or _entry_name(path, 0), RejectedRecord("no protein", _inventory(one))) for one in found]
+        failed = none + failed
+    for more, (entry, problem) in enumerate(failed, start=1):
+        yield Record(path.name, number + more, entry, problem=problem)
 
 
-def _of_experiment(structure: gemmi.Structure, block: gemmi.cif.Block) -> Chains:
-    """Return the chains of an mmCIF file by the polymers of the experiment, with those that were not seen."""
-    authors = {
-        residues.subchain_id(): chain.name for model in structure for chain in model for residues in chain.subchains()
-    }
-    scheme = block.find("_pdbx_poly_seq_scheme.", ["asym_id", "pdb_strand_id"])
-    authors = {row.str(0): row.str(1) for row in scheme} | authors
-    strands = {row.str(0): row.str(1) for row in block.find("_entity_poly.", ["entity_id", "pdbx_strand_id"])}
-    listed = {entity.name: _first(entity.full_sequence) for entity in structure.entities if entity.full_sequence}
-    experiment = {**listed, **_written(block, listed)}
-    subchains = {entity.name: entity.subchains for entity in structure.entities}
-    chains: Chains = {}
-    for entity, residues in experiment.items():
-        names = [authors.get(subchain, subchain) for subchain in subchains.get(entity, ())]
-        chains |= dict.fromkeys(names or strands.get(entity, "").split(","), residues)
+def _read_all(
+    path: Path, kind: str, read: Callable[[Content], ReadStructure], contents: Sequence[Content]
+) -> tuple[list[ReadStructure], list[tuple[str, RejectedRecord]]]:
+    """Return the structures that can be read, and names of the others with their problems."""
+    found, failed = list[ReadStructure](), list[tuple[str, RejectedRecord]]()
+    for place, content in enumerate(contents, start=1):
+        name = _entry_name(path, place if len(contents) > 1 else 0)
+        try:
+            found.append(read(content))
+        except RejectedRecord as problem:
+            failed.append((name, problem))
+        except Exception as error:  # whatever a parser raises concerns this structure alone
+            if len(contents) == 1:
+                raise unreadable_structure(path, kind, error) from error
+            failed.append((name, RejectedRecord(f"broken {kind}", _gemmis_words(kind, error))))
+    return found, failed
+
+
+def _entry_name(path: Path, number: int) -> str:
+    """Return the name of an entry without one: the file's, with the entry's number if the file has several."""
+    stem = path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+    return f"{stem}.{number}" if number else stem
+
+
+def _without_frames(found: Sequence[ReadStructure]) -> tuple[list[ReadStructure], int]:
+    """Return the structures without repetitions of the one before, such as frames of a simulation, and their number."""
+    kept = list[ReadStructure]()
+    for structure in found:
+        is_same = bool(kept and structure.seen) and structure.seen == kept[-1].seen
+        if not is_same or structure.experiment or structure.entry not in ("", kept[-1].entry):
+            kept.append(structure)
+    return kept, len(found) - len(kept)
+
+
+def _proteins(structure: ReadStructure, entry: str) -> dict[str, list[str]]:
+    """Return the residues of the protein chains by their ids."""
+    same: dict[str, list[SeenChain]] = defaultdict(list)
+    for chain in _chains(structure):
+        if is_protein(chain.residues):
+            same[chain.name].append(chain)
+    proteins: dict[str, list[str]] = {}
+    for name, chains in same.items():
+        segments = [chain.segment for chain in chains]
+        are_segments = not name and all(segments) and len(set(segments)) == len(segments)
+        for number, chain in enumerate(chains, start=1):
+            own = chain.segment if are_segments else f"{name}.{number}" if name else str(number)
+            own = own if len(chains) > 1 else name
+            proteins[f"{entry}:{own}" if own else entry] = chain.residues
+    return proteins
+
+
+def _chains(structure: ReadStructure) -> list[SeenChain]:
+    """Return all chains by their sequences in the experiment, where it is known, else by what was seen.
+
+    The polymer of several chains of one name is that of all of them, if it is long enough.
+    """
+    counts: dict[str, list[int]] = defaultdict(list)  # of the residues of proteins
+    for chain in structure.seen:
+        if is_protein(chain.residues):
+            counts[chain.key].append(sum(residue != UNSEEN for residue in chain.residues))
+    chains, used = list[SeenChain](), set[str]()
+    for chain in structure.seen:
+        known = structure.experiment.get(chain.key)
+        is_short = known and len(counts[chain.key]) > 1 and sum(counts[chain.key]) > len(known.residues)
+        if known is None or is_short:
+            chains.append(chain)
+        elif chain.key not in used:
+            chains.append(chain._replace(residues=known.residues))
+        used.add(chain.key)
+    for key, known in structure.experiment.items():
+        if key not in used:
+            chains.append(SeenChain(known.name, key, "", known.residues))
     return chains
 
 
-def _written(block: gemmi.cif.Block, listed: Chains) -> Chains:
-    """Return the proteins that an mmCIF file holds only as letters, such as `(MSE)GK`, by their entity."""
-    rows = block.find("_entity_poly.", ["entity_id", "type", "pdbx_seq_one_letter_code"])
-    proteins = {row.str(0): row.str(2) for row in rows if row.str(1).lower().startswith("polypeptide")}
-    return {
-        entity: gemmi.expand_one_letter_sequence(letters, gemmi.ResidueKind.AA)
-        for entity, letters in proteins.items()
-        if letters and entity not in listed
-    }
-
-
-def _with_coordinates(structure: gemmi.Structure) -> Chains:
-    """Return the polymers of the first model, in order, by the residues that were seen."""
-    polymers = [(chain.name, _seen(chain)) for chain in _first_model(structure)]
-    unnamed = [residues for name, residues in polymers if residues and not name]
-    proteins = [residues for residues in unnamed if _is_protein(residues)]
-    if len(proteins) > 1:
-        chains = {str(number): residues for number, residues in enumerate(proteins, start=1)}
-    else:
-        chains = {"": (proteins or unnamed)[0]} if unnamed else {}
-    return chains | {name: residues for name, residues in polymers if residues and name}
-
-
-def _first_model(structure: gemmi.Structure) -> Iterable[gemmi.Chain]:
-    return structure[0] if len(structure) else ()
-
-
-def _seen(chain: gemmi.Chain) -> list[str]:
-    """Return the residues of a chain's polymer that were seen, and `UNSEEN` for each that was not."""
-    residues = list(chain.get_polymer().first_conformer())
+def unseen_filled(polymer: gemmi.ResidueSpan) -> list[str]:
+    """Return the residues of a polymer that were seen, and `UNSEEN` for each that was not."""
+    residues = list(polymer.first_conformer())
     names = [residue.name for residue in residues[:1]]
     for before, residue in zip(residues, residues[1:], strict=False):
         missing = (residue.seqid.num or 0) - (before.seqid.num or 0) - 1
@@ -193,56 +227,18 @@ def _is_broken(before: gemmi.Residue, residue: gemmi.Residue) -> bool:
     return one is None or other is None or one.pos.dist(other.pos) > LONGEST_STEP
 
 
-def _first(sequence: Iterable[str]) -> list[str]:
+def first_of_each(sequence: Iterable[str]) -> list[str]:
     """Return the residues of an entity. Of several at one place, it is the first."""
     return [gemmi.Entity.first_mon(residue) for residue in sequence]
 
 
-def _is_protein(residues: Iterable[str]) -> bool:
-    known = [gemmi.find_tabulated_residue(residue) for residue in residues]
-    amino = sum(residue.is_amino_acid() for residue in known)
-    return amino > sum(residue.is_nucleic_acid() for residue in known)
-
-
-def _parents(structure: gemmi.Structure) -> dict[str, str]:
-    """Return the letters of residues that the file calls modified, which have one or several parents."""
-    places: dict[str, dict[str, str]] = defaultdict(dict)
-    for modified in structure.mod_residues:
-        letter = gemmi.find_tabulated_residue(modified.parent_comp_id).one_letter_code.strip().upper()
-        place, name = f"{modified.chain_name} {modified.res_id.seqid}", modified.res_id.name
-        places[name][place] = places[name].get(place, "") + letter
-    return {name: next(iter(found.values())) for name, found in places.items()}
-
-
-def _letters(residues: Sequence[str], parents: Mapping[str, str]) -> str:
-    letters = []
-    for place, name in enumerate(residues):
-        known = gemmi.find_tabulated_residue(name)
-        is_no_residue = name in FORCE_FIELD_CAPS or (known.found() and not known.is_amino_acid())
-        if not (is_no_residue and place in (0, len(residues) - 1)):
-            letters.append(_letter(name, known.one_letter_code.strip(), parents))
-    return "".join(letters)
-
-
-def _letter(name: str, tabulated: str, parents: Mapping[str, str]) -> str:
-    """Return a residue's letter. gemmi's table writes a parent's letter in lower case; Biopython's table knows more."""
-    if tabulated.isupper():
-        return tabulated
-    parent = parents.get(name) or FORCE_FIELDS.get(name) or protein_letters_3to1_extended.get(name)
-    return parent or tabulated.upper() or UNKNOWN
-
-
-def _inventory(structure: gemmi.Structure, chains: Chains) -> str:
-    """Say what a file without a protein holds."""
-    nucleic = [name or "without a name" for name, residues in chains.items() if _is_nucleic(residues)]
-    if nucleic:
-        return f"there are only DNA or RNA chains: {', '.join(nucleic)}"
-    residues = [residue for chain in _first_model(structure) for residue in chain]
-    others = sorted({residue.name for residue in residues})
-    if others:
-        return f"there are only small molecules or water: {', '.join(others[:10])}. Pass a molecule as SDF or SMILES"
+def _inventory(structure: ReadStructure) -> str:
+    """Say what a structure without a protein holds."""
+    chains = dict.fromkeys(chain.name for chain in _chains(structure) if is_nucleic(chain.residues))
+    if chains:
+        names = ", ".join(name or "without a name" for name in chains)
+        return f"there are only DNA or RNA chains: {names}"
+    if others := sorted(structure.others):
+        names = ", ".join(others[:SHOWN_NAMES])
+        return f"there are only small molecules or water: {names}. Pass a molecule as SDF or SMILES"
     return "there are no atoms and no sequence of a chain: it may be only a header, or describe a small molecule"
-
-
-def _is_nucleic(residues: Iterable[str]) -> bool:
-    return any(gemmi.find_tabulated_residue(residue).is_nucleic_acid() for residue in residues)

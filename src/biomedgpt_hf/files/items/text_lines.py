@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from biomedgpt_hf.files.sources import SourceError, read_lines
 
+BYTE_ORDER_MARK = "\ufeff"
+LINE_END = re.compile(f"\r{BYTE_ORDER_MARK}*|{BYTE_ORDER_MARK}+")
 DOS_END = "\x1a"  # the character with which DOS ends a file
 LONGEST_RECORD = 2**26  # characters; a longer record shows that the marks between records are missing
 HEAD_LINES, HEAD_CHARACTERS = 500, 2**20  # the first part of a file, which shows what kind of file it is
@@ -16,16 +19,18 @@ HEAD_LINES, HEAD_CHARACTERS = 500, 2**20  # the first part of a file, which show
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     r"""Yield (line number from 1, line) like `sources.read_lines`. Lines may also end in a lone \r or in `DOS_END`.
 
+    A byte order mark begins a file, so that a line ends before one that stands in the middle of files that were joined.
+
     Raises:
         OSError, SourceError: see `sources.read_lines`.
     """
     more = 0
     for number, line in read_lines(path):
         line = line.rstrip(DOS_END)
-        if "\r" not in line:
+        if "\r" not in line and BYTE_ORDER_MARK not in line:
             yield number + more, line
             continue
-        for extra, part in enumerate(line.split("\r")):
+        for extra, part in enumerate(LINE_END.split(line)):
             more += extra > 0
             yield number + more, part
 

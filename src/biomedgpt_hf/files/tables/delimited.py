@@ -1,17 +1,18 @@
 """Tables as text with delimiters, row by row; one bad row costs no other.
 
-CSV    comma or semicolon; cells in quotes as RFC 4180 and spreadsheets write them, line breaks in them
+CSV    comma, semicolon or bar; cells in quotes as RFC 4180 and spreadsheets write them, line breaks in them, and
+       blanks before them
 TSV    tabs. Spreadsheets quote cells as in CSV, data bases never do: quotes count as such where a row
        that is read so has as many cells as the header, and its lines are no rows by themselves
 
-A line `sep=;` before the header, as Excel writes it, is understood.
+A line `sep=;` before the header, as Excel writes it, is understood. Where files were joined, the header that stands
+between their rows is left out.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,10 +20,14 @@ from typing import Any, NamedTuple
 
 from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError, read_lines
+from biomedgpt_hf.files.tables.numbered_lines import NumberedLines, skip_blank
 
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
 LONGEST_RECORD = 1_000  # lines; a quote that is open for longer was never meant to be one
 LONGEST_CELL = 2**24  # characters; the csv module's own limit is shorter than some proteins' annotations
+ROWS_COMPARED = 5  # rows whose width is compared with the header's to find the delimiter
+LINES_AHEAD = 200  # at most so many lines are looked at for that
+BLANK_BEFORE_QUOTE = re.compile(r' +"')
 REMEDY = "Save the table as CSV in UTF-8, as TSV, JSON Lines or Parquet."
 
 
@@ -49,8 +54,8 @@ class Table(NamedTuple):
     rows: Iterator[TableRow]
 
 
-def open_delimited(path: Path, wanted: Sequence[str]) -> Table:
-    """Open a table; the delimiter is the one that finds most of the wanted columns in the header.
+def open_delimited(path: Path, wanted: Sequence[str], delimiters: str = DELIMITERS) -> Table:
+    """Open a table; the delimiter is the one of `delimiters` that finds most of the wanted columns in the header.
 
     Raises:
         SourceError: see `files.tables.table.open_table`.
@@ -64,47 +69,93 @@ def open_delimited(path: Path, wanted: Sequence[str]) -> Table:
         raise SourceError(path, 1, "unknown format", f"its lines end in the old Macintosh way. {REMEDY}")
     named = re.fullmatch(r"sep=(.)", first[1].strip(" \"'"))
     lines.put_back([] if named else [first])
-    delimiter, columns = _read_header(path, lines, named[1] if named else DELIMITERS, wanted)
-    return Table(columns, _delimited_rows(lines, delimiter, columns, wanted))
+    header = _read_header(path, lines, named[1] if named else delimiters, wanted)
+    return Table(header.columns, _delimited_rows(path, lines, header, wanted))
 
 
-def skip_blank(lines: NumberedLines) -> tuple[int, str] | None:
-    """Take the next line that holds anything."""
-    while (line := lines.take()) is not None and not line[1].strip(" \x1a"):
-        pass
-    return line
+def place_of(column: str, columns: Sequence[str]) -> int | None:
+    """Return where a column stands first, or None. A line break in its name may be written as a blank."""
+    return next((columns.index(name) for name in (column, _in_one_line(column)) if name in columns), None)
 
 
-def _read_header(path: Path, lines: NumberedLines, delimiters: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the delimiter whose reading of the header has most of the wanted columns, or most columns."""
+def _in_one_line(name: str) -> str:
+    return re.sub(r"\s*[\r\n]\s*", " ", name.strip())
+
+
+class _Header(NamedTuple):
+    """A reading of the header: its delimiter, the columns, how many lines it has, how many wanted columns it finds."""
+
+    delimiter: str
+    columns: list[str]
+    height: int
+    found: int
+
+
+def _read_header(path: Path, lines: NumberedLines, delimiters: str, wanted: Sequence[str]) -> _Header:
+    """Take the header with the delimiter that finds most of the wanted columns, or else fits to the rows.
+
+    Raises:
+        SourceError: there is no header.
+    """
     readings = []
     for delimiter in delimiters:
         record = _cut_row(lines, delimiter, None)
         if record is None:
             raise SourceError(path, 1, "empty file", "has no header.")
         lines.put_back(record.lines)
-        columns = [cell.strip() for cell in record.cells]
-        readings.append((len(set(wanted) & set(columns)), len(columns), delimiter, columns, len(record.lines)))
-    *_, delimiter, columns, height = max(readings, key=lambda reading: reading[:2])
-    for _ in range(height):
+        columns = [_in_one_line(cell) for cell in record.cells]
+        found = sum(place_of(column, columns) is not None for column in wanted)
+        readings.append(_Header(delimiter, columns, len(record.lines), found))
+    most = max(reading.found for reading in readings)
+    fitting = [reading for reading in readings if reading.found == most and len(reading.columns) > 1]
+    fitting = fitting or [reading for reading in readings if reading.found == most]
+    if len(fitting) > 1 and len(fitting[0].columns) > 1:
+        ahead = list(islice(lines.look_ahead(), LINES_AHEAD))
+        lines.put_back(ahead)
+        fitting.sort(key=lambda reading: (-_share_of_width(ahead, reading), -len(reading.columns)))
+    for _ in range(fitting[0].height):
         lines.take()
-    return delimiter, columns
+    return fitting[0]
 
 
-def _delimited_rows(
-    lines: NumberedLines, delimiter: str, columns: list[str], wanted: Sequence[str]
-) -> Iterator[TableRow]:
-    places = {column: columns.index(column) for column in wanted}
+def _share_of_width(ahead: Sequence[tuple[int, str]], header: _Header) -> float:
+    """Return the share of the first rows that have as many cells as a reading of the header."""
+    lines, width, rows = NumberedLines(iter(ahead[header.height :])), len(header.columns), list[bool]()
+    while len(rows) < ROWS_COMPARED and (record := _cut_row(lines, header.delimiter, width)) is not None:
+        rows.append(len(record.cells) == width)
+    return sum(rows) / len(rows) if rows else 1.0
+
+
+def _delimited_rows(path: Path, lines: NumberedLines, header: _Header, wanted: Sequence[str]) -> Iterator[TableRow]:
+    columns = header.columns
+    places = {column: place for column in wanted if (place := place_of(column, columns)) is not None}
     number = 0
-    while (record := _cut_row(lines, delimiter, len(columns))) is not None:
+    while (record := _cut_row(lines, header.delimiter, len(columns))) is not None:
         number += 1
-        cells, problem = record.cells, record.problem
-        if not problem and not any(map(str.strip, cells)):
-            problem = UnwantedRecord("empty row")
-        elif not problem and len(cells) != len(columns):
-            problem = RejectedRecord("ragged row", f"{len(cells)} cells, where the header has {len(columns)}")
-        values = {} if problem else {column: cells[place] for column, place in places.items()}
-        yield TableRow(number, record.lines[0][0], values, problem)
+        line = record.lines[0][0]
+        problem = record.problem or _problem_of(record.cells, columns)
+        if not problem and _holds_other_header(record.cells, columns):
+            detail = f"the columns are named again, in another order ({', '.join(record.cells)[:80]}). Split the file."
+            raise SourceError(path, line, "joined tables", detail)
+        values = {} if problem else {column: record.cells[place] for column, place in places.items()}
+        yield TableRow(number, line, values, problem)
+
+
+def _problem_of(cells: Sequence[str], columns: Sequence[str]) -> RejectedRecord | None:
+    """Return why a row has no values, or None."""
+    if not any(map(str.strip, cells)):
+        return UnwantedRecord("empty row")
+    if len(cells) != len(columns):
+        joined = "; a byte order mark in it shows that files were joined here" if "\ufeff" in "".join(cells) else ""
+        return RejectedRecord("ragged row", f"{len(cells)} cells, where the header has {len(columns)}{joined}")
+    if len(columns) > 1 and [_in_one_line(cell) for cell in cells] == list(columns):
+        return UnwantedRecord("header again", "the columns are named once more, as in files that were joined")
+    return None
+
+
+def _holds_other_header(cells: Sequence[str], columns: Sequence[str]) -> bool:
+    """Tell whether a row holds nothing but the names of the columns."""
+    return len(columns) > 1 and sorted(map(_in_one_line, cells)) == sorted(columns)
 
 
 class _CutRow(NamedTuple):
@@ -120,58 +171,51 @@ def _cut_row(lines: NumberedLines, delimiter: str, width: int | None) -> _CutRow
     first = skip_blank(lines)
     if first is None:
         return None
-    line, taken = first[1], [first]
-    if '"' not in line:
-        return _CutRow(line.split(delimiter), taken)
+    unquoted = _CutRow(first[1].split(delimiter), [first])
+    if '"' not in first[1]:
+        return unquoted
+    row = _read_quoted(lines, first, delimiter, width)
+    if delimiter == "\t" and (row.problem or width not in (None, len(row.cells)) or _are_rows(row.lines, width)):
+        return unquoted
+    if row.problem:  # a stray quote costs its own line only
+        return unquoted._replace(problem=row.problem)
+    for _ in row.lines[1:]:
+        lines.take()
+    return row
+
+
+def _read_quoted(lines: NumberedLines, first: tuple[int, str], delimiter: str, width: int | None) -> _CutRow:
+    """Return the row that begins with a line, its cells in quotes read as such; no further line is taken."""
+    row = _parse(lines, first, delimiter)
+    if row.problem or not any(map(BLANK_BEFORE_QUOTE.match, row.cells)):
+        return row
+    spaced = _parse(lines, first, delimiter, skipinitialspace=True)
+    if spaced.problem:
+        return row
+    if len(spaced.cells) == len(row.cells):  # the other cells keep their blanks
+        pairs = zip(row.cells, spaced.cells, strict=True)
+        return spaced._replace(cells=[b if BLANK_BEFORE_QUOTE.match(a) else a for a, b in pairs])
+    return spaced if width in (None, len(spaced.cells)) else row
+
+
+def _parse(lines: NumberedLines, first: tuple[int, str], delimiter: str, *, skipinitialspace: bool = False) -> _CutRow:
+    taken = [first]
 
     def text() -> Iterator[str]:
-        yield line + "\n"
+        yield first[1] + "\n"
         for further in islice(lines.look_ahead(), LONGEST_RECORD):
             taken.append(further)
             yield further[1] + "\n"
 
-    problem = None
     try:
-        cells = next(csv.reader(text(), delimiter=delimiter, strict=True))
-        if delimiter != "\t" or (width in (None, len(cells)) and not _are_rows(taken, width)):
-            return _CutRow(cells, taken)
+        reader = csv.reader(text(), delimiter=delimiter, strict=True, skipinitialspace=skipinitialspace)
+        return _CutRow(next(reader), taken)
     except csv.Error as error:
-        problem = RejectedRecord("malformed quotes", f"{error}: {line[:80]!r}")
-    lines.put_back(taken[1:])  # so that a stray quote costs its own line only
-    return _CutRow(line.split(delimiter), [first], None if delimiter == "\t" else problem)
+        return _CutRow([], taken, RejectedRecord("malformed quotes", f"{error}: {first[1][:80]!r}"))
+    finally:
+        lines.put_back(taken[1:])
 
 
 def _are_rows(lines: Sequence[tuple[int, str]], width: int | None) -> bool:
     """Tell whether several lines, which quotes make one row, are rows of their own without them."""
     return len(lines) > 1 and all(line.count("\t") + 1 == width for _, line in lines)
-
-
-class NumberedLines:
-    """Numbered lines, which can be put back."""
-
-    def __init__(self, lines: Iterator[tuple[int, str]]) -> None:
-        self._lines, self._waiting = lines, deque[tuple[int, str]]()
-        self._error: SourceError | None = None
-
-    def take(self) -> tuple[int, str] | None:
-        """Return the next line, or None at the end; or raise, where the file cannot be read on."""
-        if self._waiting:
-            return self._waiting.popleft()
-        if self._error:
-            raise self._error
-        return next(self._lines, None)
-
-    def look_ahead(self) -> Iterator[tuple[int, str]]:
-        """Yield lines; they end where the file can be read no further, which `take` will tell."""
-        while True:
-            try:
-                line = self.take()
-            except SourceError as error:
-                self._error, line = error, None
-            if line is None:
-                return
-            yield line
-
-    def put_back(self, lines: Sequence[tuple[int, str]]) -> None:
-        """Let lines that were taken be the next ones, in their order."""
-        self._waiting.extendleft(reversed(lines))

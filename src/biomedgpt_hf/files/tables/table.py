@@ -1,6 +1,6 @@
 """Tables of any common kind, row by row: CSV, TSV and JSON Lines, each plain or .gz, and Parquet.
 
-The kind is recognised by the content, never by the file's name, and memory is that of a few rows.
+The kind is recognised by the content unless it is named, and memory is that of a few rows.
 
 CSV, TSV  see `delimited`
 JSONL     an object on each line; what a row lacks is an empty cell; the first thousand tell the columns
@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,14 @@ import pyarrow.parquet as pq
 
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import BYTE_ORDER_MARK, GZIP_ERRORS, SourceError, open_source, read_lines, truncated
-from biomedgpt_hf.files.tables.delimited import REMEDY, NumberedLines, Table, TableRow, open_delimited, skip_blank
+from biomedgpt_hf.files.tables.delimited import DELIMITERS, REMEDY, Table, TableRow, open_delimited, place_of
+from biomedgpt_hf.files.tables.numbered_lines import NumberedLines, skip_blank
 
 ROWS_AT_ONCE = 500
 OBJECTS_ASKED = 1_000  # JSON objects whose keys are the table's columns
 PARQUET = b"PAR1"
+CSV, TSV, JSON_LINES, PARQUET_FORMAT = TABLE_FORMATS = ("csv", "tsv", "jsonl", "parquet")
+DELIMITERS_OF = {CSV: DELIMITERS.replace("\t", ""), TSV: "\t"}
 # What is text, but no table.
 FOREIGN = {
     rb"\s*<": "a web page, or XML,",
@@ -39,31 +42,52 @@ class UnknownColumnError(ValueError):
     """A table lacks a column that was asked for, or has two of that name."""
 
 
-def open_table(path: Path, wanted: Sequence[str]) -> Table:
+def open_table(path: Path, wanted: Sequence[str], *, guessed: Collection[str] = (), format: str | None = None) -> Table:
     """Open a table of any kind.
 
     Args:
         path: the file.
         wanted: columns that its rows are to have.
+        guessed: those of them that nobody named: where several columns have such a name, the first is read.
+        format: its kind, one of `TABLE_FORMATS`; None recognises it by the content.
 
     Raises:
         OSError: see `sources.open_source`.
         SourceError: the file is empty, truncated, corrupt, or no table. Its rows raise it, too.
-        UnknownColumnError: a wanted column is not there, or twice.
+        UnknownColumnError: a wanted column is not there, or is there twice and was not guessed.
     """
     path, wanted = Path(path), list(dict.fromkeys(wanted))
-    start = _first_bytes(path)
-    if start.startswith(PARQUET):
-        table = _open_parquet(path, wanted)
-    elif start.lstrip(BYTE_ORDER_MARK + b" \t\r\n").startswith(b"{"):
-        table = _open_json_lines(path, wanted)
-    else:
-        _refuse_other_text(path, start)
-        table = open_delimited(path, wanted)
-    for column in wanted:
-        if table.columns.count(column) != 1:
-            raise UnknownColumnError(_column_complaint(path, column, table.columns))
+    table = _open(path, wanted, format)
+    find_columns(str(path), table.columns, wanted, guessed)
     return table
+
+
+def find_columns(
+    table: str, columns: Sequence[str], wanted: Sequence[str], guessed: Collection[str] = ()
+) -> dict[str, int]:
+    """Return the place of each wanted column among those of a table.
+
+    Raises:
+        UnknownColumnError: one is not there, or is there twice and was not guessed.
+    """
+    places = {}
+    for column in wanted:
+        place = place_of(column, columns)
+        if place is None or (columns.count(columns[place]) > 1 and column not in guessed):
+            raise UnknownColumnError(_column_complaint(table, column, columns))
+        places[column] = place
+    return places
+
+
+def _open(path: Path, wanted: Sequence[str], format: str | None) -> Table:
+    start = _first_bytes(path)
+    if format == PARQUET_FORMAT or (format is None and start.startswith(PARQUET)):
+        return _open_parquet(path, wanted)
+    if format == JSON_LINES or (format is None and start.lstrip(BYTE_ORDER_MARK + b" \t\r\n").startswith(b"{")):
+        return _open_json_lines(path, wanted)
+    if format is None:
+        _refuse_other_text(path, start)
+    return open_delimited(path, wanted, DELIMITERS_OF[format] if format else DELIMITERS)
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -80,9 +104,9 @@ def _refuse_other_text(path: Path, start: bytes) -> None:
         raise SourceError(path, 1, "unknown format", f"{found} is no table that can be read row by row. {REMEDY}")
 
 
-def _column_complaint(path: Path, column: str, columns: Sequence[str]) -> str:
-    if column in columns:
-        return f"{path} has {columns.count(column)} columns named {column!r}: rename all but one."
+def _column_complaint(path: str, column: str, columns: Sequence[str]) -> str:
+    if (place := place_of(column, columns)) is not None:
+        return f"{path} has {columns.count(columns[place])} columns named {column!r}: rename all but one."
     same = [name for name in columns if name.strip().casefold() == column.strip().casefold()]
     near = same or difflib.get_close_matches(column, columns, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -133,7 +157,8 @@ def _parquet_rows(path: Path, file: pq.ParquetFile, wanted: Sequence[str]) -> It
     with file:
         try:
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=list(wanted)):
-                values = [_values(batch.column(column)) for column in wanted]
+                places = [batch.schema.get_all_field_indices(column)[0] for column in wanted]
+                values = [_values(batch.column(place)) for place in places]
                 for cells in zip(*values, strict=True):
                     number += 1
                     yield TableRow(number, number, dict(zip(wanted, cells, strict=True)))

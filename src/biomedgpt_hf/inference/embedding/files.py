@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from biomedgpt_hf.disk.streams import is_standard_output
-from biomedgpt_hf.files.items import Columns, Item, count_items, read_items
+from biomedgpt_hf.files.items.items import Columns, Item
+from biomedgpt_hf.files.items.reading import count_items, read_items
 from biomedgpt_hf.inference.embedding.in_memory import EmbeddingSettings
 from biomedgpt_hf.inference.embedding.parts import embed_parts, first_modality, parts_of
 from biomedgpt_hf.inference.embedding.size import NOT_TAKEN, take_survey
@@ -29,7 +30,7 @@ def embed_files(
     *,
     columns: Columns | None = None,
     modality: str | None = None,
-    format: str | None = None,
+    output_format: str | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Embeds the items of one modality in files, and writes a file of them in the order of the rows.
@@ -43,7 +44,7 @@ def embed_files(
             standard output, where the rows go as they are embedded, and which a killed run does not go on with.
         columns: which columns of tables to read. Columns that are not named are guessed by their usual names.
         modality: its name, such as "molecule". None takes the modality of the first row, if that row has only one.
-        format: "csv", of standard output; a file's name tells its own.
+        output_format: "csv", of standard output; a file's name tells its own.
         settings: see `EmbeddingSettings`.
 
     Returns:
@@ -56,7 +57,7 @@ def embed_files(
         OSError: a file cannot be read or written, or the disk has not enough space. What was finished is kept.
     """
     check_names(settings, [field.name for field in fields(EmbeddingSettings)], "embed_files")
-    suffix = check_output(output, SUFFIXES, STREAMED, format)
+    suffix = check_output(output, SUFFIXES, STREAMED, output_format)
     output = Path(output)
     chosen = EmbeddingSettings(**settings)
     if suffix == ".csv" and chosen.level != "pooled":
@@ -106,6 +107,7 @@ def embed_files(
             write=write,
             notes={"device": str(model.device), "batch_tokens": chosen.batch_tokens},
             rows=survey.rows,
+            modality=modality,
             progress=chosen.progress,
         )
     if rank() == 0 and not manifest["embedded"]:

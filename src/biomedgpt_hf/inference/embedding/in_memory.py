@@ -126,6 +126,8 @@ def embed(items: Iterable[Any], *, modality: str | None = None, **settings: Any)
     else:
         modality = next(iter(there), None)
     items = given_column(items, modality or MOLECULE.name)
+    if (empty := next((place for place, item in enumerate(items) if item is None), None)) is not None:
+        raise ValueError(f"Item {empty} is an empty cell, or None. Leave such rows out first.")
     processor = open_checkpoint(chosen.checkpoint, chosen.device, chosen.dtype, chosen.revision).processor
     modality = modality or modality_of(items, processor)
     prepare = ItemPreparer(processor, modality, chosen.long_proteins == "crop")

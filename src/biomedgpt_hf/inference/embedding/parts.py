@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from biomedgpt_hf.files.items import Columns, Item, read_items
 from biomedgpt_hf.files.items.cells import item_text
+from biomedgpt_hf.files.items.items import Columns, Item
+from biomedgpt_hf.files.items.reading import read_items
 from biomedgpt_hf.inference.embedding.embedded import Embedded
 from biomedgpt_hf.inference.embedding.embedder import Embedder, EmbeddingError, Prepared
 from biomedgpt_hf.inference.long_runs.journal import Result

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from biomedgpt_hf.batches.lengths import count_atoms
 from biomedgpt_hf.disk.space import free_space, in_words, missing_space
-from biomedgpt_hf.files.items import Columns, count_items, read_items
 from biomedgpt_hf.files.items.cells import item_text
+from biomedgpt_hf.files.items.items import Columns
+from biomedgpt_hf.files.items.reading import count_items, read_items
 from biomedgpt_hf.inference.embedding.embedded import BYTES
 from biomedgpt_hf.inference.embedding.embedder import Embedder
 from biomedgpt_hf.inference.embedding.parts import parts_of

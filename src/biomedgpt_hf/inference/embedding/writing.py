@@ -21,12 +21,12 @@ from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from biomedgpt_hf.disk.parquet import ParquetWriter
 from biomedgpt_hf.inference.embedding.embedded import BYTES, Embedded, EmbeddedCounts
 from biomedgpt_hf.inference.long_runs.journal import Result
 
-SUFFIXES = (".csv", ".parquet", ".safetensors")
+SUFFIXES = (".parquet", ".safetensors", ".csv")
 STREAMED = (".csv",)  # what standard output may get
 FIELDS = ("row", "number", "id", "item", "status", "error", "truncated")  # beside the embedding
 ROWS_PER_GROUP, BYTES_PER_GROUP = 1_000, 2**26
@@ -65,7 +65,7 @@ def write_parquet(
     }
     schema = pa.schema(list(fields.items()), metadata=dict(about))
     tally, group, size = EmbeddedCounts(), [], 0
-    with pq.ParquetWriter(path, schema, use_dictionary=["status", "error"]) as writer:
+    with ParquetWriter(path, schema, use_dictionary=["status", "error"]) as writer:
         for one in tally.see(results, width):
             group.append(one)
             size += len(one.values or b"")

@@ -26,11 +26,14 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from biomedgpt_hf.disk.databases import KEPT
+from biomedgpt_hf.disk.full import naming_full_disk
 from biomedgpt_hf.disk.manifests import describe_source, versions
 from biomedgpt_hf.disk.paths import require_free, require_place
 from biomedgpt_hf.disk.replacing import replace_file, write_json
 from biomedgpt_hf.disk.streams import is_standard_output
-from biomedgpt_hf.files.items import Columns, Item, count_items, read_items
+from biomedgpt_hf.files.items.items import Columns, Item
+from biomedgpt_hf.files.items.reading import column_notes, read_items
 from biomedgpt_hf.inference.long_runs.journal import Journal, Result
 from biomedgpt_hf.inference.long_runs.processes import rank, wait_for_all, world_size
 
@@ -54,8 +57,9 @@ def run_over_files(
     work: Work,
     write: Write,
     notes: Mapping[str, Any],
-    rows: int | None = None,
+    rows: int,
     read: Callable[[], Iterator[Item]] | None = None,
+    modality: str | None = None,
     progress: bool | None = None,
 ) -> dict[str, Any]:
     """Do some work for each row of files, and write the results in the order of the rows.
@@ -68,9 +72,9 @@ def run_over_files(
         work: gets some rows and the places of their finished results, and yields the other results, batch by batch.
         write: writes all results to a file, and returns what the manifest should tell of them.
         notes: further entries of the manifest.
-        rows: the number of rows, if it is already known.
-        read: yields the rows of these files, numbered from 1, where `read_items` does not read them; `rows` is their
-            number then.
+        rows: the number of rows.
+        read: yields the rows of these files, numbered from 1, where `read_items` does not read them.
+        modality: the only one whose items are used; None where all are.
         progress: show a progress bar; None shows it on a terminal.
 
     Returns:
@@ -85,7 +89,7 @@ def run_over_files(
     paths, output = [Path(path) for path in inputs], Path(output)
     folder = running_folder(output)
     manifest_path = output.with_name(f"{output.name}.manifest.json")
-    rows = rows or count_items(paths, columns)
+    told = _tell_columns(paths, columns, modality) if read is None else []
     if not rows:
         raise ValueError(f"{', '.join(map(str, paths))}: there is no row to work on.")
     facts = {"inputs": [_describe(path) for path in paths], "columns": columns.facts, **facts}
@@ -99,18 +103,28 @@ def run_over_files(
         manifest = {
             **facts,
             **notes,
+            **({"columns_passed_over": told} if told else {}),
             "rows": rows,
             "processes": world_size(),
             "versions": versions(*TOOLS),
         }
         if rank() == 0:
             manifest |= _write(journal, output, manifest_path, write, manifest, started)
+        wait_for_all()  # the output is there, whichever process goes on to read it
         return manifest
     except KeyboardInterrupt:
         logger.warning("The run was interrupted. Finished results are kept; the same command continues from there.")
         raise
     finally:
         journal.close()
+
+
+def _tell_columns(paths: Sequence[Path], columns: Columns, modality: str | None) -> list[str]:
+    """Return what was decided about columns, and warn of it."""
+    told = column_notes(paths, columns, modality)
+    for note in told if rank() == 0 else ():
+        logger.warning(note)
+    return told
 
 
 def stream_over_files(
@@ -136,7 +150,7 @@ def stream_over_files(
 
 
 def check_output(
-    output: str | PathLike, suffixes: Sequence[str], streamed: Sequence[str], format: str | None = None
+    output: str | PathLike, suffixes: Sequence[str], streamed: Sequence[str], output_format: str | None = None
 ) -> str:
     """Check, before anything is loaded, that a run can begin or continue, and return the suffix of its format.
 
@@ -144,7 +158,7 @@ def check_output(
         output: a file, or standard output.
         suffixes: the formats of files, such as ".jsonl".
         streamed: those of standard output; it has the first if no format is named.
-        format: the format of standard output, without the dot.
+        output_format: the format of standard output, without the dot.
 
     Raises:
         ValueError: the file's name does not end in one of the suffixes, or standard output cannot have the format.
@@ -153,12 +167,14 @@ def check_output(
     """
     output = Path(output)
     if is_standard_output(output):
-        if format is not None and f".{format}" not in streamed:
-            raise ValueError(f"format is {format!r}. Standard output is {' or '.join(streamed).replace('.', '')}.")
-        return streamed[0] if format is None else f".{format}"
-    if format is not None and output.suffix != f".{format}":
+        if output_format is not None and f".{output_format}" not in streamed:
+            known = " or ".join(streamed).replace(".", "")
+            raise ValueError(f"The output format is {output_format!r}. Standard output is {known}.")
+        return streamed[0] if output_format is None else f".{output_format}"
+    if output_format is not None and output.suffix != f".{output_format}":
         raise ValueError(
-            f"format is {format!r} and the file is {output}. Its ending decides the format: leave one out."
+            f"The output format is {output_format!r} and the file is {output}. Its ending decides the format: leave "
+            "one out."
         )
     if output.suffix not in suffixes:
         raise ValueError(f"{output} must end in {' or '.join(suffixes)}. The ending decides the format.")
@@ -228,7 +244,8 @@ def _write(
 ) -> dict[str, Any]:
     """Write the output and its manifest, remove the journal, and return the new entries of the manifest."""
     partial = journal.folder / output.name
-    counts = write(partial, journal.results())
+    with naming_full_disk(partial, KEPT):
+        counts = write(partial, journal.results())
     told = {
         **counts,
         "seconds": round(time.monotonic() - started, 1),  # this run alone, without killed ones

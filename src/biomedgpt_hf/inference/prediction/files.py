@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from os import PathLike
@@ -14,7 +15,8 @@ from typing import Any
 import torch
 
 from biomedgpt_hf.disk.streams import is_standard_output
-from biomedgpt_hf.files.items import Columns, Item, count_items, read_items
+from biomedgpt_hf.files.items.items import Columns, Item
+from biomedgpt_hf.files.items.reading import count_items, read_items
 from biomedgpt_hf.inference.item_arguments import check_names
 from biomedgpt_hf.inference.loading import identify
 from biomedgpt_hf.inference.long_runs.journal import Result
@@ -34,7 +36,7 @@ def predict_files(
     questions: str | Sequence[str] = (),
     *,
     columns: Columns = GUESSED,
-    format: str | None = None,
+    output_format: str | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Asks each question about each row of files, and writes a table of the answers in the order of the rows.
@@ -52,7 +54,7 @@ def predict_files(
         questions: questions that are asked about all rows; none, if `columns.question` names a column with a question
             for each row.
         columns: which columns of tables to read. Columns that are not named are guessed by their usual names.
-        format: "jsonl" or "csv", of standard output; a file's name tells its own.
+        output_format: "jsonl" or "csv", of standard output; a file's name tells its own.
         settings: see `PredictionSettings`.
 
     Returns:
@@ -64,13 +66,14 @@ def predict_files(
         OSError: a file cannot be read or written. What was finished is kept.
     """
     check_names(settings, [field.name for field in fields(PredictionSettings)], "predict_files")
-    suffix = check_output(output, SUFFIXES, STREAMED, format)
+    suffix = check_output(output, SUFFIXES, STREAMED, output_format)
     paths = [Path(path) for path in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
     asked = [questions] if isinstance(questions, str) else list(questions)
     if bool(asked) == (columns.question is not None):
         raise ValueError("Pass either questions that are asked about all rows, or the column of each row's question.")
     chosen = PredictionSettings(**settings)
-    rows = count_items(paths, columns)
+    empty = Counter[str]()
+    rows = count_items(paths, columns, empty)
     preparer = chosen.preparer()
     if asked:
         check_questions(preparer, asked)
@@ -86,6 +89,7 @@ def predict_files(
         "index": predictor.finder.index.facts if predictor.finder else None,
         "neighbours": chosen.neighbours,
     }
+    told = {"empty_cells": dict(empty)} if empty else {}
 
     def work(window: Sequence[Item], done: Done) -> Iterator[list[Result]]:
         for batch in predictor.answer(list(requests_of(window, asked)), done):
@@ -103,9 +107,9 @@ def predict_files(
         results = stream_over_files(paths, columns, work=work, rows=rows, progress=chosen.progress)
         payloads = (payload for _, _, payload in results)
         counts = write_predictions(sys.stdout, suffix, payloads, predictor.finder is not None)
-        manifest = {**facts, "rows": rows, **counts}
+        manifest = {**facts, **told, "rows": rows, **counts}
     else:
-        notes = {"device": str(predictor.model.device), "batch_tokens": chosen.batch_tokens}
+        notes = {"device": str(predictor.model.device), "batch_tokens": chosen.batch_tokens, **told}
         options: dict[str, Any] = {"facts": facts, "notes": notes, "rows": rows, "progress": chosen.progress}
         manifest = run_over_files(paths, output, columns, work=work, write=write, **options)
     if rank() == 0 and not manifest["answered"]:

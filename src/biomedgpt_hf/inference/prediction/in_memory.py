@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from biomedgpt_hf.files.items import Item
+from biomedgpt_hf.files.items.items import Item
+from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
 from biomedgpt_hf.inference.decoding import decoding
-from biomedgpt_hf.inference.item_arguments import given_rows, split_arguments
+from biomedgpt_hf.inference.item_arguments import given_rows, is_table, split_arguments
 from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load, open_checkpoint
 from biomedgpt_hf.inference.neighbours import check_neighbours, open_finder
 from biomedgpt_hf.inference.prediction.predictions import Predictions
@@ -178,9 +179,16 @@ def rows_of(columns: Mapping[str, Column], ids: Sequence[str] | None = None) -> 
         wanted = ", ".join(modality.column for modality in MODALITIES.values())
         raise ValueError(f"Pass one or several of {wanted}, with equally many entries (and ids). Got {lengths}.")
     (size,) = set(lengths.values())
+    of_table = any(map(is_table, columns.values()))  # a list says by None that a question is about no item
+    nothing = RejectedRecord(f"no {' or '.join(MODALITIES)}", "there is nothing in the row")
     rows = zip([""] * size if names is None else names, *items.values(), strict=True)
     return [
-        Item(number, str(name), dict(zip(items, cells, strict=True)))
+        Item(
+            number,
+            str(name),
+            dict(zip(items, cells, strict=True)),
+            problem=nothing if of_table and not any(cells) else None,
+        )
         for number, (name, *cells) in enumerate(rows, start=1)
     ]
 

@@ -9,8 +9,8 @@ import warnings
 from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from biomedgpt_hf.files.items import Item
 from biomedgpt_hf.files.items.cells import item_identity
+from biomedgpt_hf.files.items.items import Item
 from biomedgpt_hf.inference.answering import room_for_answer
 from biomedgpt_hf.inference.item_arguments import item_blocks
 from biomedgpt_hf.modalities import MODALITIES

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from biomedgpt_hf.disk.parquet import ParquetWriter
 from biomedgpt_hf.inference.prediction.predictions import row_of
 from biomedgpt_hf.inference.prediction.predictor import Prediction
 
-SUFFIXES = (".csv", ".jsonl", ".parquet")
+SUFFIXES = (".jsonl", ".parquet", ".csv")
 STREAMED = (".jsonl", ".csv")  # what standard output may get
 ROWS_PER_GROUP = 1_000
 TEXT = pa.struct([("question", pa.string()), ("answer", pa.string())])
@@ -120,7 +120,7 @@ def _cell(value: Any) -> Any:
 def _parquet(path: Path, fields: Mapping[str, pa.DataType]) -> Iterator[Write]:
     schema = pa.schema(list(fields.items()))
     waiting: list[Mapping[str, Any]] = []
-    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+    with ParquetWriter(path, schema, compression="zstd") as file:
 
         def write(row: Mapping[str, Any]) -> None:
             waiting.append(row)

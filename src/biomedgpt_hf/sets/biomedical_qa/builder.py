@@ -56,6 +56,9 @@ ABOUT = About(
     "Jin et al.: What disease does this patient have? (Applied Sciences 2021, 11, 6421, arXiv:2009.13081); "
     "Hendrycks et al.: Measuring massive multitask language understanding (ICLR 2021, arXiv:2009.03300); "
     "Shoham and Rappoport: MedConceptsQA (Computers in Biology and Medicine 2024, 182, 109089, arXiv:2405.07348).",
+    task_categories=("multiple-choice", "question-answering"),
+    language="en",
+    tags=("medical", "biology"),
 )
 
 

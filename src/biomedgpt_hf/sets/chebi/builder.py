@@ -26,6 +26,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from biomedgpt_hf.files.markup import plain_text
 from biomedgpt_hf.files.obo import Link, Term, first_value, read_links, read_stanzas, read_term_names
 from biomedgpt_hf.files.records import Record
 from biomedgpt_hf.files.sources import SourceError, read_lines
@@ -120,7 +121,7 @@ def definition_as_caption(definition: str) -> str:
 
     Definitions that open with a name or with "Any", or say "A primary alcohol is …", stay as they are.
     """
-    text = " ".join(definition.split())
+    text = plain_text(definition)
     if not text:
         return ""
     if LOWERED.match(text) and not WHOLE_SENTENCE.match(text):
@@ -147,10 +148,11 @@ def compose_caption(term: Term, names: Mapping[str, str]) -> Composition:
         else:
             nameless.append(link)
     parents = targets.get("is_a", [])
-    if len(parents) < 2 or not term.definition:
+    definition = plain_text(term.definition)
+    if len(parents) < 2 or not definition:
         targets.pop("is_a", None)
-    if term.definition:
-        sentences = [_opening(term.definition)]
+    if definition:
+        sentences = [_opening(definition)]
     elif parents:
         sentences = [f"The molecule is {enumerate_names(parents)}."]
     else:
@@ -181,19 +183,19 @@ def with_article(name: str) -> str:
 
 
 def _target_name(link: Link, relation: str, names: Mapping[str, str]) -> str:
-    """Return the name of a link's target, or ""."""
+    """Return the name of a link's target, or "". ChEBI writes markup into names as well."""
     if link.target in names:
-        return names[link.target]
+        return plain_text(names[link.target])
     # Where relations are named by identifiers, the comment holds their name as well: "! has role metabolite".
     comment = link.comment
     for label in (names.get(link.relation), relation.replace("_", " ")):
         if label:
             comment = comment.removeprefix(f"{label} ")
-    return comment
+    return plain_text(comment)
 
 
 def _opening(definition: str) -> str:
-    text = " ".join(definition.split())
+    text = definition
     for markup, sign in DEGREES.items():
         text = text.replace(markup, sign)
     if sentence := WHOLE_SENTENCE.match(text):

@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 from biomedgpt_hf.building.examples import Example
 from biomedgpt_hf.building.pipeline import DEFAULTS, About, BuildSettings, build_set, read_each
 from biomedgpt_hf.files import obo
+from biomedgpt_hf.files.markup import plain_text
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError, read_lines, require_utf8
 from biomedgpt_hf.files.tables.table import open_table
-from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
 from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.sets.chebi.builder import TermRecord, compose_caption, definition_as_caption, read_ontology
-from biomedgpt_hf.similarity.structure_key import structure_key
+from biomedgpt_hf.sets.molecules import FEATURES, checked_features, checked_molecule
 
 CAPTION_QUESTION = "Please describe this molecule."  # paper, §4.2
 DEFINITION_QUESTION = "Please define this molecule."
@@ -42,6 +42,9 @@ ABOUT = About(
     "Molecules and what ChEBI says about them, for molecule question answering.",
     "Edwards, Zhai, Ji: Text2Mol (EMNLP 2021) and Edwards et al.: MolT5 (EMNLP 2022); "
     "Hastings et al.: ChEBI in 2016 (Nucleic Acids Research 44, D1214).",
+    task_categories=("question-answering", "text-generation"),
+    language="en",
+    tags=("chemistry", "biology", "molecules"),
 )
 
 
@@ -77,30 +80,31 @@ def read_captions(path: Path) -> Iterator[Record]:
     raise SourceError(path, 1, "unknown format", f"{first[:60]!r} does not begin {expected}.")
 
 
-def parse_caption(record: Record, ontology_captions: str = "composed") -> Example:
+def parse_caption(record: Record, ontology_captions: str = "composed", features: str = FEATURES) -> Example:
     """Return the row of a record.
 
     Args:
         record: one of `read_captions`.
         ontology_captions: what a term of an ontology gives, "composed" (the definition and the
             relations, as ChEBI-20 writes them) or "definition" (the definition alone).
+        features: the feature set in which molecules must have a place.
 
     Raises:
-        UnwantedRecord: the term is obsolete or no molecule, or says too little about it.
+        UnwantedRecord: the term is obsolete or no molecule, says too little about it, or has no place in the features.
         RejectedRecord: something is wrong with the record.
     """
     content = record.content
     if isinstance(content, TermRecord):
-        return _term_example(record.id, content, ontology_captions)
+        return _term_example(record.id, content, ontology_captions, features)
     cells = content.cells
     # No two backslashes follow each other in a SMILES, so that doubled and plain ones are told apart.
     molecule = re.sub(r"\\+", r"\\", cells["smiles"].strip())
-    text = " ".join(cells["description"].split())
+    text = plain_text(cells["description"])
     if not text:
         raise RejectedRecord("no caption")
     if not cells["cid"].strip():
         raise RejectedRecord("malformed line", "it has no CID")
-    row, key = _checked_row(record.id, molecule, text, "molecule_caption", "ChEBI-20")
+    row, key = _checked_row(record.id, molecule, text, "molecule_caption", "ChEBI-20", features)
     return Example([row], (key,), content.split, (record.id,))
 
 
@@ -109,6 +113,7 @@ def build_chebi20(
     output: Path,
     *,
     ontology_captions: str = "composed",
+    features: str = FEATURES,
     settings: BuildSettings = DEFAULTS,
 ) -> dict[str, Any]:
     """Build a caption set in `output`.
@@ -121,14 +126,15 @@ def build_chebi20(
     Args:
         sources: ChEBI-20 files and ontologies, plain or .gz.
         output: folder to make.
-        ontology_captions: see `parse`.
+        ontology_captions: see `parse_caption`.
+        features: "graphmvp" or "ogb": molecules without a place in it are left out.
         settings: what every builder offers.
 
     Returns:
         The manifest.
 
     Raises:
-        OSError, ValueError: see `pipeline.build_set`; or `ontology_captions` is unknown.
+        OSError, ValueError: see `pipeline.build_set`; or `ontology_captions` or `features` is unknown.
     """
     if ontology_captions not in ONTOLOGY_CAPTIONS:
         raise ValueError(f"ontology_captions is {ontology_captions!r}: choose one of {', '.join(ONTOLOGY_CAPTIONS)}.")
@@ -137,9 +143,9 @@ def build_chebi20(
         about=ABOUT,
         sources=sources,
         read=lambda scratch: read_each(read_captions, sources),
-        parse=partial(parse_caption, ontology_captions=ontology_captions),
+        parse=partial(parse_caption, ontology_captions=ontology_captions, features=checked_features(features)),
         settings=settings,
-        options={"ontology_captions": ontology_captions},
+        options={"ontology_captions": ontology_captions, "features": features},
     )
 
 
@@ -183,7 +189,7 @@ def _table_record(path: Path, line: int, cells: dict[str, str], split: str | Non
     return Record(path.name, line, f"CID:{cells['cid'].strip()}", content)
 
 
-def _term_example(identifier: str, content: TermRecord, ontology_captions: str) -> Example:
+def _term_example(identifier: str, content: TermRecord, ontology_captions: str, features: str) -> Example:
     term = obo.parse_term(content.lines)
     structure = term.structure()
     if term.obsolete:
@@ -199,22 +205,19 @@ def _term_example(identifier: str, content: TermRecord, ontology_captions: str) 
         notes = ["relation left out: its target is obsolete or has no name"] * len(nameless)
     if not term.definition and len(text.split()) < FEWEST_WORDS:
         raise UnwantedRecord("no definition", text)
-    row, key = _checked_row(identifier, structure, text, task, "ChEBI")
+    row, key = _checked_row(identifier, structure, text, task, "ChEBI", features)
     return Example([row], (key,), None, (identifier, f"{key} {text}"), tuple(notes))
 
 
-def _checked_row(id: str, molecule: str, text: str, task: str, source: str) -> tuple[dict[str, Any], str]:
+def _checked_row(
+    id: str, molecule: str, text: str, task: str, source: str, features: str
+) -> tuple[dict[str, Any], str]:
     """Return a row and its molecule's structure key.
 
     Raises:
-        RejectedRecord: RDKit or the featuriser cannot read the molecule.
+        RejectedRecord, UnwantedRecord: see `checked_molecule`.
     """
-    require_utf8(molecule)
-    try:
-        smiles_to_graph(molecule)
-        key = structure_key(molecule)
-    except ValueError as error:
-        raise RejectedRecord("unreadable molecule", str(error)) from error
+    key = checked_molecule(require_utf8(molecule), features)
     row = question_row(
         QUESTIONS[task], text, molecules=[molecule], task=task, source=source, id=id, license=LICENSE
     )  # fmt: skip

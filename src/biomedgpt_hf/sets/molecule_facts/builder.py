@@ -9,6 +9,7 @@ From any list of molecules: SMILES lines, tables with a SMILES column, SDF, or a
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -21,11 +22,16 @@ from biomedgpt_hf.building.pipeline import DEFAULTS, About, BuildSettings, build
 from biomedgpt_hf.chemistry.facts import FACT_NAMES, GROUP_QUESTIONS, NEUTRAL_ASKED, ask_fact
 from biomedgpt_hf.chemistry.functional_groups import groups_in
 from biomedgpt_hf.chemistry.sampling import Dice
+from biomedgpt_hf.files.items import column_notes
+from biomedgpt_hf.files.items.items import NO_COLUMNS, Columns
 from biomedgpt_hf.files.items.molecule_lists import molecule_text, read_molecule_records
-from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
-from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
+from biomedgpt_hf.files.records import Record, UnwantedRecord
+from biomedgpt_hf.modalities import MOLECULE
 from biomedgpt_hf.rows.schema import question_row
-from biomedgpt_hf.similarity.structure_key import read_molecule, structure_key
+from biomedgpt_hf.sets.molecules import FEATURES, checked_features, checked_molecule
+from biomedgpt_hf.similarity.structure_key import read_molecule
+
+logger = logging.getLogger(__name__)
 
 TASK = "molecule_fact"
 # Computed facts are nobody's work. The structures stay under the terms of the list that they come from.
@@ -43,6 +49,8 @@ ABOUT = About(
     'bond donors of an uncharged molecule, but cannot tell an acid from its anion; "ogb" shows both. The facts are '
     "free of rights (CC0); the structures stay under the terms of the list that they come from.",
     "RDKit: Open-source cheminformatics, https://www.rdkit.org.",
+    language="en",
+    tags=("chemistry", "molecules"),
 )
 
 
@@ -52,6 +60,8 @@ def build_molecule_facts(
     *,
     facts: Sequence[str] = FACT_NAMES,
     questions_per_molecule: int | None = None,
+    columns: Columns = NO_COLUMNS,
+    features: str = FEATURES,
     settings: BuildSettings = DEFAULTS,
 ) -> dict[str, Any]:
     """Build a set of computed facts about molecules in `output`.
@@ -61,13 +71,16 @@ def build_molecule_facts(
         output: folder to make.
         facts: what to ask for, of `FACT_NAMES`.
         questions_per_molecule: ask each molecule for so many of the facts, chosen by a hash; None, for all.
+        columns: the columns of molecules and ids in tables, and the format, where they are not to be recognised.
+        features: "graphmvp" or "ogb": molecules without a place in it are left out.
         settings: seed (also of the phrasing), exclusions, processes and so on.
 
     Returns:
         The manifest.
 
     Raises:
-        OSError, ValueError: as `pipeline.build_set`; or a fact is unknown, or the number is not positive.
+        OSError, ValueError: as `pipeline.build_set`; or a fact or the feature set is unknown, or the number not
+            positive.
     """
     facts = tuple(dict.fromkeys(facts))
     if unknown := [fact for fact in facts if fact not in FACT_NAMES]:
@@ -79,14 +92,31 @@ def build_molecule_facts(
             f"questions_per_molecule is {questions_per_molecule}: ask at least 1, or leave it out for all."
         )
     sources = [Path(source) for source in sources]
+    told = column_notes(sources, columns, MOLECULE.name)
+    for note in told:
+        logger.warning(note)
     return build_set(
         output,
         about=ABOUT,
         sources=sources,
-        read=lambda scratch: read_each(read_molecule_records, sources),
-        parse=partial(parse_molecule, facts=facts, questions_per_molecule=questions_per_molecule, seed=settings.seed),
+        read=lambda scratch: read_each(partial(read_molecule_records, columns=columns), sources),
+        parse=partial(
+            parse_molecule,
+            facts=facts,
+            questions_per_molecule=questions_per_molecule,
+            seed=settings.seed,
+            features=checked_features(features),
+        ),
         settings=settings,
-        options={"facts": ", ".join(facts), "questions_per_molecule": questions_per_molecule or "all"},
+        options={
+            "facts": ", ".join(facts),
+            "questions_per_molecule": questions_per_molecule or "all",
+            **({"columns": ", ".join(columns.names)} if columns.names else {}),
+            **({"format": columns.format} if columns.format else {}),
+            **({"columns_passed_over": " ".join(told)} if told else {}),
+            "features": features,
+        },
+        compare_rows=False,  # each structure is asked once, and what is computed contradicts nothing
     )
 
 
@@ -95,6 +125,7 @@ def parse_molecule(
     facts: Sequence[str] = FACT_NAMES,
     questions_per_molecule: int | None = None,
     seed: int = 0,
+    features: str = FEATURES,
 ) -> Example:
     """Return the example of a record of `read_molecule_records`: its questions are about one molecule.
 
@@ -103,17 +134,15 @@ def parse_molecule(
         facts: see `build`.
         questions_per_molecule: see `build`.
         seed: decides the phrasing, and what is asked where not everything is.
+        features: the feature set in which the molecule must have a place.
 
     Raises:
-        RejectedRecord: RDKit or `smiles_to_graph` cannot read the molecule.
-        UnwantedRecord: it has wildcard atoms, so that its facts are not known; or nothing is asked about it.
+        RejectedRecord: RDKit cannot read the molecule.
+        UnwantedRecord: it has no place in the features, or wildcard atoms, so that its facts are not known; or nothing
+            is asked about it.
     """
     text = molecule_text(record.content)
-    try:
-        smiles_to_graph(text)
-        key = structure_key(text)
-    except ValueError as error:
-        raise RejectedRecord("unreadable molecule", str(error)) from error
+    key = checked_molecule(text, features)
     molecule = read_molecule(text)
     canonical = Chem.MolToSmiles(molecule)
     if "*" in canonical:

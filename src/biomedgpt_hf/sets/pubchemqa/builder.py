@@ -30,15 +30,17 @@ from rdkit import Chem, rdBase
 
 from biomedgpt_hf.building.examples import Example
 from biomedgpt_hf.building.pipeline import DEFAULTS, About, BuildSettings, build_set
+from biomedgpt_hf.files.items.molblock import parse_block
+from biomedgpt_hf.files.markup import plain_text
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import require_utf8
-from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
 from biomedgpt_hf.rows.schema import question_row
+from biomedgpt_hf.sets.molecules import FEATURES, checked_features, checked_molecule
 from biomedgpt_hf.sets.pubchemqa.findings import Form, PubChemStructure
 from biomedgpt_hf.sets.pubchemqa.join import read_joined
-from biomedgpt_hf.sets.pubchemqa.licenses import license_of
-from biomedgpt_hf.sets.pubchemqa.texts import CROPPED, clean_text, keep_length
-from biomedgpt_hf.similarity.structure_key import read_molecule, structure_key
+from biomedgpt_hf.sets.pubchemqa.licenses import INFERRED, license_of
+from biomedgpt_hf.sets.pubchemqa.texts import CROPPED, keep_length
+from biomedgpt_hf.similarity.structure_key import canonical_smiles
 
 QUESTION = "please describe the molecule"  # paper, §3.2: the set's only question
 TASK = "molecule_description"
@@ -48,30 +50,38 @@ ABOUT = About(
     "What PubChem's depositors say about compounds, as answers to one question about the molecule; rebuilt from "
     "PubChem's own files by the rules of the paper (Luo et al. 2023, arXiv:2308.09442, §3.2).",
     "Kim et al.: PubChem 2023 update (Nucleic Acids Research 51, D1373); Luo et al.: BioMedGPT (arXiv:2308.09442).",
+    task_categories=("question-answering", "text-generation"),
+    language="en",
+    tags=("chemistry", "biology", "molecules"),
+    inferred_licenses=INFERRED,
 )
 
 
-def build_pubchemqa(sources: Sequence[Path], output: Path, *, settings: BuildSettings = DEFAULTS) -> dict[str, Any]:
+def build_pubchemqa(
+    sources: Sequence[Path], output: Path, *, features: str = FEATURES, settings: BuildSettings = DEFAULTS
+) -> dict[str, Any]:
     """Build PubChemQA in the folder `output`.
 
     Args:
         sources: annotation pages, full records and structures, in any order.
         output: folder to make.
+        features: "graphmvp" or "ogb": molecules without a place in it are left out.
         settings: seed, exclusions and so on.
 
     Returns:
         The manifest.
 
     Raises:
-        OSError, ValueError: as `build_set`.
+        OSError, ValueError: as `build_set`; or `features` is unknown.
     """
     return build_set(
         output,
         about=ABOUT,
         sources=sources,
         read=partial(read_pubchem, sources, progress=settings.progress),
-        parse=parse_compound,
+        parse=partial(parse_compound, features=checked_features(features)),
         settings=settings,
+        options={"features": features},
     )
 
 
@@ -80,25 +90,21 @@ def read_pubchem(sources: Sequence[Path], scratch: Path, progress: bool = False)
     return read_joined(sources, scratch, progress)
 
 
-def parse_compound(record: Record) -> Example:
+def parse_compound(record: Record, features: str = FEATURES) -> Example:
     """Turn a description of a compound into a row.
 
     Raises:
-        UnwantedRecord: the text is too short.
-        RejectedRecord: there is no structure, or RDKit or our features cannot cope with it.
+        UnwantedRecord: the text is too short, or the features have no place for the molecule.
+        RejectedRecord: there is no structure, or RDKit cannot read it.
     """
     cid, description, structure = record.content
-    text, cropped = keep_length(require_utf8(clean_text(description.text)))
+    text, cropped = keep_length(require_utf8(plain_text(description.text)))
     if structure is None:
         raise RejectedRecord(
             "no structure", f"CID {cid} is in none of the sources: add CID-SMILES.gz or an SDF with it"
         )
     molecule, dropped = read_structure(structure)
-    try:
-        smiles_to_graph(molecule)
-        canonical, key = _canonical(molecule), structure_key(molecule)
-    except ValueError as error:
-        raise RejectedRecord("unreadable molecule", str(error)) from error
+    key = checked_molecule(molecule, features)
     row = question_row(
         QUESTION,
         text,
@@ -109,7 +115,7 @@ def parse_compound(record: Record) -> Example:
         license=license_of(description.license_note, description.license_url),
     )
     notes = [note for note, made in ((CROPPED, cropped), (STEREO_DROPPED, dropped)) if made]
-    return Example([row], keys=(key,), marks=(f"{canonical} {text}",), notes=tuple(notes))
+    return Example([row], keys=(key,), marks=(f"{canonical_smiles(molecule)} {text}",), notes=tuple(notes))
 
 
 def read_structure(structure: PubChemStructure) -> tuple[str, bool]:
@@ -123,15 +129,10 @@ def read_structure(structure: PubChemStructure) -> tuple[str, bool]:
     if structure.form is Form.LINE:
         return structure.text, False
     with rdBase.BlockLogs():
-        molecule = Chem.MolFromMolBlock(structure.text)
+        molecule = parse_block(structure.text)
     if molecule is None:
         raise RejectedRecord("unreadable molecule", f"RDKit cannot read the molblock {structure.text[:60]!r}")
     dropped = structure.form is Form.MOLBLOCK_PARTLY_UNDEFINED and any(c.Is3D() for c in molecule.GetConformers())
     if dropped:
         Chem.RemoveStereochemistry(molecule)
     return Chem.MolToSmiles(molecule), dropped
-
-
-def _canonical(molecule: str) -> str:
-    """Return RDKit's canonical SMILES, with stereo, of a molecule that it can read."""
-    return str(Chem.MolToSmiles(read_molecule(molecule)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from biomedgpt_hf.rows.schema import UNKNOWN_LICENSE
+
 # A licence of Creative Commons in words, in short or as an address, once the words of `SHORT` are shortened.
 CREATIVE_COMMONS = re.compile(
     r"(?:\bCC[ -]|creativecommons\.org/licenses/|Creative Common\S* (?:Licen[cs]e )?)"
@@ -25,7 +27,9 @@ OTHERS = {
     r"opendatacommons\.org/licenses/by\b|\bODC-By\b": "ODC-By-1.0",
     r"opendatacommons\.org/licenses/pddl\b|\bPDDL\b": "PDDL-1.0",
 }
-UNKNOWN = "unknown"
+# Depositors who license all that they give (ChEBI: https://www.ebi.ac.uk/chebi), though PubChem's files do not say so
+# with a text. Rows keep "unknown", as stated there; the set's card has the licence, marked as inferred.
+INFERRED = (("ChEBI", "CC-BY-4.0"),)
 
 
 @lru_cache(maxsize=1024)
@@ -45,7 +49,7 @@ def license_of(note: str, url: str) -> str:
         named = _named(text)
         if len(named) == 1:
             return named.pop()
-    return url or note or UNKNOWN
+    return url or note or UNKNOWN_LICENSE
 
 
 def _named(text: str) -> set[str]:

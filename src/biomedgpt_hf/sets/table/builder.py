@@ -10,6 +10,7 @@ written without white space and final stop, in upper case.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,13 +20,17 @@ from types import MappingProxyType
 from typing import Any
 
 from biomedgpt_hf.building.pipeline import DEFAULTS, About, BuildSettings, build_set, read_each
-from biomedgpt_hf.files.items.items import ordered_by_modality
+from biomedgpt_hf.files.items.items import Columns, ordered_by_modality
+from biomedgpt_hf.files.items.tables import unread_notes
 from biomedgpt_hf.files.sources import SourceError
-from biomedgpt_hf.files.tables.table import UnknownColumnError, open_table
+from biomedgpt_hf.files.tables.table import TABLE_FORMATS, UnknownColumnError, open_table
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
+from biomedgpt_hf.sets.molecules import FEATURES, checked_features
 from biomedgpt_hf.sets.table.rows import Labels, RowColumns, parse_table_row, read_table_rows
 
 __all__ = ["Labels", "RowColumns", "UnknownColumnError", "build_table", "parse_table_row", "read_table_rows"]
+
+logger = logging.getLogger(__name__)
 
 DESCRIPTION = "Questions with answers, about molecules and proteins, from a table."
 NO_COLUMNS: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -45,6 +50,8 @@ def build_table(
     split_column: str | None = None,
     split_by: str | None = None,
     optional_items: bool = False,
+    format: str | None = None,
+    features: str = FEATURES,
     task: str = "question",
     source: str | None = None,
     license: str = "unknown",
@@ -72,6 +79,8 @@ def build_table(
             "cluster" (with `settings.clusters`) or "row". By default the first that there is of
             cluster, molecule, protein and further modalities, and for text the question.
         optional_items: keep a row where some of the columns of items are empty.
+        format: kind of the tables, "csv", "tsv", "jsonl" or "parquet"; None recognises each.
+        features: "graphmvp" or "ogb": rows with a molecule that has no place in it are left out.
         task, source, license: of the rows; the source is the file's name by default.
         name: of the set.
         settings: what all builders let one choose.
@@ -90,24 +99,40 @@ def build_table(
         id_column,
         split_column,
         optional_items,
+        format,
     )
+    if format not in (None, *TABLE_FORMATS):
+        raise ValueError(f"There is no format {format!r} of tables. The formats are {', '.join(TABLE_FORMATS)}.")
     if (columns.question is None) == (question_column is None):
         raise ValueError("Pass question, one text for every row, or question_column, and not both.")
     split_by = _checked_split_by(split_by, columns, settings)
     names = _names(sources)
+    unread: dict[str, None] = {}
     for path in names:
         with suppress(SourceError):  # the others may be sound; the report will tell
-            open_table(path, columns.names)
-    labels = Labels(task, source, license, PROTEIN.name if split_by == "cluster" else split_by)
+            open_table(path, columns.names, format=format)
+            unread |= dict.fromkeys(unread_notes(path, Columns(items=columns.items, format=format), columns.names))
+    for note in unread:
+        logger.warning(note)
+    labels = Labels(
+        task, source, license, PROTEIN.name if split_by == "cluster" else split_by, checked_features(features)
+    )
     return build_set(
         output,
-        about=About(name or f"Questions from {', '.join(names.values())}", DESCRIPTION, ""),
+        about=About(name or f"Questions from {', '.join(names.values())}", DESCRIPTION, "", tags=_tags(columns)),
         sources=list(names),
         read=lambda scratch: read_each(lambda path: read_table_rows(path, columns, names[path]), names),
         parse=partial(parse_table_row, columns=columns, labels=labels),
         settings=settings,
-        options=_options(columns, labels, split_by),
+        options=_options(columns, labels, split_by) | ({"columns_passed_over": " ".join(unread)} if unread else {}),
     )
+
+
+def _tags(columns: RowColumns) -> tuple[str, ...]:
+    """Return the fields that the items belong to, and what the items are."""
+    fields = {MOLECULE.name: "chemistry", PROTEIN.name: "biology"}
+    items = [MODALITIES[name].column for name in columns.items]
+    return (*(fields[name] for name in columns.items if name in fields), *items)
 
 
 def _options(columns: RowColumns, labels: Labels, split_by: str) -> dict[str, Any]:
@@ -120,9 +145,12 @@ def _options(columns: RowColumns, labels: Labels, split_by: str) -> dict[str, An
         "id_column": columns.id,
         "split_column": columns.split,
         "optional_items": columns.optional_items,
+        "format": columns.format,
         **labels._asdict(),
         "split_by": split_by,
     }
+    if MOLECULE.name not in columns.items:
+        del options["features"]
     return {name: value for name, value in options.items() if value}
 
 

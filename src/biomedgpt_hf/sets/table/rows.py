@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, time
 from decimal import Decimal
@@ -16,11 +15,13 @@ from typing import Any, NamedTuple
 
 from biomedgpt_hf.building.examples import Example
 from biomedgpt_hf.files.items.cells import cell_items, item_key
+from biomedgpt_hf.files.items.molblock import is_mol_block, molecule_text
+from biomedgpt_hf.files.items.tables import structure_of
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import require_utf8
+from biomedgpt_hf.files.tables.empty_cells import is_empty, is_null, without_blanks
 from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
-from biomedgpt_hf.processors.molecular_graph import smiles_to_graph
 from biomedgpt_hf.processors.protein_tokenizer import (
     ResidueTable,
     build_protein_tokenizer,
@@ -28,7 +29,7 @@ from biomedgpt_hf.processors.protein_tokenizer import (
     read_residue_table,
 )
 from biomedgpt_hf.rows.schema import question_row
-from biomedgpt_hf.similarity.structure_key import structure_key
+from biomedgpt_hf.sets.molecules import FEATURES, checked_molecule
 
 SPLIT_NAMES = {
     "train": "train",
@@ -39,6 +40,7 @@ SPLIT_NAMES = {
     "test": "test",
 }
 EMPTY = "empty cell"
+NO_ITEM = "a question about items has none, since their cells are empty"
 NUCLEOTIDES = "a protein looks like a nucleotide sequence"
 LARGEST_WHOLE = 2.0**53  # larger floats are not exact
 
@@ -54,6 +56,7 @@ class RowColumns(NamedTuple):
         id: column of identifiers; by default a row's is its file's name and its number.
         split: column with train, validation (valid, val, dev) or test.
         optional_items: a row may lack some items.
+        format: kind of the tables, of `files.tables.table.TABLE_FORMATS`; None recognises each.
     """
 
     items: Mapping[str, tuple[str, ...]]
@@ -63,6 +66,7 @@ class RowColumns(NamedTuple):
     id: str | None = None
     split: str | None = None
     optional_items: bool = False
+    format: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -72,12 +76,13 @@ class RowColumns(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """What stands in every row, and what decides its split."""
+    """What stands in every row, what decides its split, and the features in which molecules must have a place."""
 
     task: str
     source: str | None
     license: str
     split_by: str
+    features: str = FEATURES
 
 
 def read_table_rows(path: Path, columns: RowColumns, name: str | None = None) -> Iterator[Record]:
@@ -92,7 +97,7 @@ def read_table_rows(path: Path, columns: RowColumns, name: str | None = None) ->
         OSError, SourceError, UnknownColumnError: see `files.tables.table.open_table`.
     """
     name = name or Path(path).name
-    for row in open_table(path, columns.names).rows:
+    for row in open_table(path, columns.names, format=columns.format).rows:
         place = f"{name}:{row.number}"
         id = place
         if columns.id and not row.problem:
@@ -111,6 +116,7 @@ def parse_table_row(record: Record, columns: RowColumns, labels: Labels) -> Exam
 
     Raises:
         RejectedRecord: names the column and the value that are wrong.
+        UnwantedRecord: a molecule has no place in the features.
     """
     place, cells = record.content
 
@@ -122,7 +128,10 @@ def parse_table_row(record: Record, columns: RowColumns, labels: Labels) -> Exam
     question = columns.question or text(columns.question_column)
     answer = text(columns.answer)
     found = {
-        modality: [_read(value, column, modality) for value, column in _values(cells, named, modality, columns)]
+        modality: [
+            _read(value, column, modality, labels.features)
+            for value, column in _values(cells, named, modality, columns)
+        ]
         for modality, named in columns.items.items()
     }
     items = {modality: [one.item for one in of_modality] for modality, of_modality in found.items()}
@@ -140,6 +149,8 @@ def parse_table_row(record: Record, columns: RowColumns, labels: Labels) -> Exam
     all_keys = dict.fromkeys([*first, *chain.from_iterable(keys.values())])
     mark = id if columns.id else json.dumps([*(items.get(name, []) for name in MODALITIES), question, answer])
     notes = tuple(one.note for of_modality in found.values() for one in of_modality if one.note)
+    if columns.items and not any(items.values()):
+        notes = (NO_ITEM,)
     return Example([row], tuple(all_keys) or (question,), split, (mark,), notes)
 
 
@@ -151,7 +162,7 @@ def _text(value: Any, column: str) -> str:
         value = int(value)
     if isinstance(value, date | time):
         value = value.isoformat()
-    if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
+    if is_null(value):
         value = ""
     if not isinstance(value, str | int | float | Decimal):
         raise RejectedRecord("not text", f"column {column!r} holds a {type(value).__name__}: {str(value)[:80]}")
@@ -174,10 +185,24 @@ def _values(
     for column in named:
         for value in cell_items(cells[column], modality) or [None]:
             try:
-                yield (value if _is_other(value, modality) else _text(value, column)), column
+                yield (value if _is_other(value, modality) else _item_text(value, column)), column
             except RejectedRecord as rejected:
                 if not columns.optional_items or rejected.reason != EMPTY:
                     raise
+
+
+def _item_text(value: Any, column: str) -> str:
+    """Return an item of a cell as text.
+
+    Raises:
+        RejectedRecord: the cell is empty or holds a word for nothing, such as "NA"; or it holds no text.
+    """
+    if is_empty(value):
+        raise RejectedRecord(
+            EMPTY, f"column {column!r}" + (f" holds {value!r}" if isinstance(value, str) and value.strip() else "")
+        )
+    text = _text(value, column)
+    return molecule_text(structure_of(value)) if is_mol_block(text) else without_blanks(text)
 
 
 def _is_other(value: object, modality: str) -> bool:
@@ -193,21 +218,20 @@ class _Read(NamedTuple):
     note: str = ""
 
 
-def _read(value: Any, column: str, modality: str) -> _Read:
+def _read(value: Any, column: str, modality: str, features: str) -> _Read:
     """Return an item; of a modality without a rule of its own any value of its type is one.
 
     Raises:
-        RejectedRecord: it cannot be read.
+        RejectedRecord, UnwantedRecord: it cannot be read, or has no place in the features.
     """
     try:
-        return READ[modality](value) if modality in READ else _Read(value, item_key(value, modality))
+        if modality == MOLECULE.name:
+            return _Read(value, checked_molecule(value, features))
+        return _protein(value) if modality == PROTEIN.name else _Read(value, item_key(value, modality))
+    except RejectedRecord as rejected:
+        raise type(rejected)(rejected.reason, f"column {column!r}: {rejected.detail}") from rejected
     except ValueError as error:
         raise RejectedRecord(f"unreadable {modality}", f"column {column!r}: {error}") from error
-
-
-def _molecule(text: str) -> _Read:
-    smiles_to_graph(text)
-    return _Read(text, structure_key(text))
 
 
 def _protein(text: str) -> _Read:
@@ -216,9 +240,6 @@ def _protein(text: str) -> _Read:
         encode_protein(text, _residues())
     sequence = "".join(text.split()).removesuffix("*").upper()
     return _Read(sequence, sequence, NUCLEOTIDES if caught else "")
-
-
-READ: Mapping[str, Callable[[str], _Read]] = {MOLECULE.name: _molecule, PROTEIN.name: _protein}
 
 
 @lru_cache(maxsize=1)

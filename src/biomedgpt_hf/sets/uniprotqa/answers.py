@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from biomedgpt_hf.files.markup import plain_text
 from biomedgpt_hf.files.uniprot.entry import ProteinEntry
 from biomedgpt_hf.files.uniprot.wording import PREFIX, clean
 
@@ -23,7 +24,7 @@ def family_answer(entry: ProteinEntry) -> str:
 
 def names_answer(entry: ProteinEntry) -> str:
     """Return the recommended (or submitted) name, its EC numbers and the alternative names."""
-    names = [name for name in dict.fromkeys(map(clean, entry.names)) if name]
+    names = [name for name in dict.fromkeys(map(_readable, entry.names)) if name]
     if not names:
         return ""
     numbers = "; ".join(f"EC {number}" for number in entry.enzyme_numbers)
@@ -33,5 +34,10 @@ def names_answer(entry: ProteinEntry) -> str:
 
 def _sentences(comments: tuple[str, ...]) -> list[str]:
     """Return the cleaned texts of comments, each ending a sentence."""
-    texts = (PREFIX.sub(r"\1: ", clean(comment)) for comment in comments)
+    texts = (PREFIX.sub(r"\1: ", _readable(comment)) for comment in comments)
     return [text if text.endswith((".", "!", "?")) else f"{text}." for text in texts if text]
+
+
+def _readable(text: str) -> str:
+    """Return a text without evidence tags, citations and markup."""
+    return plain_text(clean(text))

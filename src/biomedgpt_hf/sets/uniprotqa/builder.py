@@ -31,6 +31,9 @@ ABOUT = About(
     name="UniProtQA",
     description="Questions about proteins: function, names, family and subcellular location.",
     citation="The UniProt Consortium: UniProt (Nucleic Acids Research, https://www.uniprot.org).",
+    task_categories=("question-answering", "text-generation"),
+    language="en",
+    tags=("biology", "proteins"),
 )
 SOURCES = {True: "UniProtKB/Swiss-Prot", False: "UniProtKB/TrEMBL", None: "UniProtKB"}
 
@@ -116,16 +119,18 @@ def _checked_sequence(entry: ProteinEntry) -> str:
     """
     if not entry.accession:
         raise RejectedRecord("no accession")
-    sequence = entry.sequence.upper()
+    sequence = entry.sequence
     if not sequence:
         raise RejectedRecord("no sequence")
     if entry.length is not None and entry.length != len(sequence):
         detail = f"stated: {entry.length}, residues: {len(sequence)}"
         raise RejectedRecord("sequence length differs from the stated one", detail)
     if not (sequence.isascii() and sequence.isalpha()):
-        position, letter = next((at, letter) for at, letter in enumerate(sequence, 1) if not "A" <= letter <= "Z")
+        position, letter = next(
+            (at, one) for at, one in enumerate(sequence, 1) if not (one.isascii() and one.isalpha())
+        )
         raise RejectedRecord("not a protein sequence", f"residue {position} is {letter!r}")
-    return sequence
+    return sequence.upper()
 
 
 def build_uniprotqa(

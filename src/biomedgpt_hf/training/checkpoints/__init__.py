@@ -11,6 +11,7 @@ from biomedgpt_hf.training.checkpoints.folders import (
     remove,
     remove_old,
     verify,
+    why_incomplete,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "remove",
     "remove_old",
     "verify",
+    "why_incomplete",
 ]

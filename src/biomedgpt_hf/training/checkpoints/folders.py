@@ -2,8 +2,9 @@
 
     OUTPUT/checkpoint-12/complete.json      written last: every file of the checkpoint with its size and sha256
 
-A process can die while it saves, and a disk can fill up; what it leaves has no `complete.json` and is passed over. A
-file that differs from its checksum is another matter: that checkpoint was whole once, so it is refused by name.
+A process can die while it saves, and a disk can fill up; what it leaves has no `complete.json`, or one that lists no
+weights, and is passed over. A file that differs from its checksum is another matter: that checkpoint was whole once, so
+it is refused by name.
 """
 
 import json
@@ -20,6 +21,8 @@ from biomedgpt_hf.disk.space import missing_space
 
 MARKER = "complete.json"
 FOLDER = re.compile(r"checkpoint-(\d+)")  # transformers' name for them
+SHARDED = "sharded"  # the folder of states in pieces
+WEIGHTS = ("model", "adapter_model")  # how the names of files of whole weights begin
 SPARE = 1.05  # leaves room for small files and for the file system
 
 
@@ -44,9 +47,31 @@ def step_of(folder: Path) -> int:
     return int(named[1]) if named else -1
 
 
+def why_incomplete(folder: str | os.PathLike) -> str | None:
+    """Return why a checkpoint does not count as written to its end, in words that follow its name; None if it does.
+
+    A marker that is no JSON is damage, which `verify` tells: the checkpoint was whole once.
+    """
+    folder = Path(folder)
+    if not (folder / MARKER).is_file():
+        return "was not written to its end"
+    try:
+        content = json.loads((folder / MARKER).read_text("utf-8"))
+    except ValueError:
+        return None
+    files = content.get("files") if isinstance(content, dict) else None
+    if not files or not isinstance(files, dict):
+        return f"is not complete, since its {MARKER} lists no files"
+    if not any(_holds_weights(name) for name in files):
+        return f"is not complete, since its {MARKER} lists no weights"
+    if not any((folder / name).exists() for name in files):
+        return f"is not complete, since none of the files that its {MARKER} lists is there"
+    return None
+
+
 def is_complete(folder: str | os.PathLike) -> bool:
     """Whether a checkpoint was written to its end."""
-    return Path(folder, MARKER).is_file()
+    return why_incomplete(folder) is None
 
 
 def newest_complete(output_dir: str | os.PathLike) -> Path | None:
@@ -133,16 +158,21 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def _holds_weights(name: str) -> bool:
+    """Whether a file of a checkpoint, by its name within it, holds weights."""
+    return name.startswith(f"{SHARDED}/") or (name.startswith(WEIGHTS) and name.endswith(".safetensors"))
+
+
 def _read_marker(folder: Path) -> dict[str, Any]:
-    try:
-        marker = json.loads((folder / MARKER).read_text("utf-8"))
-        return {**marker, "files": dict(marker["files"])}
-    except FileNotFoundError as error:
-        reason = "was never written to its end" if folder.is_dir() else "does not exist"
+    if reason := why_incomplete(folder):
+        reason = reason.replace("was not", "was never") if folder.is_dir() else "does not exist"
         raise DamagedCheckpointError(
             f"The checkpoint {folder} {reason}: go on from another one, or leave resume_from_checkpoint out to take "
             "the newest complete one."
-        ) from error
+        )
+    try:
+        marker = json.loads((folder / MARKER).read_text("utf-8"))
+        return {**marker, "files": dict(marker["files"])}
     except (ValueError, TypeError, KeyError) as error:
         raise _damaged(folder, f"its {MARKER} cannot be read") from error
 

@@ -12,6 +12,7 @@ from torch import distributed, nn
 from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 from biomedgpt_hf.training.checkpoints import folders
+from biomedgpt_hf.training.checkpoints.running_sums import RunningSumsMixin
 from biomedgpt_hf.training.checkpoints.states import ResumableStateMixin, check_resumable
 from biomedgpt_hf.training.engine.preemption import PreemptionCallback
 from biomedgpt_hf.training.engine.row_readers import WORKER_DIED
@@ -20,7 +21,7 @@ from biomedgpt_hf.training.model.adapters import is_peft_model
 logger = logging.getLogger(__name__)
 
 
-class CompleteCheckpointsMixin(ResumableStateMixin):
+class CompleteCheckpointsMixin(ResumableStateMixin, RunningSumsMixin):
     """When a run's trainer saves, what counts as saved, and what it goes on from.
 
     A failure to write on one process is kept until all have heard of it: the others wait for this one in collectives.
@@ -55,11 +56,14 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
         chosen = [folders.newest_complete(self.args.output_dir)]
         if self.args.world_size > 1:
             distributed.broadcast_object_list(chosen)
-        if chosen[0] is not None:
-            newest = folders.checkpoint_folders(self.args.output_dir)[0]
-            if newest != chosen[0] and self.args.should_save:
-                logger.warning("%s was not written to its end: going on from %s.", newest, chosen[0].name)
-        return os.fspath(chosen[0]) if chosen[0] is not None else None
+        newest = chosen[0]
+        if self.args.should_save:
+            instead = "beginning anew" if newest is None else f"going on from {newest.name}"
+            for folder in folders.checkpoint_folders(self.args.output_dir):
+                if folder == newest:
+                    break
+                logger.warning("%s %s: %s.", folder, folders.why_incomplete(folder), instead)
+        return os.fspath(newest) if newest is not None else None
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Write a checkpoint, mark it complete, and only then remove old ones."""
@@ -73,6 +77,9 @@ class CompleteCheckpointsMixin(ResumableStateMixin):
             self._everywhere(lambda: self._make_room(folder), self.args.should_save)
             with self._failures_noted():
                 super()._save_checkpoint(model, trial)
+            with self._failures_noted():
+                if not self.args.save_only_model:
+                    self._save_running_sums(folder)
             self._everywhere(lambda: None, False)  # all processes hear whether one could not write its part
             self._everywhere(lambda: self._complete(folder, limit), self.args.should_save)
         except (OSError, RuntimeError, SafetensorError) as error:

@@ -27,19 +27,16 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
-from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 
-from biomedgpt_hf.training.checkpoints.folders import DamagedCheckpointError
+from biomedgpt_hf.training.checkpoints.folders import SHARDED, WEIGHTS, DamagedCheckpointError
 from biomedgpt_hf.training.model.adapters import is_peft_model
-from biomedgpt_hf.training.model.tensor_names import saved_names, tied_names
+from biomedgpt_hf.training.model.tensor_names import canonical, saved_names, tied_names
 
 if TYPE_CHECKING:
     from transformers import Trainer as _Trainer
 else:
     _Trainer = object
-
-SHARDED = "sharded"
-WEIGHTS = ("model", "adapter_model")  # how the names of their files begin
 
 
 class ResumableStateMixin(_Trainer):
@@ -109,18 +106,38 @@ class ResumableStateMixin(_Trainer):
         sharded = (folder / SHARDED).is_dir()
         if sharded:
             state = {"optimizer": get_optimizer_state_dict(self.model_wrapped, optimizer, options=self._options(False))}
+            _drop_unsaved(folder, state["optimizer"]["state"])
             _read_sharded(folder, state)
             values = state["optimizer"]
         else:
             values = torch.load(folder / OPTIMIZER_NAME, map_location="cpu", weights_only=True, mmap=True)
         try:
-            set_optimizer_state_dict(self.model_wrapped, optimizer, values, options=self._options(not sharded))
+            without_state = self._without_state(values, optimizer)
+            options = self._options(not sharded, strict=False)  # looked at by the line above
+            set_optimizer_state_dict(self.model_wrapped, optimizer, values, options=options)
         except (KeyError, ValueError, RuntimeError) as error:
             raise DamagedCheckpointError(
                 f"The optimizer state of {folder} does not fit this training ({str(error)[:200]}): go on with the "
                 "optimizer and the trained parts that it was made with, or begin anew in another output_dir."
             ) from error
+        for parameter in without_state:  # torch has filled in zeros, and a step taken
+            optimizer.state.pop(parameter, None)
         self.lr_scheduler.load_state_dict(torch.load(folder / SCHEDULER_NAME, map_location="cpu", weights_only=True))
+
+    def _without_state(self, values: dict[str, Any], optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+        """Return the parameters that were trained and never got a gradient, so that they have no state yet.
+
+        Raises:
+            ValueError: if a parameter is trained that was not trained before; names it.
+        """
+        names: dict[nn.Parameter, set[str]] = {}  # a tied one has several
+        for name, parameter in self.model.named_parameters(remove_duplicate=False):
+            names.setdefault(parameter, set()).add(canonical(name))
+        trained = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+        before = {name for group in values["param_groups"] for name in group["params"]}
+        if new := [min(names[parameter]) for parameter in trained if not names[parameter] & before]:
+            raise ValueError(f"there is none for {min(new)!r}")
+        return [parameter for parameter in trained if not names[parameter] & values["state"].keys()]
 
     def _options(self, whole: bool, strict: bool = True) -> StateDictOptions:
         """How states are gathered; of a model with adapters only what is trained, since the rest stays as it is."""
@@ -133,17 +150,31 @@ class ResumableStateMixin(_Trainer):
 
 
 def check_resumable(folder: str | os.PathLike) -> None:
-    """Raise a DamagedCheckpointError if a checkpoint holds the model alone, as `save_only_model` makes them."""
+    """Raise a DamagedCheckpointError if a checkpoint holds the model alone, or does not say how far its run had come.
+
+    `save_only_model` makes the former.
+    """
     if not Path(folder, SHARDED).is_dir() and not Path(folder, OPTIMIZER_NAME).is_file():
         raise DamagedCheckpointError(
             f"The checkpoint {folder} holds the model alone (save_only_model), so no training can go on from it: "
             "remove it, or choose another output_dir, and leave save_only_model out of a run that is to go on."
         )
+    for name in (TRAINER_STATE_NAME, SCHEDULER_NAME):
+        if not Path(folder, name).is_file():
+            raise DamagedCheckpointError(f"The checkpoint {folder} lacks {name}: go on from another.")
 
 
 def unwrapped(optimizer: AcceleratedOptimizer | torch.optim.Optimizer) -> torch.optim.Optimizer:
     """Return torch's optimizer out of accelerate's."""
     return getattr(optimizer, "optimizer", optimizer)
+
+
+def _drop_unsaved(folder: Path, states: Any) -> None:
+    """Leave out the states of parameters that a sharded checkpoint has none of, since they never got a gradient."""
+    saved = distributed_checkpoint.FileSystemReader(folder / SHARDED).read_metadata().state_dict_metadata
+    for name in [*states]:
+        if not any(key.startswith(f"optimizer.state.{name}.") for key in saved):
+            del states[name]
 
 
 def _read_sharded(folder: Path, state: dict[str, Any]) -> None:

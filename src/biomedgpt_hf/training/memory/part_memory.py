@@ -1,7 +1,9 @@
 """What the parts of a model take in memory while it trains, counted on a model without weights."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from transformers import PreTrainedConfig
 
 from biomedgpt_hf.training.model.adapters import add_lora
 from biomedgpt_hf.training.model.model_parts import PARTS, train_only
+from biomedgpt_hf.training.model.module_names import check_argument_names
 from biomedgpt_hf.training.recipe.settings import Settings
 
 ADAPTERS = "adapters (LoRA)"
@@ -46,8 +49,14 @@ class PartMemory:
         return self.weights + self.gradients + self.states
 
 
-def model_without_weights(config: PreTrainedConfig, settings: Settings) -> nn.Module:
-    """Return the model as the run would train it, on the meta device: frozen, with adapters, with no memory taken."""
+def model_without_weights(
+    config: PreTrainedConfig, settings: Settings, arguments: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """Return the model as the run would train it, on the meta device: frozen, with adapters, with no memory taken.
+
+    Raises:
+        ValueError: if a name or pattern of modules in the settings or arguments fits none of the model's.
+    """
     from transformers import AutoModelForCausalLM
 
     from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
@@ -57,6 +66,7 @@ def model_without_weights(config: PreTrainedConfig, settings: Settings) -> nn.Mo
             model: nn.Module = BioMedGPTForConditionalGeneration(config)
         else:
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        check_argument_names(model, arguments or {})
         if settings.lora is not None:
             return add_lora(model, settings.lora)
     if config.model_type == "biomedgpt":

@@ -13,6 +13,7 @@ from transformers import PreTrainedConfig
 from biomedgpt_hf.checkpoints import find_config
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.training.memory.activations import BatchSize, logits_bytes, make_stack
+from biomedgpt_hf.training.memory.fsdp_memory import fsdp_memory
 from biomedgpt_hf.training.memory.part_memory import ADAPTERS, PartMemory, count_parts, model_without_weights
 from biomedgpt_hf.training.recipe.recipe import Recipe
 
@@ -109,7 +110,7 @@ def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
         )
         raise ValueError(f"{recipe.name!r} trains a {wanted}, and {settings.model} is a {config.model_type!r}.")
     bf16, sharded = bool(arguments.get("bf16")), bool(arguments.get("fsdp"))
-    model = model_without_weights(config, settings)
+    model = model_without_weights(config, settings, arguments)
     parts = count_parts(
         model, settings.frozen_dtype(bf16), settings.quantization, str(arguments.get("optim", "adamw_torch"))
     )
@@ -118,7 +119,7 @@ def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
     others = {"logits and their gradients, if every token were a label": logits}
     if recipe.trainer.keeps_reference and settings.lora is None:
         others["frozen copy of the model, as the reference"] = sum(part.weights for part in parts.values())
-    others |= _gathered(model, bf16) if sharded else _copies(parts, bf16, processes)
+    others |= fsdp_memory(model, arguments, bf16) if sharded else _copies(parts, bf16, processes)
     if not arguments.get("use_cpu"):
         others["CUDA's context, workspaces, unusable remainders (a guess)"] = CONTEXT
     return MemoryPlan(
@@ -184,19 +185,6 @@ def _activations(
     if "protein_encoder" in parts and parts["protein_encoder"].trained:
         kept += make_stack(config.protein_config, True).kept(batch.residues, bf16, checkpointed)
     return kept
-
-
-def _gathered(model: nn.Module, bf16: bool) -> dict[str, int]:
-    """Return what FSDP2 puts together while it computes: two layers at a time, and all that is in no layer."""
-    width = 2 if bf16 else 4
-    layers = getattr(model, "_no_split_modules", None) or set()
-    sizes = {
-        name: sum(parameter.numel() for parameter in module.parameters())
-        for name, module in model.named_modules()
-        if type(module).__name__ in layers
-    }
-    outside = sum(parameter.numel() for parameter in model.parameters()) - sum(sizes.values())
-    return {"parameters gathered by FSDP: two layers, and what is in none": width * (2 * max(sizes.values()) + outside)}
 
 
 def _copies(parts: dict[str, PartMemory], bf16: bool, processes: int) -> dict[str, int]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from biomedgpt_hf.training.model.model_parts import freeze_never_trained
+from biomedgpt_hf.modeling.composition_biomedgpt import freeze_unused
+from biomedgpt_hf.training.model.module_names import check_lora_names
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -22,11 +23,15 @@ def add_lora(model: nn.Module, settings: Mapping[str, Any]) -> PeftModel:
 
     Returns:
         A `PeftModel`.
+
+    Raises:
+        ValueError: if a name or pattern of modules fits none of the model's; names the nearest.
     """
     from peft import LoraConfig, TaskType, get_peft_model
 
+    check_lora_names(model, settings)
     peft_model = get_peft_model(model, LoraConfig(**{"task_type": TaskType.CAUSAL_LM, **settings}))
-    freeze_never_trained(peft_model)
+    freeze_unused(peft_model)
     return peft_model
 
 

@@ -5,6 +5,8 @@ from collections.abc import Collection
 import torch
 from torch import nn
 
+from biomedgpt_hf.modeling.composition_biomedgpt import freeze_unused
+
 # Where the parts are in a `BioMedGPTForConditionalGeneration`. The order is that of data through the model.
 PARTS = {
     "molecule_encoder": ("model.molecule_encoder",),
@@ -13,7 +15,6 @@ PARTS = {
     "protein_projector": ("model.protein_projector",),
     "language_model": ("model.language_model", "lm_head"),
 }
-NEVER_TRAINED = ("contact_head",)  # ESM's; the forward does not use it, so its gradient would never come
 
 
 def train_only(model: nn.Module, parts: Collection[str]) -> None:
@@ -30,11 +31,16 @@ def train_only(model: nn.Module, parts: Collection[str]) -> None:
         raise ValueError(f"trainable names {unknown[0]!r}: choose from {', '.join(PARTS)}.")
     if not parts:
         raise ValueError(f"trainable is empty, so nothing would be trained: choose from {', '.join(PARTS)}.")
+    modules = dict(model.named_modules())
+    for part in parts:
+        if missing := [path for path in PARTS[part] if path not in modules]:
+            there = ", ".join(name for name, paths in PARTS.items() if all(path in modules for path in paths))
+            raise ValueError(f"trainable has {part!r}, but the model has no {missing[0]}: choose from {there}.")
     model.requires_grad_(False)
     for part in parts:
         for path in PARTS[part]:
-            model.get_submodule(path).requires_grad_(True)
-    freeze_never_trained(model)
+            modules[path].requires_grad_(True)
+    freeze_unused(model)
 
 
 def train_in_float32(model: nn.Module, empty: bool = False) -> None:
@@ -50,13 +56,6 @@ def train_in_float32(model: nn.Module, empty: bool = False) -> None:
             if tensor.is_floating_point() and tensor.dtype != torch.float32:
                 data = tensor.data
                 tensor.data = torch.empty_like(data, dtype=torch.float32) if empty else data.float()
-
-
-def freeze_never_trained(model: nn.Module) -> None:
-    """Freeze what no forward uses, wherever it is in a model, with adapters or without."""
-    for name, parameter in model.named_parameters():
-        if any(f".{never}." in name for never in NEVER_TRAINED):
-            parameter.requires_grad_(False)
 
 
 def trained_counts(model: nn.Module) -> dict[str, int]:

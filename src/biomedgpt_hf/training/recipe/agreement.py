@@ -29,6 +29,7 @@ def check_arguments(arguments: TrainingArguments, metrics: Sequence[str]) -> Non
     _check_reports(arguments)
     _check_schedule(arguments)
     _check_best(arguments, metrics)
+    _check_losses(arguments)
 
 
 def _check_reports(arguments: TrainingArguments) -> None:
@@ -76,3 +77,10 @@ def evaluates_checkpoints(arguments: Mapping[str, Any]) -> bool:
         every = arguments.get("eval_steps") or arguments.get("logging_steps", 500)
         return bool(arguments.get("save_steps", 500) % every == 0)
     return evaluating != "no" and saving in (evaluating, "best")
+
+
+def _check_losses(arguments: TrainingArguments) -> None:
+    """Compare DPO's losses with what belongs to them; other trainers have one loss."""
+    losses = getattr(arguments, "loss_type", None)
+    if isinstance(losses, list) and "exo_pair" in losses and not arguments.label_smoothing:
+        raise ValueError("loss_type has 'exo_pair', which needs a label_smoothing above 0, such as 0.001.")

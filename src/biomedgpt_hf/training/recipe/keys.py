@@ -4,9 +4,9 @@ import dataclasses
 import difflib
 from collections.abc import Callable, Iterable
 from functools import cache
-from importlib.util import find_spec
 from typing import Any, Literal, get_type_hints
 
+from biomedgpt_hf.extras import is_installed
 from biomedgpt_hf.training.recipe.settings import Settings
 from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, find_trainer
 
@@ -30,16 +30,6 @@ CORRECTED: dict[str, Any] = {
     "log_level_replica": Literal["debug", "info", "warning", "error", "critical", "passive"],
     "train_sampling_strategy": Literal["random", "sequential", "group_by_length", "batch_rebalance"],
 }
-AT_LEAST = {
-    "per_device_train_batch_size": 1,
-    "per_device_eval_batch_size": 1,
-    "gradient_accumulation_steps": 1,
-    "learning_rate": 0,
-    "weight_decay": 0,
-    "max_grad_norm": 0,
-    "dataloader_num_workers": 0,
-}
-ABOVE_0 = ("num_train_epochs", "logging_steps", "eval_steps", "save_steps")  # values below 1 are shares of all steps
 
 
 @cache
@@ -59,7 +49,7 @@ def argument_keys(trainer: str = SUPERVISED) -> dict[str, Any]:
 @cache
 def lora_keys() -> dict[str, Any]:
     """Types of the keys of `LoraConfig`, by name; none where peft is not installed."""
-    if not find_spec("peft"):
+    if not is_installed("peft"):
         return {}
     from peft import LoraConfig
 

@@ -41,6 +41,11 @@ def last_words_of(words: Sequence[str], name: str) -> list[str] | None:
     return found[-1] if found else None
 
 
+def names_lora(words: Sequence[str]) -> bool:
+    """Whether a command line gives LoRA a value, or one of its keys."""
+    return any(key.startswith(f"{LORA}.") or (key == LORA and texts != ["null"]) for key, texts in _by_key(words))
+
+
 def _by_key(words: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Return the keys of a command line in their order, without hyphens in front, and the words behind each."""
     groups: list[tuple[str, list[str]]] = []

@@ -5,7 +5,6 @@ Keys are exactly those of the trainer's `TrainingArguments`, of `Settings`, and,
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -14,12 +13,9 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from biomedgpt_hf.device import best_device
-from biomedgpt_hf.training.recipe.agreement import check_arguments, check_output, evaluates_checkpoints
+from biomedgpt_hf.training.recipe.agreement import check_arguments, check_output
 from biomedgpt_hf.training.recipe.files import find_recipe, read_mapping, recipe_names
 from biomedgpt_hf.training.recipe.keys import (
-    ABOVE_0,
-    AT_LEAST,
     LORA,
     NESTED,
     annotation_of,
@@ -28,7 +24,11 @@ from biomedgpt_hf.training.recipe.keys import (
     check_top_key,
     our_keys,
 )
-from biomedgpt_hf.training.recipe.overrides import last_words_of, read_words
+from biomedgpt_hf.training.recipe.machine import adapt
+from biomedgpt_hf.training.recipe.overrides import last_words_of, names_lora, read_words
+from biomedgpt_hf.training.recipe.ranges import check_range
+from biomedgpt_hf.training.recipe.refusals import check_device, check_heeded, check_together
+from biomedgpt_hf.training.recipe.requirements import check_readable, check_runnable
 from biomedgpt_hf.training.recipe.settings import Settings
 from biomedgpt_hf.training.recipe.values import fit, members
 from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, TrainerKind, check_trainer_name, find_trainer
@@ -80,56 +80,21 @@ class Recipe:
 
         One process needs no FSDP, whose activation checkpointing becomes the Trainer's own. A CPU trains in bfloat16
         only where the command line says so, and processes on CPUs find each other only with `use_cpu`.
-        `global_batch_size` becomes accumulation steps. A recipe keeps the best weights only as long as each checkpoint
-        is evaluated.
+        `global_batch_size` becomes accumulation steps. Under FSDP, gradients are reduced for each batch. A recipe keeps
+        the best weights only as long as each checkpoint is evaluated.
 
         Args:
             world_size: number of processes; that of torchrun when None.
             on_cpu: whether they run on CPUs; what this machine has when None.
 
         Raises:
-            ValueError: if `global_batch_size` cannot be divided.
+            ValueError: if `global_batch_size` cannot be divided, or a CPU cannot do what is asked for.
         """
-        world_size = int(os.environ.get("WORLD_SIZE", 1)) if world_size is None else world_size
-        arguments, notes = copy.deepcopy(self.arguments), []
-        if on_cpu is None:
-            on_cpu = bool(arguments.get("use_cpu")) or best_device().type == "cpu"
-        if on_cpu:
-            arguments.setdefault("use_cpu", True)  # else each of several processes would train by itself
-        if on_cpu and arguments.get("bf16") and "bf16" not in self.given:
-            del arguments["bf16"]
-            notes.append("Training in float32: bf16 is for GPUs, unless --bf16 asks for it on a CPU.")
-        if world_size == 1 and arguments.pop("fsdp", None):
-            config = arguments.pop("fsdp_config", None)
-            if isinstance(config, dict) and config.get("activation_checkpointing"):
-                arguments.setdefault("activation_checkpointing", True)
-            notes.append("One process holds the whole model: fsdp is for several, started by torchrun.")
-        if arguments.get("load_best_model_at_end") and "load_best_model_at_end" not in self.given:
-            if not evaluates_checkpoints(arguments):
-                del arguments["load_best_model_at_end"]
-                notes.append("The last weights are kept and not the best, since not every checkpoint is evaluated.")
-        if self.settings.global_batch_size:
-            arguments["gradient_accumulation_steps"] = self._accumulation(self.settings.global_batch_size, world_size)
-        return arguments, notes
+        return adapt(self.settings, self.arguments, self.given, world_size, on_cpu)
 
-    def _accumulation(self, total: int, world_size: int) -> int:
-        """Return how many batches of each process make up a global batch."""
-        rows = self.arguments.get("per_device_train_batch_size", 8)
-        if "gradient_accumulation_steps" in self.arguments:
-            raise ValueError(
-                f"global_batch_size is {total} and gradient_accumulation_steps "
-                f"{self.arguments['gradient_accumulation_steps']}, but one follows from the other: set one to null."
-            )
-        steps, rest = divmod(total, rows * world_size)
-        if rest or not steps:
-            share = total // world_size if total % world_size == 0 else 0
-            fitting = [str(n) for n in range(1, min(share, 64) + 1) if share % n == 0]
-            remedy = f"{' or '.join(fitting[-3:])} rows a device" if fitting else "another number of processes"
-            raise ValueError(
-                f"global_batch_size is {total}, which is no multiple of {world_size} × {rows} (processes × "
-                f"per_device_train_batch_size): choose {remedy}, or another global_batch_size."
-            )
-        return steps
+    def check_packages(self) -> None:
+        """Raise a MissingPackageError unless all packages that the run will need are installed."""
+        check_runnable(self.settings, self.arguments)
 
     def check_start(self, arguments: Mapping[str, Any]) -> None:
         """Raise a ValueError if a reference would be copied from a model before its weights have arrived.
@@ -151,8 +116,10 @@ class Recipe:
 
         Raises:
             ValueError: in one line, if something is missing or does not go together.
+            MissingPackageError: if a package is not installed that the run will need.
         """
         self.require(*REQUIRED)
+        self.check_packages()
         check_output(str(self.arguments["output_dir"]))
         arguments, notes = self.adapted()
         self.check_start(arguments)
@@ -183,10 +150,12 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         FileNotFoundError: if there is no such recipe.
         ValueError: in one line that names key, value and place.
+        MissingPackageError: if a package is not installed whose keys the recipe has.
     """
     file = find_recipe(name_or_path)
     mapping = read_mapping(file)
     trainer = _trainer_of(mapping, overrides, file)  # it decides which keys there are
+    check_readable(trainer, bool(mapping.get(LORA)) or names_lora(overrides))
     values: dict[str, Any] = {}
     for key, value in mapping.items():
         _put(values, key, value, str(file), trainer)
@@ -198,6 +167,9 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     arguments = {key: value for key, value in values.items() if value is not None}
     try:
         settings = Settings(**ours)
+        check_together(settings, arguments)
+        if arguments.get("use_cpu"):
+            check_device(arguments)
     except ValueError as error:
         raise ValueError(f"In {file}{' and the command line' if given else ''}, {error}") from error
     return Recipe(file.stem, settings, arguments, name_or_path, frozenset(key.partition(".")[0] for key in given))
@@ -227,7 +199,7 @@ def _put(values: dict[str, Any], key: str, value: Any, source: str, trainer: str
     try:
         check_top_key(top, trainer)
         value = _checked(key, value, trainer)
-        find_trainer(trainer).check(key, value)
+        check_heeded(key, value, find_trainer(trainer))
         if key in NESTED and isinstance(value, dict):
             for name in value:
                 check_name(name, NESTED[key](), f"{key} has no key")
@@ -251,12 +223,7 @@ def _checked(key: str, value: Any, trainer: str) -> Any:
         value = value if annotation is Any else fit(value, annotation)
     except ValueError as error:
         raise ValueError(f"{key} is {value!r}: {error} is wanted.") from error
-    if key in AT_LEAST and value < AT_LEAST[key]:
-        raise ValueError(f"{key} is {value!r}: {AT_LEAST[key]} or more is wanted.")
-    if key in ABOVE_0 and value <= 0:
-        raise ValueError(f"{key} is {value!r}: more than 0 is wanted.")
-    if key == "max_steps" and value < 1 and value != -1:
-        raise ValueError(f"{key} is {value!r}: 1 or more is wanted, or null for whole epochs.")
+    check_range(key, value)
     return value
 
 

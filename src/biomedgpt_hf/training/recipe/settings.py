@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from biomedgpt_hf.rows.limits import parse_limit
 from biomedgpt_hf.training.model.model_parts import PARTS
 from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, check_trainer_name
 
@@ -63,6 +64,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.max_rejected is not None:
             self.max_rejected = str(self.max_rejected)  # YAML reads a number here
+            parse_limit(self.max_rejected)
         if unknown := [part for part in self.trainable if part not in PARTS]:
             raise ValueError(f"trainable has {unknown[0]!r}, which is no part: choose from {', '.join(PARTS)}.")
         check_trainer_name(self.trainer)
@@ -113,11 +115,16 @@ class Settings:
                 f"max_tokens_per_batch is {self.max_tokens_per_batch} and batching random, but only batches by length "
                 "keep to a number of tokens: take one of the two out."
             )
+        if self.share_prefix and self.batching == "random":
+            raise ValueError(
+                "share_prefix is set and batching random, but only batches by length bring questions about one item "
+                "together: take one of the two out."
+            )
         if self.packing and self.share_prefix:
             raise ValueError("packing and share_prefix are both set, and each lays out the batch: choose one.")
 
     def _check_numbers(self) -> None:
         for name in ("max_length", "max_tokens_per_batch", "global_batch_size", "memory_budget_gib"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value}: give a number above 0, or null.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -51,6 +51,15 @@ class Tally:
     def reset(self) -> None:
         """Count from zero; the peak of memory stays."""
         self._counts = torch.zeros(self._loss_sums.stop, dtype=torch.float64, device=self.device)
+
+    @property
+    def counts(self) -> list[float]:
+        """What this process has counted; a tally that is given it goes on from there."""
+        return self._counts.tolist()
+
+    @counts.setter
+    def counts(self, counts: Sequence[float]) -> None:
+        self._counts = torch.as_tensor(counts, dtype=torch.float64, device=self.device)
 
     @torch.no_grad()
     def add(self, inputs: Mapping[str, torch.Tensor], token_losses: torch.Tensor | None = None) -> None:

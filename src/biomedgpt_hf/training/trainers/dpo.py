@@ -6,6 +6,7 @@ trainer = BioMedGPTDPOTrainer(model, args=DPOConfig(output_dir="dpo"), train_dat
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from transformers import PreTrainedModel, ProcessorMixin
@@ -33,6 +34,7 @@ Loss = Literal[
     "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot",
     "aot_unpaired", "apo_zero", "apo_down", "discopop", "sft",
 ]  # fmt: skip
+REFERENCE = "ref"  # TRL's name for it
 Divergence = Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"]
 
 
@@ -89,6 +91,21 @@ class BioMedGPTDPOTrainer(TRLTrainerMixin, DPOTrainer):
                 **options,
             )
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """As `PublishingMixin`'s, without the copy of the adapters that they are compared with.
+
+        A run that goes on makes the copy anew, of the adapters that it was started with.
+        """
+        adapters = getattr(self.model, "peft_config", None) or {}
+        if REFERENCE not in adapters:
+            return super()._save(output_dir, state_dict)
+        saved = [name for name in adapters if name != REFERENCE]
+        self.model.save_pretrained = partial(self.model.save_pretrained, selected_adapters=saved)
+        try:
+            super()._save(output_dir, state_dict)
+        finally:
+            del self.model.save_pretrained
+
 
 _PAIRS = "a batch of preferences has a sequence of its own for each answer"
 _PRECOMPUTED = "the collator reads no columns with precomputed log-probabilities; lora needs no second model"
@@ -109,6 +126,9 @@ KIND = TrainerKind(
         "precompute_ref_log_probs": _PRECOMPUTED,
         "precompute_ref_batch_size": _PRECOMPUTED,
         "sync_ref_model": _REFERENCE,
+        "ref_model_mixup_alpha": _REFERENCE,
+        "ref_model_sync_steps": _REFERENCE,
+        "label_smoothing_factor": "its losses have label_smoothing in its place",
     },
     metrics=("loss", "rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins"),
     loss_unit="DPO's, mean of the pairs",

@@ -23,12 +23,14 @@ from transformers.trainer_utils import TrainOutput
 
 from biomedgpt_hf.batches.batching import LengthBatchSampler
 from biomedgpt_hf.batches.grouping import GroupBatchSampler
+from biomedgpt_hf.modeling.composition_biomedgpt import freeze_unused
 from biomedgpt_hf.publishing.trainers import PublishingMixin
+from biomedgpt_hf.training.checkpoints.running_sums import RunningSumsCallback
 from biomedgpt_hf.training.checkpoints.saving import CompleteCheckpointsMixin
 from biomedgpt_hf.training.engine.engine_checks import check_engine
 from biomedgpt_hf.training.engine.lean_start import buffers_shared_apart
 from biomedgpt_hf.training.engine.preemption import PreemptionCallback
-from biomedgpt_hf.training.engine.row_readers import WORKER_DIED, DataWorkerError, start_worker
+from biomedgpt_hf.training.engine.row_readers import WORKER_DIED, DataWorkerError, shield_workers
 from biomedgpt_hf.training.reporting.tally import Tally
 from biomedgpt_hf.training.trainers.card_example import example_question
 from biomedgpt_hf.training.trainers.label_smoothing import VocabularyLabelSmoother
@@ -61,9 +63,11 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
     ) -> None:
         super().__init__(*arguments, **options)
         check_engine(self.args, self.accelerator)
+        freeze_unused(self.model)  # its user, or TRL's adapters, may have unfrozen it
         self.lengths, self.max_tokens_per_batch, self.groups = lengths, max_tokens_per_batch, groups
         self.preemption = PreemptionCallback()
         self.add_callback(self.preemption)
+        self.add_callback(RunningSumsCallback(self))
         self._set_precision()
         if self.label_smoother is not None:
             placeholder_ids = tuple(getattr(self.model.config, "placeholder_ids", {}).values())
@@ -89,8 +93,10 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
 
     def create_accelerator_and_postprocess(self) -> None:
         """As the Trainer's, with sharding that knows of buffers, of evaluation, and of other methods than `forward`."""
-        if self.args.ddp_find_unused_parameters is None:  # every forward uses all of them, and a search takes time
-            self.args.ddp_find_unused_parameters = False
+        if self.args.ddp_find_unused_parameters is None:
+            # Experts and parts that no token reaches get no gradient. Only one way of checkpointing forbids the search.
+            checkpointing = self.args.activation_checkpointing and self.args.activation_checkpointing_kwargs or {}
+            self.args.ddp_find_unused_parameters = not checkpointing.get("use_reentrant")
         super().create_accelerator_and_postprocess()
         if not self.is_fsdp_enabled:
             return
@@ -135,19 +141,19 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
             self.train_dataset,
             batch_sampler=sampler,
             collate_fn=self.data_collator,
-            worker_init_fn=partial(start_worker, None),
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory,
             persistent_workers=args.dataloader_persistent_workers,
             prefetch_factor=args.dataloader_prefetch_factor,
             multiprocessing_context=args.dataloader_multiprocessing_context,
         )
+        shield_workers(loader)
         return prepare_data_loader(loader, args.device, num_processes=1, process_index=0, put_on_device=True)
 
     def _get_dataloader(self, *arguments: Any, **options: Any) -> DataLoader:
         """As the Trainer's; its processes outlive the signals that end a training in a checkpoint."""
         loader = super()._get_dataloader(*arguments, **options)
-        loader.worker_init_fn = partial(start_worker, loader.worker_init_fn)
+        shield_workers(loader)
         return loader
 
     # Training.
@@ -165,6 +171,7 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
             DataWorkerError: if a process that reads rows dies.
         """
         resume_from_checkpoint = self._choose_checkpoint(resume_from_checkpoint)
+        self._read_running_sums(resume_from_checkpoint)
         self._tally.reset()
         self._tally_started = time.perf_counter()
         try:
@@ -202,15 +209,36 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
         # A run that was stopped is not at its end.
         self.args.load_best_model_at_end = best and not self.preemption.received
         try:
-            return super()._finalize_training(trial, num_train_samples, start_time)
+            ended = super()._finalize_training(trial, num_train_samples, start_time)
+            return ended._replace(training_loss=ended.metrics["train_loss"])
         finally:
             self.args.save_total_limit, self.args.load_best_model_at_end = limit, best
 
+    # What it tells.
+
+    def _running_sums(self) -> dict[str, Any]:
+        seconds = time.perf_counter() - self._tally_started
+        return {**super()._running_sums(), "counts": self._tally.counts, "seconds": seconds}
+
+    def _set_running_sums(self, every: list[dict[str, Any]], own: int | None) -> None:
+        super()._set_running_sums(every, own)
+        counts = np.array([sums["counts"] for sums in every])
+        if own is not None:
+            self._tally.counts = counts[own]
+        elif self.args.process_index == 0:  # the log has the sum of all processes
+            self._tally.counts = counts.sum(0)
+        self._tally_started -= max(sums["seconds"] for sums in every)
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """As the Trainer's, with throughput, memory and what else the tally has beside each training loss."""
+        """As the Trainer's, with throughput, memory and what else the tally has beside each training loss.
+
+        `train_loss`, at the end, is the mean of all steps, where the Trainer's covers those since it last went on.
+        """
         if "loss" in logs:
             now = time.perf_counter()
             logs.update({**self._tally.results(now - self._tally_started), "loss": logs["loss"]})
             self._tally.reset()
             self._tally_started = now
+        if "train_loss" in logs:
+            logs["train_loss"] = self._mean_loss()
         super().log(logs, start_time)

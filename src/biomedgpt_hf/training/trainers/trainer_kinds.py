@@ -10,10 +10,9 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from biomedgpt_hf.extras import missing_package
+from biomedgpt_hf.extras import is_installed, missing_package
 
 if TYPE_CHECKING:
     import datasets
@@ -92,6 +91,6 @@ def find_trainer(name: str) -> TrainerKind:
         ValueError: if there is no such trainer, or the package that it needs is not installed.
     """
     check_trainer_name(name)
-    if name in NEED_TRL and not find_spec("trl"):
+    if name in NEED_TRL and not is_installed("trl"):
         raise ValueError(f"trainer is {name!r}, which needs TRL. {missing_package('trl', 'train')}")
     return import_module(f"{__package__}.{name}").KIND

@@ -43,6 +43,7 @@ REFUSED = {
     "pad_to_multiple_of": _COLLATOR,
     "pad_token": _COLLATOR,
     "padding_free": _COLLATOR,
+    "remove_unused_columns": "the collator needs all columns of a row",
     "truncation_mode": "rows with molecules and proteins are never cut",
     "model_init_kwargs": _MODEL,
     "trust_remote_code": _MODEL,
@@ -52,8 +53,20 @@ REFUSED = {
 class TRLTrainerMixin(RunTrainerMixin):
     """Leaves rows to the collator, which knows what is in them, and counts its tokens."""
 
+    _metrics: dict[str, dict[str, list[float]]]
+    _total_train_tokens: float
+
     def _prepare_dataset(self, dataset: Rows, *arguments: Any, **options: Any) -> Rows:
         return dataset
+
+    def _running_sums(self) -> dict[str, Any]:
+        return {**super()._running_sums(), "figures": self._metrics["train"], "tokens": self._total_train_tokens}
+
+    def _set_running_sums(self, every: list[dict[str, Any]], own: int | None) -> None:
+        super()._set_running_sums(every, own)
+        self._metrics["train"].clear()
+        self._metrics["train"].update(every[0]["figures"])  # the same on all: TRL has gathered them
+        self._total_train_tokens = every[0]["tokens"]
 
     def compute_loss(
         self,
