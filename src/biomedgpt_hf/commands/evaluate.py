@@ -30,6 +30,7 @@ Resamples = Annotated[int, typer.Option(metavar="N", min=100, help="Resamples of
     "evaluate",
     "evaluate chebi20 --output scores",
     "evaluate my_set --checkpoint my_run --split validation --limit 500 --output scores",
+    "evaluate biomedical_qa --protocol loglik --few-shot 5 --shuffles 3 --output scores",
 )
 def evaluate(
     set_folder: Annotated[Path, typer.Argument(metavar="SET", help="A set that `biomedgpt data` made.")],
@@ -55,15 +56,39 @@ def evaluate(
     ontology: Ontology = None,
     no_wordnet: NoWordNet = False,
     resamples: Resamples = 1_000,
+    protocol: Annotated[
+        str, typer.Option(metavar="P", help="Of multiple choice: loglik, generate_lmflow or generate_strict.")
+    ] = "loglik",
+    few_shot: Annotated[int, typer.Option(metavar="N", min=0, help="Of multiple choice: answered examples.")] = 0,
+    shuffles: Annotated[int, typer.Option(metavar="N", min=0, help="Of multiple choice: further orders.")] = 0,
 ) -> None:
     """Ask a checkpoint about a set, and score its answers beside the rows that tell what they are worth.
 
     A killed run continues when the same command is given again; under torchrun several processes share the work.
     """
+    from biomedgpt_hf.evaluation.choice_sets import evaluate_choice_set, is_choice_set
     from biomedgpt_hf.evaluation.evaluate_set import evaluate_set
     from biomedgpt_hf.evaluation.report.markdown import as_markdown
     from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 
+    if is_choice_set(set_folder, split):
+        evaluate_choice_set(
+            set_folder,
+            output,
+            resamples=resamples,
+            checkpoint=checkpoint,
+            revision=revision,
+            split=split,
+            protocol=protocol,
+            few_shot=few_shot,
+            examples=set_folder if few_shot else (),
+            shuffles=shuffles,
+            batch_tokens=batch_tokens,
+            dtype=dtype,
+            device=device,
+        )
+        typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
+        return
     results = evaluate_set(
         set_folder,
         output,

@@ -8,7 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.evaluation.metrics.metric import Metric
 from biomedgpt_hf.evaluation.metrics.registry import recorded_metrics
+from biomedgpt_hf.evaluation.multiple_choice.as_metric import ChosenLabels
 from biomedgpt_hf.evaluation.results import HONEST, ResultsError, load_results, load_tables, paired
 from biomedgpt_hf.evaluation.scoring import MetricTable
 
@@ -67,7 +69,10 @@ def _require_comparable(path: Path, first: Mapping[str, Any], other_path: Path, 
 
 
 def _joined(files: Sequence[Path], loaded: Sequence[Mapping[str, Any]]) -> SideBySide:
-    metrics = recorded_metrics({name: entry for results in loaded for name, entry in results["metrics"].items()})
+    recorded = {name: entry for results in loaded for name, entry in results["metrics"].items()}
+    metrics: tuple[Metric, ...] = recorded_metrics(recorded)
+    if choices := recorded.get(ChosenLabels.name):
+        metrics += (ChosenLabels.recorded(choices),)
     names = [run["name"] for results in loaded for run in results["runs"]]
     runs: list[dict[str, Any]] = []
     tables: dict[tuple[str, str], MetricTable] = {}
