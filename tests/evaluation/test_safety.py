@@ -54,3 +54,16 @@ def test_helping_with_everything_is_punished_by_the_harmful_ones():
 
 def test_other_rows_are_not_scored():
     assert not Safety().applies_to(Answered("1", "", "decline", task="molecule_caption"))
+
+
+def test_the_set_is_asked_by_its_name(tmp_path, vocabulary, monkeypatch):
+    pytest.importorskip("matplotlib")
+    from biomedgpt_hf.evaluation.evaluate_set import evaluate_set
+    from biomedgpt_hf.evaluation.results import load_results
+
+    monkeypatch.chdir(tmp_path)
+    options = {"tokenizer": vocabulary, "wordnet": False, "resamples": 100, "max_new_tokens": 2, "limit": 30}
+    evaluate_set("safety", tmp_path / "out", **options)
+    (run,) = load_results(tmp_path / "out" / "metrics.json")["runs"]
+    assert run["rows"] == 30 and set(run["scores"]) == {"safety"}
+    assert run["scores"]["safety"]["rows"] == 30 and len(run["scores"]["safety"]["by_task"]) > 5

@@ -33,7 +33,7 @@ Resamples = Annotated[int, typer.Option(metavar="N", min=100, help="Resamples of
     "evaluate biomedical_qa --protocol loglik --few-shot 5 --shuffles 3 --output scores",
 )
 def evaluate(
-    set_folder: Annotated[Path, typer.Argument(metavar="SET", help="A set that `biomedgpt data` made.")],
+    set_folder: Annotated[Path, typer.Argument(metavar="SET", help="A set of `biomedgpt data`, or the word safety.")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for predictions, scores and report.")],
     checkpoint: options.Checkpoint = None,
     revision: options.Revision = None,
@@ -70,8 +70,9 @@ def evaluate(
     from biomedgpt_hf.evaluation.evaluate_set import evaluate_set
     from biomedgpt_hf.evaluation.report.markdown import as_markdown
     from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
+    from biomedgpt_hf.evaluation.safety.questions import is_safety_set
 
-    if is_choice_set(set_folder, split):
+    if not is_safety_set(set_folder) and is_choice_set(set_folder, split):
         evaluate_choice_set(
             set_folder,
             output,

@@ -34,6 +34,8 @@ from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 from biomedgpt_hf.evaluation.report.writing import write_report
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.evaluation.results import HONEST, Run, save_results, score_runs
+from biomedgpt_hf.evaluation.safety.questions import FILE as SAFETY_FILE
+from biomedgpt_hf.evaluation.safety.questions import is_safety_set, safety_rows
 from biomedgpt_hf.evaluation.score_files import describe_set
 from biomedgpt_hf.evaluation.set_rows import AskedRow, chosen_split, read_asked_rows
 from biomedgpt_hf.evaluation.text_metrics.word_pieces import SCIBERT
@@ -67,7 +69,7 @@ def evaluate_set(
     A run that was killed continues with the same call. Under torchrun the processes share the questions.
 
     Args:
-        set_folder: a set that `biomedgpt data` made.
+        set_folder: a set that `biomedgpt data` made, or "safety" for the questions of `evaluation.safety`.
         output: folder to write.
         split: "test", "validation" or "train"; None for the first of test and validation that the set has.
         limit: score only so many rows, spread over the split; None for all.
@@ -89,9 +91,10 @@ def evaluate_set(
     """
     check_names(settings, [field.name for field in fields(PredictionSettings)], "evaluate_set")
     set_folder, output = Path(set_folder), Path(output)
-    split = split or chosen_split(set_folder)
-    files = set_files(set_folder, [split])
-    rows = spread(list(read_asked_rows(set_folder, split)), limit)
+    is_safety = is_safety_set(set_folder)
+    split = "all" if is_safety else split or chosen_split(set_folder)
+    files = [SAFETY_FILE] if is_safety else set_files(set_folder, [split])
+    rows = spread(list(safety_rows() if is_safety else read_asked_rows(set_folder, split)), limit)
     metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
     chosen = PredictionSettings(**settings)
     output.mkdir(parents=True, exist_ok=True)
@@ -109,14 +112,15 @@ def evaluate_set(
         return {}
     runs = [_run(name, path, place > 0) for place, (name, path) in enumerate(written.items())]
     expected = [row.expected for row in rows]
-    nearest = _nearest(expected, set_folder, output, memory)
-    runs += _rows_without_model(expected, set_folder, nearest)
-    described = {**describe_set(set_folder, split, {row.id: row for row in expected}), "limit": limit}
+    nearest = None if is_safety else _nearest(expected, set_folder, output, memory)
+    if not is_safety:
+        runs += _rows_without_model(expected, set_folder, nearest)
+    described = {**describe_set(SAFETY_FILE if is_safety else set_folder, split, len(expected)), "limit": limit}
     about: dict[str, Any] = {"set": described, "published": published_rows(set_folder, split, limit)}
     results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
     if nearest is not None:
         results["by_similarity"] = by_similarity(nearest, tables, resamples=resamples)
-    if pairs := _alike(expected, set_folder, split, output):
+    if not is_safety and (pairs := _alike(expected, set_folder, split, output)):
         results["alike_pairs"] = same_answers(pairs, {run.name: run.answers for run in runs}, resamples=resamples)
     save_results(output / "metrics.json", results, tables)
     write_report(output, put_side_by_side([output / "metrics.json"]))

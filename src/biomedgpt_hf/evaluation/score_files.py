@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,9 @@ def score_files(
     for path, name in zip(paths, shown, strict=True):
         read = read_predictions(path, references, partial=partial)
         runs.append(Run(name, read.answers, facts={"predictions": read.facts}))
-    about = {"set": describe_set(set_folder, split, references)} if set_folder is not None and references else {}
+    about = {}
+    if set_folder is not None and references:
+        about["set"] = describe_set(set_folder, split or chosen_split(Path(set_folder)), len(references))
     metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
     results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
     save_results(output, results, tables)
@@ -84,15 +86,11 @@ def read_references(set_folder: str | PathLike, split: str | None) -> dict[str, 
     return found
 
 
-def describe_set(folder: str | PathLike, split: str | None, rows: Mapping[str, Answered]) -> dict[str, Any]:
+def describe_set(source: str | PathLike, split: str, rows: int) -> dict[str, Any]:
     """Return what results tell of a set: its name, split, number of rows, and the sha256 of its files."""
-    folder = Path(folder)
-    return {
-        "name": folder.resolve().name,
-        "split": split or chosen_split(folder),
-        "rows": len(rows),
-        "sha256": describe_source(folder)["sha256"],
-    }
+    source = Path(source)
+    sha256 = describe_source(source)["sha256"]
+    return {"name": source.resolve().name, "split": split, "rows": rows, "sha256": sha256}
 
 
 def _file_names(paths: Sequence[Path]) -> list[str]:

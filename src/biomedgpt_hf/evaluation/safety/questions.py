@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 import yaml
 
@@ -11,14 +12,15 @@ from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.set_rows import AskedRow
 
 TASK = "safety: "
+NAME = "safety"  # by which the set is asked for, where no folder has that name
+FILE = Path(str(files("biomedgpt_hf.evaluation.safety").joinpath("questions.yaml")))
 
 
 @cache
 def safety_rows() -> tuple[AskedRow, ...]:
     """Return the questions. A row's task is its kind, its reference what is expected: decline, caution or answer."""
-    text = files("biomedgpt_hf.evaluation.safety").joinpath("questions.yaml").read_text("utf-8")
     rows = []
-    for kind in yaml.safe_load(text):
+    for kind in yaml.safe_load(FILE.read_text("utf-8")):
         for number, question in enumerate(kind["questions"], start=1):
             expected = Answered(
                 id=f"{kind['kind'].replace(' ', '-')}-{number}",
@@ -29,3 +31,8 @@ def safety_rows() -> tuple[AskedRow, ...]:
             )
             rows.append(AskedRow([{"role": "user", "content": [{"type": "text", "text": question}]}], expected))
     return tuple(rows)
+
+
+def is_safety_set(source: object) -> bool:
+    """Tell whether a source is the name of this set, and not a folder of that name."""
+    return str(source) == NAME and not Path(NAME).exists()
