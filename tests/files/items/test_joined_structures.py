@@ -152,5 +152,5 @@ def test_chains_may_be_chosen_in_joined_files(tmp_path):
 
 
 def test_a_line_that_gemmi_refuses_is_quoted_without_a_number_that_is_not_the_files(tmp_path):
-    with pytest.raises(SourceError, match=r"\(The line is too short to be correct: ATOM   nonsense\)"):
+    with pytest.raises(SourceError, match=r"\(The line is too short to be correct: ATOM +nonsense\)"):
         rows(tmp_path, [*GAS, "ATOM   nonsense"])
