@@ -17,8 +17,8 @@ Writes    a table with versions and commit
 
 import argparse
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 from unittest.mock import patch
@@ -29,7 +29,7 @@ import numpy as np
 import torch
 import transformers
 from batching import draw
-from comparison import describe_software
+from comparison import cpu_seconds, describe_software
 from torch import nn
 from transformers import EsmConfig, LlamaConfig
 
@@ -144,12 +144,6 @@ class Bench:
             total += float(value.detach())
         return total, {n: p.grad for n, p in self.model.named_parameters() if p.grad is not None and p.grad.any()}
 
-    def cpu_seconds(self, losses: Iterable[Loss]) -> float:
-        """Return what a step takes of this process's one thread, whatever else the machine does."""
-        started = time.process_time()
-        self.step(losses)
-        return time.process_time() - started
-
     def compare(self, path: str, against: str, run: Sequence[Loss], reference: Sequence[Loss]) -> None:
         """Assert that both give the same, and prints their ratio."""
         (loss, gradients), (expected, others) = self.step(run), self.step(reference)
@@ -159,7 +153,7 @@ class Bench:
             difference = float((gradient - others[name]).norm() / others[name].norm())
             # The bias of keys changes no softmax: its gradient is what rounding leaves.
             assert difference <= 1e-3 or name.endswith("key.bias"), f"{name}: gradients differ by {difference:.1e}"
-        times = [[self.cpu_seconds(way) for way in (run, reference)] for _ in range(self.repeats)]
+        times = [[cpu_seconds(partial(self.step, way)) for way in (run, reference)] for _ in range(self.repeats)]
         print(f"| {path} | {against} | {median(ours / theirs for ours, theirs in times):.2f} |", flush=True)
 
 
