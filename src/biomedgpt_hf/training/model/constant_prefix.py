@@ -26,6 +26,7 @@ SHORTEST = 8  # tokens: below, handing the keys around costs what it saves
 MOST_KEPT = 8  # prefixes: a set has one or a few; texts without items may share a beginning by chance
 ATTENTION = ("sdpa", "eager")  # implementations with which equality was tested
 TEXT_TENSORS = {"input_ids", "attention_mask", "labels"}
+CHANCE, OTHER_HEADS = ("drop", "jitter"), ("classifier", "summary")  # words in the names of a configuration's keys
 LENGTH_DEPENDENT_ROPE = ("dynamic", "longrope")  # their angles change with the length of the whole row
 
 
@@ -60,7 +61,7 @@ class ConstantPrefix:
             return "the language model's weights are divided between processes, or not here"
         if _throws_dice(language_model):
             return "the language model drops out at random"
-        if getattr(language_model, "is_gradient_checkpointing", False):
+        if getattr(language_model, "is_activation_checkpointing", False):
             return "the language model's layers are checkpointed, and would drop the keys"
         if config._attn_implementation not in ATTENTION:
             return f"attention is {config._attn_implementation}"
@@ -169,9 +170,11 @@ def _throws_dice(language_model: Any) -> bool:
         return False
     if any(isinstance(module, nn.modules.dropout._DropoutNd) and module.p for module in modules):
         return True
-    settings = language_model.config.to_dict().items()
-    shares = [value for name, value in settings if ("drop" in name or "jitter" in name) and "classifier" not in name]
-    return any(isinstance(share, float) and share > 0 for share in shares)
+    for name, share in language_model.config.to_dict().items():
+        chance = any(word in name for word in CHANCE) and not any(word in name for word in OTHER_HEADS)
+        if chance and isinstance(share, float) and share > 0:
+            return True
+    return False
 
 
 def _angles_depend_on_length(config: PreTrainedConfig) -> bool:
