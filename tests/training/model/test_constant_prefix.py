@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny_models import VOCABULARY, collate, make_sample, tiny_config, tiny_model
 from transformers import (
+    BitsAndBytesConfig,
     BloomConfig,
     Gemma2Config,
     GPT2Config,
@@ -22,6 +23,7 @@ from biomedgpt_hf import BioMedGPTForConditionalGeneration
 from biomedgpt_hf.modeling.cache_naming import CACHE_NAME
 from biomedgpt_hf.training.model.adapters import add_lora
 from biomedgpt_hf.training.model.constant_prefix import MOST_KEPT, SHORTEST, ConstantPrefix
+from biomedgpt_hf.training.model.model_parts import train_only
 
 PROMPT = [1, *range(20, 31)]
 SIZES: dict[str, Any] = {
@@ -260,3 +262,17 @@ def test_a_step_does_not_change_what_is_kept_and_few_are_kept():
     for other in range(MOST_KEPT + 3):
         prefix.shorten(batch_of([(1, 0), (2, 0)], [[1, 30 + other, *PROMPT]] * 2))
     assert len(prefix._kept) == MOST_KEPT
+
+
+def test_a_language_model_in_four_bits_reads_its_beginning_once_too(tmp_path):
+    tiny_model(tiny_config(text_config=LlamaConfig(**MODERN | {"hidden_size": 64, "head_dim": 16}))).save_pretrained(
+        tmp_path
+    )
+    nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
+    model = BioMedGPTForConditionalGeneration.from_pretrained(tmp_path, dtype=torch.float32, quantization_config=nf4)
+    train_only(model, ["molecule_encoder", "molecule_projector", "protein_encoder", "protein_projector"])
+    model.train()
+    batch = batch_of([(1, 0), (2, 1)])
+    short = ConstantPrefix(model).shorten(batch)
+    assert CACHE_NAME in short
+    assert_same(model, short, batch)

@@ -43,7 +43,7 @@ class ConstantPrefix:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.model = model
+        self.model: Any = model
         self._kept: OrderedDict[tuple[int, ...], DynamicCache] = OrderedDict()
         self._weights: Hashable = None
 
@@ -99,8 +99,7 @@ class ConstantPrefix:
 
     def _is_plain(self, batch: Mapping[str, Any]) -> bool:
         """Whether a batch holds rows of text and the tensors of their items, and nothing else."""
-        inner: Any = getattr(self.model, "model", None)
-        tensors = getattr(inner, "modality_tensors", {}).values()
+        tensors = getattr(getattr(self.model, "model", None), "modality_tensors", {}).values()
         known = TEXT_TENSORS.union(*tensors)
         return TEXT_TENSORS <= batch.keys() <= known and batch["attention_mask"].dim() == 2
 
