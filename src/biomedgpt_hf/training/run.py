@@ -201,6 +201,7 @@ def _make_trainer(
         lengths=training.lengths if by_length else None,
         groups=[items_of(to_conversation(row)) for row in training.rows] if settings.share_prefix else None,
         max_tokens_per_batch=settings.max_tokens_per_batch,
+        **{name: getattr(settings, name) for name in recipe.trainer.own_settings},
     )
 
 
