@@ -2,7 +2,7 @@
 
 import pytest
 
-from biomedgpt_hf.similarity.kmers import KMER, kmers, sequence_key, sequence_key
+from biomedgpt_hf.similarity.kmers import KMER, kmers, sequence_key
 
 
 @pytest.mark.parametrize(
