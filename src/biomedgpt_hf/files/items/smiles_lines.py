@@ -91,15 +91,15 @@ def structure_place(head: Sequence[tuple[int, str]]) -> tuple[int | None, int]:
     return None, 0
 
 
-def _has_cids(head: Sequence[tuple[int, str]], skipped: int) -> bool:
+def _has_cids(head: Sequence[tuple[int, str]], header: int) -> bool:
     """Tell whether lines are those of PubChem's CID-SMILES: all begin with a number, and none has a third cell.
 
-    A header has to name the numbers so: in a list of "id smiles" they are somebody's own.
+    A header, whose line is given, has to say that the numbers are CIDs.
     """
-    if skipped and not id_prefix(header_cells(head[skipped - 1][1])[0]):
-        return False
-    cells = [_first_word(line.strip()) for _, line in head[skipped:] if line.strip() and not line.startswith("#")]
-    return all(number.isdecimal() and not _first_word(rest)[1] for number, rest in cells)
+    filled = [(number, line.strip()) for number, line in head if line.strip() and not line.startswith("#")]
+    named = next((header_cells(line)[0] for number, line in filled if number == header), "cid")
+    cells = [_first_word(line) for number, line in filled if number > header]
+    return bool(id_prefix(named)) and all(number.isdecimal() and not _first_word(rest)[1] for number, rest in cells)
 
 
 def begins_as_list(first: str) -> bool:

@@ -87,7 +87,7 @@ def _unheeded_steps(arguments: Mapping[str, Any], words: Collection[str]) -> lis
     for what, default in BY_STEPS.items():
         key, strategy = f"{what}_steps", f"{what}_strategy"
         value = arguments.get(strategy, default)
-        if arguments.get(key) and value != "steps" and (key in words or strategy not in words):
+        if arguments.get(key) and value != "steps" and strategy not in words:
             clashes.append((key, f"{strategy} is {value!r}: set {strategy} to steps"))
     return clashes
 
