@@ -31,7 +31,6 @@ REFUSED = {
     "--eval-steps 3": "eval_strategy is 'epoch': set eval_strategy to steps, or leave eval_steps out",
     "--save-steps 0.2": "set save_strategy to steps",
     "--logging-steps 7 --logging-strategy epoch": "set logging_strategy to steps",
-    "--load-best-model-at-end false --eval-strategy no --eval-steps 2": "eval_strategy is 'no'",
     "--fp16": "fp16 is True, but this run is on a CPU",
     "--fp16-full-eval": "this run is on a CPU",
     "--tf32": "this run is on a CPU",

@@ -82,12 +82,13 @@ def _clashes(settings: Settings, arguments: Mapping[str, Any]) -> list[tuple[str
 
 
 def _unheeded_steps(arguments: Mapping[str, Any], words: Collection[str]) -> list[tuple[str, str]]:
-    """Return the numbers of steps that no strategy heeds; the command line's strategy may stand above a recipe's."""
+    """Return the numbers of steps that no strategy heeds; the command line may switch a strategy off, or a recipe's."""
     clashes = []
     for what, default in BY_STEPS.items():
         key, strategy = f"{what}_steps", f"{what}_strategy"
         value = arguments.get(strategy, default)
-        if arguments.get(key) and value != "steps" and strategy not in words:
+        is_switched_off = strategy in words and (value == "no" or key not in words)
+        if arguments.get(key) and value != "steps" and not is_switched_off:
             clashes.append((key, f"{strategy} is {value!r}: set {strategy} to steps"))
     return clashes
 
