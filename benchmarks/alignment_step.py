@@ -3,9 +3,10 @@
     python benchmarks/alignment_step.py [--batch-size 4] [--repeats 3] [--small]
 
 Measures  forward and backward, the language model frozen, encoders and projectors trained: logits at label positions
-          against all logits; an epoch in batches of similar length against one in random batches; three questions on
-          one protein, encoded once, and in one sequence, against rows of their own; a step against a loop over samples
-          in the original's style; medians of paired ratios of CPU time, alternating in one process on one thread
+          against all logits, without and with the beginning that all rows share kept; an epoch in batches of similar
+          length against one in random batches; three questions on one protein, encoded once, and in one sequence,
+          against rows of their own; a step against a loop over samples in the original's style; medians of paired
+          ratios of CPU time, alternating in one process on one thread
 Input     molecules, proteins and answers of lengths drawn like real ones (see batching.py); a random Llama of 52M
           parameters with 32,000 tokens, a GIN of GraphMVP's size and an ESM-2 of 8M parameters' size, without dropout:
           layers in the proportion of the paper's 7B and 3B, but the head has 46 % of the language model's work, where
@@ -17,8 +18,8 @@ Writes    a table with versions and commit
 
 import argparse
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 from unittest.mock import patch
@@ -29,7 +30,7 @@ import numpy as np
 import torch
 import transformers
 from batching import draw
-from comparison import describe_software
+from comparison import cpu_seconds, describe_software
 from torch import nn
 from transformers import EsmConfig, LlamaConfig
 
@@ -41,8 +42,9 @@ from biomedgpt_hf import (
     mini_checkpoint,
 )
 from biomedgpt_hf.batches.batching import LengthBatchSampler, padding_share
-from biomedgpt_hf.modeling import modalities_biomedgpt
+from biomedgpt_hf.modeling import modality_encoders
 from biomedgpt_hf.rows.schema import question_row
+from biomedgpt_hf.training.model.constant_prefix import ConstantPrefix
 
 WORDS = "the molecule protein acts as an inhibitor of membrane binding and derives from phenyl acid".split()
 QUESTIONS = ["What is its function?", "Which family is it of?", "Where in the cell is it found?"]
@@ -68,6 +70,7 @@ def main() -> None:
     for kind, count in (("molecule", size), ("protein", -(-size // 2))):
         batch = collator([make_row(kind, random) for _ in range(count)])
         compare_logits(bench, kind, batch)
+        compare_prefix(bench, kind, batch)
         compare_loop(bench, kind, batch)
     compare_questions(bench, processor, random)
     rows = [make_row(kind, random) for kind in ("molecule", "protein") * 2 * size]
@@ -130,9 +133,14 @@ class Bench:
 
     def __init__(self, model: BioMedGPTForConditionalGeneration, repeats: int) -> None:
         self.model, self.repeats = model, repeats
+        self.prefix = ConstantPrefix(model)
 
     def loss(self, batch: Batch, **options: Any) -> torch.Tensor:
         return self.model(**batch, **options).loss
+
+    def loss_of_rest(self, batch: Batch) -> torch.Tensor:
+        """Return the loss of a batch whose constant beginning was read before."""
+        return self.loss(self.prefix.shorten(batch))
 
     def step(self, losses: Iterable[Loss]) -> tuple[float, dict[str, torch.Tensor]]:
         """Return the sum of losses, and its gradients."""
@@ -144,12 +152,6 @@ class Bench:
             total += float(value.detach())
         return total, {n: p.grad for n, p in self.model.named_parameters() if p.grad is not None and p.grad.any()}
 
-    def cpu_seconds(self, losses: Iterable[Loss]) -> float:
-        """Return what a step takes of this process's one thread, whatever else the machine does."""
-        started = time.process_time()
-        self.step(losses)
-        return time.process_time() - started
-
     def compare(self, path: str, against: str, run: Sequence[Loss], reference: Sequence[Loss]) -> None:
         """Assert that both give the same, and prints their ratio."""
         (loss, gradients), (expected, others) = self.step(run), self.step(reference)
@@ -159,7 +161,7 @@ class Bench:
             difference = float((gradient - others[name]).norm() / others[name].norm())
             # The bias of keys changes no softmax: its gradient is what rounding leaves.
             assert difference <= 1e-3 or name.endswith("key.bias"), f"{name}: gradients differ by {difference:.1e}"
-        times = [[self.cpu_seconds(way) for way in (run, reference)] for _ in range(self.repeats)]
+        times = [[cpu_seconds(partial(self.step, way)) for way in (run, reference)] for _ in range(self.repeats)]
         print(f"| {path} | {against} | {median(ours / theirs for ours, theirs in times):.2f} |", flush=True)
 
 
@@ -170,10 +172,20 @@ def compare_logits(bench: Bench, kind: str, batch: Batch) -> None:
     bench.compare(path, "all logits", [lambda: bench.loss(batch)], [lambda: bench.loss(batch, skip_logits=False)])
 
 
+def compare_prefix(bench: Bench, kind: str, batch: Batch) -> None:
+    """Compare a step that keeps the constant beginning, with logits at label positions, with all tokens and logits."""
+    whole, rest = batch["labels"].shape[1], bench.prefix.shorten(batch)["labels"].shape[1]
+    path = f"{len(batch['labels'])} {kind}s, the same with a kept beginning ({whole - rest} of {whole} tokens)"
+    bench.compare(
+        path, "all logits", [lambda: bench.loss_of_rest(batch)], [lambda: bench.loss(batch, skip_logits=False)]
+    )
+
+
 def compare_loop(bench: Bench, kind: str, batch: Batch) -> None:
     """Compare a step with a loop over samples: each encoded by itself, embedded piece by piece, padded; all logits."""
-    path = f"{len(batch['labels'])} {kind}s, one batch throughout"
-    bench.compare(path, "a loop over samples", [lambda: bench.loss(batch)], [lambda: loss_of_loop(bench.model, batch)])
+    path, loop = f"{len(batch['labels'])} {kind}s, one batch throughout", [lambda: loss_of_loop(bench.model, batch)]
+    bench.compare(path, "a loop over samples", [lambda: bench.loss(batch)], loop)
+    bench.compare(f"{path}, kept beginning", "a loop over samples", [lambda: bench.loss_of_rest(batch)], loop)
 
 
 def loss_of_loop(model: BioMedGPTForConditionalGeneration, batch: Batch) -> torch.Tensor:
@@ -213,7 +225,7 @@ def compare_questions(bench: Bench, processor: BioMedGPTProcessor, random: np.ra
     shared = BioMedGPTDataCollator(processor, share_prefix=True)(rows)
 
     def encoded_for_each() -> torch.Tensor:
-        with patch.object(modalities_biomedgpt, "find_copies", lambda ids, keep: None):
+        with patch.object(modality_encoders, "find_copies", lambda ids, keep: None):
             return bench.loss(batch)
 
     name = f"three questions on a protein of {len(protein)}"

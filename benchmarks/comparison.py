@@ -16,10 +16,22 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def ratio(run: Callable[[], object], reference: Callable[[], object], repeats: int) -> float:
+def cpu_seconds(run: Callable[[], object]) -> float:
+    """Return what a call takes of this process's one thread, whatever else the machine does."""
+    started = time.process_time()
+    run()
+    return time.process_time() - started
+
+
+def ratio(
+    run: Callable[[], object],
+    reference: Callable[[], object],
+    repeats: int,
+    clock: Callable[[Callable[[], object]], float] = seconds,
+) -> float:
     """Return the median of paired ratios, alternating, after one call of each that does not count."""
     run(), reference()
-    return statistics.median(seconds(run) / seconds(reference) for _ in range(repeats))
+    return statistics.median(clock(run) / clock(reference) for _ in range(repeats))
 
 
 def describe_software(*packages: ModuleType) -> str:

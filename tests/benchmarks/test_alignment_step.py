@@ -16,4 +16,4 @@ def test_every_way_to_make_a_step_gives_the_same_loss_and_gradients():
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     finished = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert finished.returncode == 0, finished.stderr[-3000:]
-    assert len([line for line in finished.stdout.splitlines() if line.startswith("| ")]) == 1 + 7
+    assert len([line for line in finished.stdout.splitlines() if line.startswith("| ")]) == 1 + 11

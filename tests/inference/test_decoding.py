@@ -30,6 +30,9 @@ def test_without_one_or_at_temperature_zero_decoding_is_greedy(options):
         ({"top_p": 1.1}, "top_p is 1.1"),
         ({"top_k": 0}, "top_k is 0. It must be a whole number, at least 1"),
         ({"top_k": 1.5}, "top_k is 1.5"),
+        ({"num_beams": 0}, "num_beams is 0. It must be .*at least 1"),
+        ({"num_beams": -2}, "num_beams is -2"),
+        ({"max_new_tokens": 0}, "max_new_tokens is 0"),
         ({"temperature": 1, "num_beams": 3}, "num_beams is 3 and temperature is 1. Choose beams or sampling"),
     ],
 )

@@ -23,3 +23,8 @@ def test_a_short_sequence_is_no_kmer_of_a_longer_one():
 def test_case_changes_neither_the_key_nor_the_kmers():
     assert sequence_key("mkVLAAg") == sequence_key("MKVLAAG")
     assert kmers("mkVLAAg").tolist() == kmers("MKVLAAG").tolist()
+
+
+@pytest.mark.parametrize("letter", ["\u00df", "\u0131", "\ufb01", "\ud800"])
+def test_letters_that_would_become_others_are_those_of_another_protein(letter):
+    assert sequence_key(f"mk{letter}") == f"MK{letter}" and len(kmers(f"MK{letter}")) >= 1

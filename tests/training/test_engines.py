@@ -8,6 +8,7 @@ import torch
 from trainings import largest_difference, logged
 
 SAME = 2e-6  # fp32, after 6 steps
+ALIGNED = ["molecule_encoder", "molecule_projector", "protein_encoder", "protein_projector"]
 APART = {"kinds": "apart", "by_length": False, "arguments": {"train_sampling_strategy": "sequential"}, "steps": 4}
 
 
@@ -58,6 +59,17 @@ def test_ddp_was_not_taken_for_fsdp(train, tmp_path):
     """Without the shim that shards on CPUs, asking for FSDP is refused: accelerate would run DDP."""
     run = train(tmp_path, engine="fsdp", shim=False, fails=True)
     assert "accelerate shards on GPUs only and would run DDP in its place" in run.printed
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["ddp", "fsdp"])
+def test_a_beginning_that_is_read_once_changes_nothing_on_any_engine(train, tmp_path, engine: str):
+    """FSDP2 reads whole rows, since no process has all of a frozen language model; DDP reads the beginning once."""
+    options = {"rate": 1e-3, "trainable": ALIGNED, "prompt": list(range(20, 31))}
+    plain = train(tmp_path / "plain", accumulate=2, constant_prefix=False, **options)
+    other = train(tmp_path / "other", engine=engine, **options)
+    assert largest_difference(plain, other) <= SAME
 
 
 # 3: no process waits for ever.

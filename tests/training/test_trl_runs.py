@@ -134,6 +134,7 @@ def test_another_trainer_or_loss_is_another_run(trained, sets):
 
 def test_dpo_without_adapters_compares_with_the_model_that_it_began_with(sets, tmp_path):
     words = ("train", "dpo", "--train-data", sets["dpo"], *SHORT, *WHOLE, "--learning-rate", "1e-3")
+    words += ("--logging-steps", "1")
     run(*words, "--output-dir", tmp_path / "whole", "--eval-strategy", "no")
     (tmp_path / "again").mkdir()
     for name in ("checkpoint-2", "run.json"):

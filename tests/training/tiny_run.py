@@ -223,6 +223,8 @@ def main(options: dict[str, Any]) -> None:
     )
     model = make_model(options)
     rows = Rows(options.get("rows", 24), KINDS[options.get("kinds", "mixed")], options.get("seed", 0))
+    for sample in rows.samples:
+        sample.input_ids[:1] = [1, *options.get("prompt", [])]
     trainer = BioMedGPTTrainer(
         model,
         arguments,
@@ -231,6 +233,7 @@ def main(options: dict[str, Any]) -> None:
         data_collator=collate_rows,
         lengths=None if options.get("by_length") is False else [len(s.input_ids) for s in rows.samples],
         callbacks=[Faults(fault)],
+        constant_prefix=options.get("constant_prefix", True),
     )
     batch = {name: t for name, t in collate_rows([rows[arguments.process_index * 2]]).items() if name != "labels"}
     if options.get("generate"):

@@ -108,6 +108,8 @@ def read_given(
     molecules, proteins = list(molecule.items or []), list(protein.items or [])
     first = len(molecule.files or [])
     named = [*(molecule.files or []), *(protein.files or [])]
+    if not named:
+        return molecules, proteins
     with as_files(named) as files:  # a missing file is told before the readers are imported
         from biomedgpt_hf.files.items import read_distinct_chains, read_molecules
 

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, GenerationMixin
 
+_COUNT = (lambda value: value >= 1 and value == int(value), "a whole number, at least 1")
 # Options that only mean something where words are chosen by chance, and what each may be.
 SAMPLING = {
     "temperature": (lambda value: value >= 0, "a number that is not negative; 0 is greedy"),
     "top_p": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
-    "top_k": (lambda value: value >= 1 and value == int(value), "a whole number, at least 1"),
+    "top_k": _COUNT,
 }
+_COUNTS = {"num_beams": _COUNT, "max_new_tokens": _COUNT}
 
 
 def decoding(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def decoding(options: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: a value is not allowed, or beams and sampling are asked for together.
     """
     told = {name: value for name, value in options.items() if value is not None}
-    for name, (is_allowed, allowed) in SAMPLING.items():
+    for name, (is_allowed, allowed) in {**SAMPLING, **_COUNTS}.items():
         if name in told and not (_is_number(told[name]) and is_allowed(told[name])):
             raise ValueError(f"{name} is {told[name]!r}. It must be {allowed}.")
     if told.get("temperature") == 0:

@@ -96,6 +96,7 @@ def _load(
     checkpoint: str, device: str, dtype: str, revision: str | None
 ) -> tuple[BioMedGPTForConditionalGeneration, BioMedGPTProcessor]:
     processor = _open(checkpoint, revision).processor
+    find_config(checkpoint, revision)  # the folder may have changed since it was opened
     model: Any = load_model(checkpoint, revision, dtype=dtype)
     processor.check_model(model.config)
     if dtype == "auto" and device == "cpu" and model.dtype == torch.float16:

@@ -4,7 +4,6 @@ Shape letters:  B samples   T tokens   A atoms   E directed bonds   F, G their f
                 P proteins   R residues   D encoder width   H language-model width   V vocabulary
 """
 
-import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from transformers.modeling_utils import slice_logits_to_keep
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
 
+from .attention_layers import attention_window, other_layers, takes_positions
 from .cache_naming import CACHE_NAME, takes_cache_by_any_name
 from .composition_biomedgpt import check_arguments, check_language_model, freeze_unused, make_encoder
 from .configuration_biomedgpt import BioMedGPTConfig
@@ -32,9 +32,6 @@ from .saving_biomedgpt import SelfContainedCheckpointMixin
 # gradients are those of a vocabulary without the placeholders. An infinity would break label smoothing. Losses that
 # multiply by `lm_head.weight` themselves, such as TRL's, do see the placeholders.
 PLACEHOLDER_LOGIT = -(2.0**14)
-
-# Kinds of layers, as configurations name them, that see by the mask alone which tokens came before.
-ATTENTION_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
 
 
 @dataclass
@@ -259,16 +256,15 @@ class BioMedGPTModel(ModalitiesMixin, BioMedGPTPreTrainedModel):
                 f"A mask of who sees whom (share_prefix) needs sdpa, and attention here is "
                 f"{config._attn_implementation!r}: load the model with attn_implementation='sdpa'."
             )
-        others = set(getattr(config, "layer_types", None) or ()) - ATTENTION_LAYERS
-        if others or "position_ids" not in inspect.signature(self.language_model.forward).parameters:
-            reason = f"layers of the kind {sorted(others)[0]!r}" if others else "no position_ids"
+        others = other_layers(config)
+        if others or not takes_positions(self.language_model):
+            reason = f"layers of the kind {others[0]!r}" if others else "no position_ids"
             raise ValueError(
                 f"The language model {config.model_type!r} has {reason}, and tokens would see beyond a mask of who "
                 "sees whom (share_prefix): leave share_prefix out."
             )
-        windows = [getattr(config, field, None) for field in ("sliding_window", "attention_chunk_size")]
-        window = min((window for window in windows if window), default=None)
-        if window and getattr(config, "use_sliding_window", True) and visibility_mask.shape[-1] > window:
+        window = attention_window(config)
+        if window and visibility_mask.shape[-1] > window:
             raise ValueError(
                 f"A mask of who sees whom (share_prefix) would let tokens see beyond the language model's window of "
                 f"{window}: leave share_prefix out, or use rows of at most {window} tokens."

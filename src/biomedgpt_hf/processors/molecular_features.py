@@ -44,14 +44,11 @@ class FeatureSet(NamedTuple):
         atom_vocab_sizes: rows of each atom feature's embedding table; masked atoms have rows of their own.
         bond_vocab_sizes: likewise of each bond feature; self-loops and masked bonds have rows of their own.
         read: makes the graph of a sanitised molecule, or raises `NoCategoryError`.
-        is_unusual: whether a molecule may have what has no category. All others have a graph, which is known by some
-            searches in C++, without reading them.
     """
 
     atom_vocab_sizes: tuple[int, ...]
     bond_vocab_sizes: tuple[int, ...]
     read: Callable[[Chem.Mol], MolecularGraph]
-    is_unusual: Callable[[Chem.Mol], bool]
 
 
 class NoCategoryError(Exception):
@@ -201,6 +198,9 @@ def _name(bond: Chem.Bond) -> str:
 
 
 FEATURE_SETS = {
-    "graphmvp": FeatureSet((120, 3), (6, 3), _read_graphmvp, _is_unusual_graphmvp),
-    "ogb": FeatureSet(_OGB_ATOM_SIZES, _OGB_BOND_SIZES, _read_ogb, _is_unusual_ogb),
+    "graphmvp": FeatureSet((120, 3), (6, 3), _read_graphmvp),
+    "ogb": FeatureSet(_OGB_ATOM_SIZES, _OGB_BOND_SIZES, _read_ogb),
 }
+# Of each set, whether a molecule may have what has no category. All others have a graph, which is known by some
+# searches in C++, without reading them.
+IS_UNUSUAL: dict[str, Callable[[Chem.Mol], bool]] = {"graphmvp": _is_unusual_graphmvp, "ogb": _is_unusual_ogb}

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rdkit import Chem, rdBase
 
-from .molecular_features import FEATURE_SETS, FeatureSet, MolecularGraph, NoCategoryError
+from .molecular_features import FEATURE_SETS, IS_UNUSUAL, FeatureSet, MolecularGraph, NoCategoryError
 from .molecule_input import ACCEPTED, RefusedError, arrays_of, checked_graph, parse_text, sanitised, shown
 
 __all__ = [
@@ -113,7 +113,8 @@ def count_atoms_unread(molecule: object, features: str = "graphmvp") -> int | No
         parsed = parse_text(molecule)
     except RefusedError:
         return None
-    return None if _feature_set(features).is_unusual(parsed) else parsed.GetNumAtoms() or None
+    _feature_set(features)  # refuses an unknown name
+    return None if IS_UNUSUAL[features](parsed) else parsed.GetNumAtoms() or None
 
 
 def molecules_to_graphs(

@@ -13,8 +13,11 @@ SIMILAR_PROTEINS = (
 
 
 def sequence_key(sequence: str) -> str:
-    """Return the key of a protein: its sequence in upper case, unless it has foreign letters, which may become two."""
-    return sequence.upper() if sequence.isascii() else sequence
+    """Return the key of a protein: its sequence in upper case. Letters that would become others (ß is SS) stay."""
+    if sequence.isascii():
+        return sequence.upper()
+    upper = ((letter, letter.upper()) for letter in sequence)
+    return "".join(one if len(one) == 1 and one.isascii() == letter.isascii() else letter for letter, one in upper)
 
 
 def kmers(sequence: str) -> np.ndarray:

@@ -34,16 +34,14 @@ class Loaded(NamedTuple):
     saved_with: BioMedGPTProcessor | PreTrainedTokenizerBase
 
 
-def load_for_training(settings: Settings, arguments: TrainingArguments) -> Loaded:
-    """Load what a run starts from: the trained parts in float32 and the others frozen.
+def check_model(settings: Settings, arguments: TrainingArguments) -> tuple[str, Any]:
+    """Check what can be known of a model without its weights: its kind, and that all modules are there that are named.
 
-    Args:
-        settings: `model`, `trainable`, `lora`, `dtype`, `quantization`, `language_model_only`.
-        arguments: of the training; they tell whether the model will be sharded.
+    Returns:
+        the folder or Hub id, and the configuration.
 
     Raises:
-        OSError: if there is no such checkpoint.
-        ValueError: if its model and processor do not fit together, or the settings do not fit it.
+        OSError, ValueError: see `load_for_training`.
     """
     checkpoint = str(mini_checkpoint()) if settings.model == "mini" else str(settings.model)
     config = find_config(checkpoint)
@@ -59,8 +57,24 @@ def load_for_training(settings: Settings, arguments: TrainingArguments) -> Loade
             f"{checkpoint} is a {config.model_type!r}, not a BioMedGPT: `biomedgpt init` makes one of it, or pass "
             "language_model_only to train it alone."
         )
-    names = {"fsdp_config": arguments.fsdp_config, "optim_target_modules": arguments.optim_target_modules}
-    model_without_weights(config, settings, names)  # before weights and rows are read: are all modules there?
+    names = {key: getattr(arguments, key, None) for key in ("fsdp_config", "optim_target_modules")}
+    model_without_weights(config, settings, names)
+    return checkpoint, config
+
+
+def load_for_training(settings: Settings, arguments: TrainingArguments) -> Loaded:
+    """Load what a run starts from: the trained parts in float32 and the others frozen.
+
+    Args:
+        settings: `model`, `trainable`, `lora`, `dtype`, `quantization`, `language_model_only`.
+        arguments: of the training; they tell whether the model will be sharded.
+
+    Raises:
+        OSError: if there is no such checkpoint.
+        ValueError: if its model and processor do not fit together, or the settings do not fit it.
+    """
+    checkpoint, config = check_model(settings, arguments)
+    composite = config.model_type == "biomedgpt"
     auto_class = AutoModelForMultimodalLM if composite else AutoModelForCausalLM
     remote = starts_empty(arguments)
     if settings.quantization and arguments.fsdp:

@@ -39,7 +39,7 @@ from biomedgpt_hf.publishing.code_apart import put_code_apart
 from biomedgpt_hf.rows.schema import to_conversation
 from biomedgpt_hf.training import checkpoints
 from biomedgpt_hf.training.engine.engine_checks import check_torch_build, given_command
-from biomedgpt_hf.training.loading import Loaded, load_for_training
+from biomedgpt_hf.training.loading import Loaded, check_model, load_for_training
 from biomedgpt_hf.training.model.model_parts import trained_counts
 from biomedgpt_hf.training.recipe.recipe import Recipe
 from biomedgpt_hf.training.recipe.settings import Settings
@@ -110,7 +110,8 @@ def train(recipe: Recipe) -> RunResult:
     notes = RunNotes(output, recipe, arguments)
     notes.check(checkpoints.newest_complete(output) is not None)
     try:
-        opened = _open_rows(recipe, arguments)  # before the model, which takes longer
+        check_model(recipe.settings, arguments)  # before rows are opened, and these before weights, which take longest
+        opened = _open_rows(recipe, arguments)
         set_seed(arguments.seed)  # new adapters begin at random
         loaded = load_for_training(recipe.settings, arguments)
         collator = _make_collator(recipe, loaded)
@@ -201,6 +202,7 @@ def _make_trainer(
         lengths=training.lengths if by_length else None,
         groups=[items_of(to_conversation(row)) for row in training.rows] if settings.share_prefix else None,
         max_tokens_per_batch=settings.max_tokens_per_batch,
+        **{name: getattr(settings, name) for name in recipe.trainer.own_settings},
     )
 
 

@@ -149,3 +149,8 @@ def test_damaged_files_are_rows_or_typed_errors(tmp_path):
 def test_chains_may_be_chosen_in_joined_files(tmp_path):
     rows(tmp_path, [*GAS, "END", *MKTV])
     assert read_proteins(tmp_path / "x.pdb", ["A"]) == ["GAS", "MKTV"]
+
+
+def test_a_line_that_gemmi_refuses_is_quoted_without_a_number_that_is_not_the_files(tmp_path):
+    with pytest.raises(SourceError, match=r"\(The line is too short to be correct: ATOM +nonsense\)"):
+        rows(tmp_path, [*GAS, "ATOM   nonsense"])

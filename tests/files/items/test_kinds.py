@@ -89,6 +89,10 @@ def test_a_mol_block_in_a_named_column_is_a_molecule(tmp_path):
         ("702\tCCO\nx\tC\n", ["702", "x"]),
         ("1,CCO,0\n2,CCN,1\n", ["1", "2"]),
         ("CID\tSMILES\n702\tCCO\n", ["CID:702"]),
+        ("CID SMILES\n702 CCO\n", ["CID:702"]),
+        ("id smiles\n1 CCO\n2 CCN\n", ["1", "2"]),
+        ("# mine\nNr. SMILES\n1 CCO\n", ["1"]),
+        ("cid smiles\n702 CCO\n", ["CID:702"]),
     ],
 )
 def test_numbers_are_cids_only_where_every_line_is_one_of_cid_and_smiles(tmp_path, text, ids):

@@ -152,3 +152,15 @@ def test_damaged_files_are_rows_or_typed_errors(tmp_path):
             assert all(item.problem or item.proteins for item in read(tmp_path, "\n".join(lines)))
         except SourceError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("number", [20_003, 10**8, 2**31 - 1, 99_999_999_999_999])
+def test_a_damaged_number_of_a_residue_is_no_gap_of_millions(tmp_path, number):
+    columns = "group_PDB id type_symbol label_atom_id label_comp_id label_asym_id label_seq_id Cartn_x Cartn_y Cartn_z"
+    names = [f"_atom_site.{name}" for name in [*columns.split(), "auth_seq_id", "auth_asym_id"]]
+    sites = [(1, "ALA", 1), (2, "GLY", 3), (3, "SER", number)]  # far from each other in space
+    atoms = [f"ATOM {at} C CA {name} A {at} {100 * at} 0 0 {its} A" for at, name, its in sites]
+    path = tmp_path / "x.cif"
+    path.write_text("\n".join(["data_X", "loop_", *names, *atoms, ""]))
+    (item,) = read_items([path])
+    assert item.items == {"protein": ("AXGS",)}

@@ -21,11 +21,12 @@ from safetensors.numpy import load_file
 
 from biomedgpt_hf import embed
 from biomedgpt_hf.files.items import Columns
+from biomedgpt_hf.inference.embedding import files
 from biomedgpt_hf.inference.embedding import size as embedding_size
 from biomedgpt_hf.inference.embedding.embedder import Embedder
 from biomedgpt_hf.inference.embedding.files import embed_files
 from biomedgpt_hf.inference.embedding.writing import Embedded, header_bytes
-from biomedgpt_hf.inference.long_runs import journal, run
+from biomedgpt_hf.inference.long_runs import journal
 from biomedgpt_hf.inference.long_runs.journal import Journal
 
 SMILES = ["CCO", "C(C", "c1ccccc1", "[Na+].[Cl-]", "CCO", "C/C=C\\C", "CC(=O)O"]
@@ -154,7 +155,7 @@ def test_rows_are_counted_once_and_the_progress_ends_at_their_number(tmp_path, m
     path.write_text("".join(json.dumps({"molecules": ["C" * (1 + n), "O"]}) + "\n" for n in range(5)))
     count = embedding_size.count_items
     counted = []
-    for module in (embedding_size, run):
+    for module in (embedding_size, files):
         monkeypatch.setattr(module, "count_items", lambda *arguments: counted.append(arguments) or count(*arguments))
     for output in ("out.parquet", "out.safetensors"):
         embed_files(path, tmp_path / output, **{**CPU, "progress": True, "batch_tokens": 3})

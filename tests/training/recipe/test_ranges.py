@@ -110,5 +110,6 @@ def test_numbers_inside_a_mapping_are_named_by_their_place(tmp_path):
 
 def test_what_is_within_a_range_stays_as_it_is():
     words = "--adam-beta1 0 --adam-beta2 0.999 --warmup-steps 0.5 --eval-steps 0.25 --save-total-limit 1 --max-steps -1"
+    words += " --eval-strategy steps"
     arguments = read_recipe("mini", [*words.split(), "--max-rejected", "100%", "--learning-rate", "0"]).arguments
     assert (arguments["adam_beta1"], arguments["eval_steps"], arguments["max_steps"]) == (0, 0.25, -1)

@@ -302,9 +302,9 @@ def test_errors_of_transformers_become_one_line(required):
 
 
 def test_what_somebody_says_otherwise_stays(required):
-    words = ["--remove-unused-columns", "--accelerator-config.dispatch_batches", "true"]
+    words = ["--ddp-find-unused-parameters", "--accelerator-config.dispatch_batches", "true"]
     arguments = read_recipe("mini", [*required, *words]).training_arguments()
-    assert arguments.remove_unused_columns is True and arguments.accelerator_config.dispatch_batches is True
+    assert arguments.ddp_find_unused_parameters is True and arguments.accelerator_config.dispatch_batches is True
 
 
 def test_fsdp_is_for_several_processes_and_its_checkpointing_for_one_too(required, caplog):

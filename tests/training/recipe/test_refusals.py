@@ -1,6 +1,9 @@
 """Options that a run would override or ignore are refused with the reason, before rows are read."""
 
+import re
+
 import pytest
+from transformers.optimization import TYPE_TO_SCHEDULER_FUNCTION
 
 from biomedgpt_hf.training.recipe import machine
 from biomedgpt_hf.training.recipe.keys import argument_keys
@@ -23,6 +26,11 @@ REFUSED = {
     "--optim-target-modules q_proj": "only optimizers of GaLore and APOLLO read it",
     "--dataloader-persistent-workers": "set dataloader_num_workers to 1 or more",
     "--auto-find-batch-size --global-batch-size 16": "set global_batch_size to null",
+    "--label-names answers": "a batch's labels are named 'labels'",
+    "--remove-unused-columns": "the collator needs all columns",
+    "--eval-steps 3": "eval_strategy is 'epoch': set eval_strategy to steps, or leave eval_steps out",
+    "--save-steps 0.2": "set save_strategy to steps",
+    "--logging-steps 7 --logging-strategy epoch": "set logging_strategy to steps",
     "--fp16": "fp16 is True, but this run is on a CPU",
     "--fp16-full-eval": "this run is on a CPU",
     "--tf32": "this run is on a CPU",
@@ -62,6 +70,38 @@ def test_losses_that_do_not_fit_each_other_are_refused_before_rows_are_read(word
     required = ["--model", "mini", "--train-data", "rows", "--output-dir", str(tmp_path / "run"), "--use-cpu"]
     with pytest.raises(ValueError, match=said):
         read_recipe("dpo", [*required, *words.split()]).training_arguments()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--lr-scheduler-type warmup_stable_decay", "'num_decay_steps'"),
+        ("--lr-scheduler-type cosine_with_min_lr", "min_lr"),
+        ("--lr-scheduler-type polynomial --learning-rate 1e-8", "lr_end"),
+        ("--lr-scheduler-kwargs.num_cycles x", "lr_scheduler_kwargs {'num_cycles': 'x'}"),
+        ("--optim-args eps", "optim_args is 'eps'"),
+        ("--gradient-checkpointing --gradient-checkpointing-kwargs.reentrant true", "use_reentrant"),
+    ],
+)
+def test_values_that_a_run_would_stumble_over_are_refused_before_rows_are_read(words, said, tmp_path):
+    required = ["--train-data", "rows", "--output-dir", str(tmp_path / "run")]
+    with pytest.raises(ValueError, match=re.escape(said)) as error:
+        read_recipe("mini", [*required, *words.split()]).training_arguments()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("schedule", TYPE_TO_SCHEDULER_FUNCTION)
+def test_a_schedule_of_every_kind_can_be_made(schedule, tmp_path):
+    more = {"warmup_stable_decay": "num_decay_steps", "cosine_with_min_lr": "min_lr"}
+    more["cosine_warmup_with_min_lr"] = "min_lr"
+    words = ["--lr-scheduler-type", schedule.value, "--train-data", "rows", "--output-dir", str(tmp_path / "run")]
+    if key := more.get(schedule.value):
+        words += [f"--lr-scheduler-kwargs.{key}", "2" if key == "num_decay_steps" else "1e-5"]
+    assert read_recipe("mini", words).training_arguments().lr_scheduler_type == schedule
+
+
+def test_a_strategy_of_the_command_line_stands_above_a_recipes_number_of_steps():
+    assert read_recipe("mini", ["--logging-strategy", "epoch"]).arguments["logging_steps"] == 5
 
 
 @pytest.mark.parametrize("key", ["fp16", "fp16_full_eval", "tf32"])

@@ -60,6 +60,9 @@ def test_adapters_on_the_command_line_need_peft_too(words, monkeypatch):
 @pytest.mark.parametrize(
     ("optim", "package", "remedy"),
     [
+        ("adamw_torch_xla", "torch_xla", "install it by itself"),
+        ("adamw_torch_npu_fused", "torch_npu", "install it by itself"),
+        ("adamw_anyprecision", "torchdistx", "install it by itself"),
         ("adamw_bnb_8bit", "bitsandbytes", r'".\[quantization\]"'),
         ("paged_adamw_32bit", "bitsandbytes", r'".\[quantization\]"'),
         ("adamw_torch_8bit", "torchao", r'".\[quantization\]"'),

@@ -66,7 +66,7 @@ def choose_columns(table: str, there: Sequence[str], columns: Columns, sample: S
     if not columns.items and not guess:
         raise ValueError(_complaint(there))
     items = columns.items or {modality: (column,) for modality, column in guess.items()}
-    id = columns.id or id_column(there)
+    id = columns.id or id_column(there, items)
     chosen = Columns(question=columns.question, id=id, items=items, format=columns.format)
     guessed = frozenset(chosen.names) - set(columns.names)
     notes = [] if columns.items else [_passed_over(table, there, *pair) for pair in guess.items()]
@@ -133,9 +133,7 @@ def _guess_partners(there: Sequence[str], cells: _Cells, found: Mapping[str, str
     pair = dict(found)
     for modality in (MOLECULE.name, PROTEIN.name):
         if modality not in pair:
-            # Beside a column "Drug" of molecules, "Target" holds their proteins, however short.
-            shortest = 1 if modality not in found and MOLECULE.name not in found else SHORTEST_SEQUENCE
-            fitting = (c for c in partner_columns(there, modality) if cells.hold(c, modality, shortest))
+            fitting = (c for c in partner_columns(there, modality) if cells.hold(c, modality, SHORTEST_SEQUENCE))
             if (column := next(fitting, None)) is not None:
                 pair[modality] = column
     return pair if len(pair) == 2 else {}

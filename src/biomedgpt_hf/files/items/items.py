@@ -80,7 +80,7 @@ class Columns:
         question: column of each row's own question.
         id: column of the rows' names.
         items: columns of any modality, by its name: `{"cell": ("expression",)}`.
-        format: what the files are, one of `kinds.FORMATS` such as "csv" or "sdf"; None recognises each file.
+        format: what the files are, one of `formats.FORMATS` such as "csv" or "sdf"; None recognises each file.
 
     Raises:
         ValueError: there is no such modality or format.

@@ -18,7 +18,7 @@ from biomedgpt_hf.files.items.smiles_lines import EXPECTED_MOLECULES, read_smile
 from biomedgpt_hf.files.items.tables import row_id, structure_of, table_choice, table_format
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
-from biomedgpt_hf.files.tables.column_names import ID_COLUMNS, first_named, id_prefix
+from biomedgpt_hf.files.tables.column_names import id_column, id_prefix
 from biomedgpt_hf.files.tables.empty_cells import is_empty
 from biomedgpt_hf.files.tables.table import TableRow, UnknownColumnError, open_table
 from biomedgpt_hf.modalities import MOLECULE
@@ -56,13 +56,13 @@ def read_molecule_records(path: Path, columns: Columns = NO_COLUMNS) -> Iterator
 def _read_table(path: Path, columns: Columns) -> Iterator[Record]:
     chosen, guessed, _ = table_choice(path, columns)
     there = open_table(path, [], format=table_format(columns)).columns
-    structures, id_column = chosen.items.get(MOLECULE.name), columns.id or first_named(there, ID_COLUMNS)
+    structures, id_of_row = chosen.items.get(MOLECULE.name), columns.id or id_column(there, [MOLECULE.name])
     if structures is None:
         raise SourceError(path, 1, "unknown format", f"has the columns {', '.join(there)[:200]}. {EXPECTED_MOLECULES}")
-    prefix = id_prefix(id_column)
-    wanted, firsts = [*structures, *filter(None, [id_column])], {*guessed, *filter(None, [id_column])} - {columns.id}
+    prefix = id_prefix(id_of_row)
+    wanted, firsts = [*structures, *filter(None, [id_of_row])], {*guessed, *filter(None, [id_of_row])} - {columns.id}
     for row in open_table(path, wanted, guessed=firsts, format=table_format(columns)).rows:
-        id = row_id(row.cells.get(id_column), prefix) if id_column else ""
+        id = row_id(row.cells.get(id_of_row), prefix) if id_of_row else ""
         if row.problem:
             yield Record(path.name, row.line, id, problem=row.problem)
             continue

@@ -16,7 +16,7 @@ from biomedgpt_hf.files.items.molblock import Structure
 from biomedgpt_hf.files.items.text_lines import as_label, head_lines, text_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
-from biomedgpt_hf.files.tables.column_names import known_columns
+from biomedgpt_hf.files.tables.column_names import id_prefix, known_columns
 from biomedgpt_hf.files.tables.empty_cells import is_empty
 from biomedgpt_hf.modalities import MOLECULE
 from biomedgpt_hf.processors.molecule_limits import molecule_excess
@@ -50,7 +50,7 @@ def read_smiles_lines(path: Path, *, is_sure: bool = False) -> Iterator[Record]:
         raise SourceError(
             path, 1, "unknown format", f"is not the beginning of a list of molecules. {EXPECTED_MOLECULES}"
         )
-    prefix = "CID:" if place and _has_cids(head[skipped:]) else ""
+    prefix = "CID:" if place and _has_cids(head, skipped) else ""
     for number, line in text_lines(path):
         if number <= skipped or not line.strip() or line.startswith("#"):  # a comment
             continue
@@ -91,10 +91,15 @@ def structure_place(head: Sequence[tuple[int, str]]) -> tuple[int | None, int]:
     return None, 0
 
 
-def _has_cids(head: Sequence[tuple[int, str]]) -> bool:
-    """Tell whether lines are those of PubChem's CID-SMILES: all begin with a number, and none has a third cell."""
-    cells = [_first_word(line.strip()) for _, line in head if line.strip() and not line.startswith("#")]
-    return all(number.isdecimal() and not _first_word(rest)[1] for number, rest in cells)
+def _has_cids(head: Sequence[tuple[int, str]], header: int) -> bool:
+    """Tell whether lines are those of PubChem's CID-SMILES: all begin with a number, and none has a third cell.
+
+    A header, whose line is given, has to say that the numbers are CIDs.
+    """
+    filled = [(number, line.strip()) for number, line in head if line.strip() and not line.startswith("#")]
+    named = next((header_cells(line)[0] for number, line in filled if number == header), "cid")
+    cells = [_first_word(line) for number, line in filled if number > header]
+    return bool(id_prefix(named)) and all(number.isdecimal() and not _first_word(rest)[1] for number, rest in cells)
 
 
 def begins_as_list(first: str) -> bool:

@@ -12,6 +12,7 @@ coordinates, in the letters of `residue_letters`:
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,8 +31,10 @@ from biomedgpt_hf.modalities import PROTEIN
 Content = TypeVar("Content")
 LARGEST = 2**31  # largest number of characters that gemmi is given
 LONGEST_STEP = 4.5  # Å; the CA atoms of bonded residues are 3.8 apart, or 2.9 in a cis peptide
+MOST_UNSEEN = 10_000  # residues between two that were seen; whole proteins are shorter, but for titin and its like
 UNSEEN = ""  # takes the place of a residue's name
 SHOWN_NAMES = 10  # of residues, where there is no protein
+GEMMIS_LINE = re.compile(r"^Problem in line \d+: ")  # counted in the part that gemmi got, not in the file
 
 
 class SeenChain(NamedTuple):
@@ -97,7 +100,7 @@ def unreadable_structure(path: Path, kind: str, error: Exception) -> SourceError
 
 
 def _gemmis_words(kind: str, error: Exception) -> str:
-    words = as_label(str(error)) or type(error).__name__
+    words = GEMMIS_LINE.sub("", as_label(str(error))) or type(error).__name__
     return f"gemmi cannot read it as {kind} ({words[:300]})"
 
 
@@ -211,12 +214,16 @@ def _chains(structure: ReadStructure) -> list[SeenChain]:
 
 
 def unseen_filled(polymer: gemmi.ResidueSpan) -> list[str]:
-    """Return the residues of a polymer that were seen, and `UNSEEN` for each that was not."""
+    """Return the residues of a polymer that were seen, and `UNSEEN` for each that was not.
+
+    A jump by more than `MOST_UNSEEN` numbers is a slip or a numbering of its own, and nothing is filled in: a single
+    damaged number would otherwise take gigabytes.
+    """
     residues = list(polymer.first_conformer())
     names = [residue.name for residue in residues[:1]]
     for before, residue in zip(residues, residues[1:], strict=False):
         missing = (residue.seqid.num or 0) - (before.seqid.num or 0) - 1
-        names += [UNSEEN] * (missing if _is_broken(before, residue) else 0)
+        names += [UNSEEN] * (missing if missing <= MOST_UNSEEN and _is_broken(before, residue) else 0)
         names.append(residue.name)
     return names
 

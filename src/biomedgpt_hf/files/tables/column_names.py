@@ -29,11 +29,17 @@ PARTNERS: Mapping[str, tuple[str, ...]] = {
     MOLECULE.name: ("drug", "ligand", "compound", "chemical"),
     PROTEIN.name: ("target", "receptor", "enzyme"),
 }
-ID_COLUMNS = ("cid", "pubchemcid", "chemblid", "chebiid", "moleculechemblid", "drugbankid", "zincid", "id", "name")
-PROTEIN_ID_COLUMNS = (
-    *("accession", "entry", "uniprot", "uniprotid", "uniprotaccession", "uniprotkb", "primaryaccession", "proteinid"),
-    *("targetid", "sequenceid", "pdbid", "compoundid", "identifier", "entryname", "header"),
-)
+ID_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "": ("id", "name", "identifier", "header"),
+    MOLECULE.name: (
+        *("cid", "pubchemcid", "chemblid", "chebiid", "moleculechemblid", "drugbankid", "zincid"),
+        *("drugid", "ligandid", "moleculeid", "compoundid"),
+    ),
+    PROTEIN.name: (
+        *("accession", "entry", "uniprot", "uniprotid", "uniprotaccession", "uniprotkb", "primaryaccession"),
+        *("proteinid", "targetid", "sequenceid", "pdbid", "entryname"),
+    ),
+}
 CID_COLUMNS = ("cid", "pubchemcid")
 
 
@@ -69,9 +75,20 @@ def is_smiles_column(column: str) -> bool:
     return "smiles" in plain_name(column)
 
 
-def id_column(columns: Sequence[str]) -> str | None:
-    """Return the column of ids, or None."""
-    return first_named(columns, (*ID_COLUMNS, *PROTEIN_ID_COLUMNS))
+def id_column(columns: Sequence[str], modalities: Iterable[str]) -> str | None:
+    """Return the column of the rows' ids, or None.
+
+    Args:
+        columns: of the table.
+        modalities: whose items are read. A row about a pair is not named by one partner where both have names.
+    """
+    of_items = [ID_COLUMNS.get(modality, ()) for modality in modalities]
+    if len(of_items) == 1:
+        others = [names for names in ID_COLUMNS.values() if names not in of_items]
+        return first_named(columns, (*of_items[0], *(name for names in others for name in names)))
+    partners = [first_named(columns, names) for names in of_items]
+    found = [*filter(None, partners)]
+    return first_named(columns, ID_COLUMNS[""]) or (found[0] if len(found) == 1 else None)
 
 
 def id_prefix(column: str | None) -> str:

@@ -3,18 +3,26 @@
 Clusters and terminals send signals to all processes at once, but rows are needed until the checkpoint is written. So
 these processes outlive the signals that end a training in a checkpoint, from their first moment on: the signals are
 held back while a process starts, and ignored when it is ready.
+
+SIGTERM is also how multiprocessing ends what still runs when Python does (persistent processes, and those whose rows an
+error has left unread), and it waits for them. So the process that started them ends them by a signal of its own.
 """
 
+import os
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing import context, get_context
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from torch.utils.data import DataLoader
 
 from biomedgpt_hf.disk.held_signals import ignore_signals, signals_held
 from biomedgpt_hf.training.engine.preemption import SIGNALS
 
+ENDING = signal.SIGUSR2  # what ends these processes, in place of SIGTERM
 WORKER_DIED = "DataLoader worker"  # how torch begins its message
 
 
@@ -31,8 +39,10 @@ class DataWorkerError(OSError):
 
 class _ShieldedStart(BaseProcess):
     def start(self) -> None:
-        with signals_held(*SIGNALS):
+        with signals_held(*SIGNALS, ENDING):
             super().start()
+        popen = self._popen  # type: ignore[attr-defined]
+        popen.terminate = partial(_end, popen)
 
 
 class _ForkProcess(_ShieldedStart, context.ForkProcess):
@@ -79,5 +89,14 @@ def shield_workers(loader: DataLoader) -> None:
 def _start_worker(as_before: Callable[[int], None] | None, worker: int) -> None:
     """Begin a process that reads rows, with what is done there in any case."""
     ignore_signals(*SIGNALS)
+    signal.signal(ENDING, lambda *_: os._exit(0))  # torch tells of any other code as of a death
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (ENDING,))
     if as_before is not None:
         as_before(worker)
+
+
+def _end(popen: Any) -> None:
+    """End a process, where multiprocessing would send SIGTERM."""
+    if popen.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(popen.pid, ENDING)

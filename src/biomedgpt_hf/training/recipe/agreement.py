@@ -28,6 +28,7 @@ def check_arguments(arguments: TrainingArguments, metrics: Sequence[str]) -> Non
     """
     _check_reports(arguments)
     _check_schedule(arguments)
+    _check_pairs(arguments)
     _check_best(arguments, metrics)
     _check_losses(arguments)
 
@@ -51,17 +52,44 @@ def _check_schedule(arguments: TrainingArguments) -> None:
 
     makes = TYPE_TO_SCHEDULER_FUNCTION.get(arguments.lr_scheduler_type)
     given = arguments.lr_scheduler_kwargs
-    if makes is None or not isinstance(given, dict):
+    if makes is None:
         return
+    name, given = arguments.lr_scheduler_type.value, given if isinstance(given, dict) else {}
     taken = inspect.signature(makes).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
-        return
-    own = [name for name in taken if name not in ("optimizer", "num_warmup_steps", "num_training_steps")]
-    if unknown := [name for name in given if name not in own]:
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
+    own = [key for key in taken if key not in ("optimizer", "num_warmup_steps", "num_training_steps")]
+    if not takes_any and (unknown := [key for key in given if key not in own]):
+        raise ValueError(f"lr_scheduler_kwargs has {unknown[0]!r}, but {name} takes {', '.join(own) or 'none'}.")
+    _try_schedule(arguments, name, given)
+
+
+def _try_schedule(arguments: TrainingArguments, name: str, given: dict[str, Any]) -> None:
+    """Make the schedule of a parameter that nobody trains: most schedules look at their values only then."""
+    import torch
+    from transformers import get_scheduler
+
+    nobodys = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=arguments.learning_rate)
+    steps = arguments.max_steps if arguments.max_steps > 0 else 10**6  # epochs have an unknown number of them
+    try:
+        get_scheduler(name, nobodys, num_warmup_steps=0, num_training_steps=steps, scheduler_specific_kwargs=given)
+    except (ValueError, TypeError, ZeroDivisionError) as error:
         raise ValueError(
-            f"lr_scheduler_kwargs has {unknown[0]!r}, but {arguments.lr_scheduler_type.value} takes "
-            f"{', '.join(own) or 'none'}."
-        )
+            f"lr_scheduler_type {name} cannot be made of learning_rate {arguments.learning_rate} and "
+            f"lr_scheduler_kwargs {given or 'null'}: {error}."
+        ) from error
+
+
+def _check_pairs(arguments: TrainingArguments) -> None:
+    """Look at what the Trainer takes apart only when it makes the optimizer, or the first checkpointed layer."""
+    from torch.utils.checkpoint import checkpoint
+
+    given = arguments.optim_args
+    if isinstance(given, str) and any(pair.count("=") != 1 for pair in given.split(",")):
+        raise ValueError(f"optim_args is {given!r}, but pairs are wanted, such as 'key=value,other=value'.")
+    taken = [key for key in inspect.signature(checkpoint).parameters if key not in ("function", "args", "kwargs")]
+    for key in arguments.activation_checkpointing_kwargs or {}:
+        if key not in taken:
+            raise ValueError(f"activation_checkpointing_kwargs has {key!r}, but torch takes {', '.join(taken)}.")
 
 
 def _check_best(arguments: TrainingArguments, metrics: Sequence[str]) -> None:

@@ -167,7 +167,7 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     arguments = {key: value for key, value in values.items() if value is not None}
     try:
         settings = Settings(**ours)
-        check_together(settings, arguments)
+        check_together(settings, arguments, given)
         if arguments.get("use_cpu"):
             check_device(arguments)
     except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ WITHOUT_EFFECT = {
     "do_predict": "`biomedgpt predict` does",
     "local_rank": "torchrun says it",
     "length_column_name": "the run counts the tokens of rows itself",
+    "label_names": "a batch's labels are named 'labels'",
     "dataloader_in_order": "a run goes on from the order of its rows",
     "include_for_metrics": _NO_METRICS,
     "batch_eval_metrics": _NO_METRICS,
@@ -28,26 +29,30 @@ BATCHES = "batching is 'length', which puts the rows in order itself: set batchi
 LIGER = ("use_liger_kernel", "liger_kernel_config")
 PROJECTED = ("galore", "apollo")  # optimizers that read optim_target_modules
 WITH_WORKERS = ("dataloader_prefetch_factor", "dataloader_persistent_workers", "dataloader_multiprocessing_context")
+BY_STEPS = {"eval": "no", "save": "steps", "logging": "steps"}  # whose numbers of steps a strategy heeds; its default
 NOT_ON_A_CPU = ("fp16", "fp16_full_eval", "tf32")
 
 
 def check_heeded(key: str, value: Any, trainer: TrainerKind) -> None:
     """Raise a ValueError if a recipe gives a key that no run heeds, or none of this trainer."""
     trainer.check(key, value)
+    if key == "remove_unused_columns" and value:
+        raise ValueError("remove_unused_columns is True, but the collator needs all columns of a row. Leave it out.")
     default = next((f.default for f in dataclasses.fields(trainer.arguments_class) if f.name == key), None)
     harmless = (None, True) if default is True else (None, False)
     if key in WITHOUT_EFFECT and value not in harmless:
         raise ValueError(f"{key} is {value!r}, which would have no effect: {WITHOUT_EFFECT[key]}. Leave it out.")
 
 
-def check_together(settings: Settings, arguments: Mapping[str, Any]) -> None:
+def check_together(settings: Settings, arguments: Mapping[str, Any], words: Collection[str] = ()) -> None:
     """Raise a ValueError if one option takes the effect of another away.
 
     Args:
         settings: our keys.
         arguments: keys of the trainer's `TrainingArguments`, as they were given.
+        words: those of them that the command line gave.
     """
-    for key, reason in _clashes(settings, arguments):
+    for key, reason in [*_clashes(settings, arguments), *_unheeded_steps(arguments, words)]:
         raise ValueError(f"{key} is {arguments[key]!r}, which would have no effect: {reason}, or leave {key} out.")
 
 
@@ -73,6 +78,18 @@ def _clashes(settings: Settings, arguments: Mapping[str, Any]) -> list[tuple[str
             clashes.append((key, "this process reads the rows itself: set dataloader_num_workers to 1 or more"))
     if "label_smoothing_factor" in given and arguments.get("loss_type") == "dft":
         clashes.append(("label_smoothing_factor", "the loss 'dft' has none: set loss_type to nll"))
+    return clashes
+
+
+def _unheeded_steps(arguments: Mapping[str, Any], words: Collection[str]) -> list[tuple[str, str]]:
+    """Return the numbers of steps that no strategy heeds; the command line may switch a strategy off, or a recipe's."""
+    clashes = []
+    for what, default in BY_STEPS.items():
+        key, strategy = f"{what}_steps", f"{what}_strategy"
+        value = arguments.get(strategy, default)
+        is_switched_off = strategy in words and (value == "no" or key not in words)
+        if arguments.get(key) and value != "steps" and not is_switched_off:
+            clashes.append((key, f"{strategy} is {value!r}: set {strategy} to steps"))
     return clashes
 
 

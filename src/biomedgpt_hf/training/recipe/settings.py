@@ -33,6 +33,8 @@ class Settings:
         global_batch_size: rows of one optimizer step over all processes; the accumulation steps follow from it.
         packing: put a batch's rows one after another in one sequence, with positions that start again.
         share_prefix: put questions about one item behind its molecule or protein once; batches then count items.
+        constant_prefix: read the beginning that all rows of a batch share, such as the system prompt, only once where
+            the language model is frozen; where that is not possible the key says nothing.
         max_rejected: how many unreadable rows are tolerated, a number such as "20" or a share; None for any.
         memory_budget_gib: memory of one device in GiB, which the plan is compared with.
         language_model_only: `model` is a plain causal language model, trained alone; `biomedgpt convert
@@ -57,6 +59,7 @@ class Settings:
     global_batch_size: int | None = None
     packing: bool = False
     share_prefix: bool = False
+    constant_prefix: bool = True
     max_rejected: str | None = "1%"
     memory_budget_gib: float | None = None
     language_model_only: bool = False

@@ -17,6 +17,7 @@ from biomedgpt_hf.batches.preferences import BioMedGPTPreferenceCollator, option
 from biomedgpt_hf.training.trainers.trainer_kinds import TrainerKind
 from biomedgpt_hf.training.trainers.trl_trainer import (
     DEFAULTS,
+    FIGURES_OF_ALL,
     REFUSED,
     Collator,
     Rows,
@@ -123,6 +124,7 @@ KIND = TrainerKind(
         **REFUSED,
         "packing": _PAIRS,
         "share_prefix": _PAIRS,
+        "constant_prefix": FIGURES_OF_ALL,
         "precompute_ref_log_probs": _PRECOMPUTED,
         "precompute_ref_batch_size": _PRECOMPUTED,
         "sync_ref_model": _REFERENCE,

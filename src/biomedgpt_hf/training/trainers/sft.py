@@ -15,6 +15,7 @@ from biomedgpt_hf.rows.schema import features
 from biomedgpt_hf.training.trainers.trainer_kinds import TrainerKind
 from biomedgpt_hf.training.trainers.trl_trainer import (
     DEFAULTS,
+    FIGURES_OF_ALL,
     REFUSED,
     Collator,
     Rows,
@@ -88,6 +89,7 @@ KIND = TrainerKind(
     refused={
         **REFUSED,
         "share_prefix": "TRL would count the tokens of such batches, and that is not tested yet",
+        "constant_prefix": FIGURES_OF_ALL,
         "chat_template_path": "the processor of the model brings the chat template",
         "eos_token": "the processor of the model brings its tokens",
         "dataset_text_field": "rows are conversations",

@@ -22,6 +22,7 @@ from transformers.utils import ModelOutput
 from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
 from biomedgpt_hf.processors.prompt_tensors import IGNORE_INDEX
 from biomedgpt_hf.rows.schema import features
+from biomedgpt_hf.training.model.constant_prefix import ConstantPrefix
 from biomedgpt_hf.training.reporting.tally import Tally, row_kinds
 from biomedgpt_hf.training.trainers.run_trainer import RunTrainerMixin
 from biomedgpt_hf.training.trainers.trainer_kinds import TrainerKind
@@ -31,14 +32,18 @@ class BioMedGPTTrainer(RunTrainerMixin, Trainer):
     """transformers' `Trainer` with what `RunTrainerMixin` adds, and losses by kind of row.
 
     Args:
+        constant_prefix: read the beginning that a batch's rows share only once where the language model is frozen (see
+            `model.constant_prefix`, which also tells where it does nothing).
         arguments, options: as for `Trainer`, and `lengths`, `max_tokens_per_batch` and `groups` of `RunTrainerMixin`.
 
     Raises:
         WrongEngineError: if the training would not run as its arguments say.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, constant_prefix: bool = True, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        # What is compiled would be compiled again for each length of a beginning.
+        self._prefix = ConstantPrefix(self.model) if constant_prefix and not self.args.torch_compile else None
         self._evaluated_batches, self._rows_to_evaluate = 0, sys.maxsize
 
     def compute_loss(
@@ -50,13 +55,22 @@ class BioMedGPTTrainer(RunTrainerMixin, Trainer):
     ) -> torch.Tensor | tuple[torch.Tensor, ModelOutput]:
         """As the Trainer's; it also notes what was learnt, by kind of row."""
         counts = "labels" in inputs and self.label_smoother is None and self.compute_loss_func is None
-        asked = {**inputs, "output_token_losses": True} if counts and self._gives_token_losses else inputs
+        asked = inputs
+        if counts and self._gives_token_losses:
+            asked = {**self._shorten(inputs), "output_token_losses": True}
         loss, outputs = super().compute_loss(model, asked, True, num_items_in_batch)
         if counts and self.model.training:
             self._tally.add(inputs, outputs.get("token_losses"))
         elif counts:
             self._tally_evaluated(inputs, outputs.get("token_losses"))
         return (loss, outputs) if return_outputs else loss
+
+    def _shorten(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Return a training batch with the keys and values of its constant beginning in place of these tokens."""
+        if self._prefix is None or not self.model.training:
+            return inputs
+        with self.accelerator.autocast():  # in which the forward runs, too
+            return self._prefix.shorten(inputs)
 
     def _tally_evaluated(self, inputs: dict[str, Any], token_losses: torch.Tensor | None) -> None:
         """Note an evaluated batch, without the rows that accelerate repeats to give all processes as many batches."""
@@ -100,5 +114,6 @@ KIND = TrainerKind(
     trainer_class=BioMedGPTTrainer,
     collator_class=BioMedGPTDataCollator,
     row_features=features,
+    own_settings=("constant_prefix",),
     metrics=("loss", *(f"loss_{kind}" for kind in row_kinds())),
 )

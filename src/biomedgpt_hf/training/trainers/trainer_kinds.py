@@ -44,6 +44,7 @@ class TrainerKind:
         optional_columns: columns that a set may lack.
         types: of keys whose annotations in `arguments_class` say less than they take.
         defaults: arguments that a run has unless its recipe says otherwise.
+        own_settings: our keys that the trainer itself takes, and no other one.
         refused: keys that a run of this trainer cannot have, and why.
         metrics: what an evaluation gives, without "eval_".
         loss_unit: in which the loss is measured.
@@ -59,6 +60,7 @@ class TrainerKind:
     optional_columns: tuple[str, ...] = ()
     types: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    own_settings: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[str, ...] = ("loss",)
     loss_unit: str = "nats per label token"

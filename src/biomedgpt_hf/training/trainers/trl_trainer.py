@@ -34,6 +34,7 @@ Collator = Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]
 # What a run gives TRL's arguments where its recipe says nothing; by themselves they would train in bfloat16 and compute
 # activations twice.
 DEFAULTS = {"bf16": False, "activation_checkpointing": False}
+FIGURES_OF_ALL = "TRL takes its losses and figures from the logits of whole rows"
 _COLLATOR = "this package's collator lays out the rows"
 _MODEL = "the run has loaded the model and its processor"
 # Fields of all of TRL's arguments that a run cannot heed, and why.
