@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from rdkit import Chem, rdBase
 
-from .molecular_features import FEATURE_SETS, FeatureSet, MolecularGraph, NoCategoryError
+from .molecular_features import FEATURE_SETS, FeatureSet, MolecularGraph
 from .molecule_input import ACCEPTED, RefusedError, arrays_of, checked_graph, parse_text, sanitised, shown
+from .molecule_tables import NoCategoryError
 
 __all__ = [
     "FEATURE_SETS",

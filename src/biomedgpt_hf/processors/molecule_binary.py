@@ -1,0 +1,178 @@
+"""The tables of a molecule out of RDKit's binary form: one call in place of one for each property.
+
+RDKit has no vector accessors, and making the Python objects of atoms and bonds costs more than twice what parsing a
+SMILES does; the binary form (`Mol.ToBinary`, which pickles use) costs a quarter. But it is private to RDKit, and any
+version may change it. So nothing is read but what is understood to the last bit: markers where they have to be, the
+counts right, no unknown flag. And before the first molecule some that have everything are read both ways. Wherever
+there is doubt, and for what is rare (residues, atom maps, queries, stereo groups), RDKit is asked instead.
+
+Layout, little-endian: 0xDEADBEEF, 0, version (three int32); the numbers of atoms and bonds (int32); 0x80; a marker and
+the atoms; a marker and the bonds; a marker, the number of rings (int32) and the rings; the rest. The index of an atom
+and the size of a ring take one byte, or four in a molecule of more than 255 atoms.
+
+    atom  number, state, properties (int32 of bits), then a byte for each property that is not at its default, in the
+          order of the bits; the last one, the isotope, takes four
+    bond  index of the first and the last atom, flags, then a byte for each of type, direction and stereo that is not at
+          its default; with stereo follow a byte, how many atoms it refers to, and their indices
+    ring  its size, and the indices of its atoms
+"""
+
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from struct import Struct
+from struct import error as StructError
+
+import numpy as np
+from rdkit import Chem
+
+from .molecule_tables import AtomRecord, BondRecord, Columns, MoleculeTables, NoCategoryError, ask_for_tables
+
+_HEADER = Struct("<IiiiiIIBB")  # up to the marker of the atoms
+_COUNT = Struct("<I")
+_BEGINNING, _MAJOR_VERSION, _FORM = 0xDEADBEEF, 16, 0x80
+_ATOMS, _BONDS, _RINGS = 0x01, 0x0B, 0x42  # markers
+_LARGEST_BYTE = 255
+
+_NO_IMPLICIT_HYDROGENS, _AROMATIC = 0x20, 0x40  # the state of an atom
+_PROPERTIES = range(1, 8)  # bits of an atom's properties, in this order:
+_CHARGE, _CHIRALITY, _HYBRIDIZATION, _EXPLICIT_HYDROGENS, _, _IMPLICIT_HYDROGENS, _RADICALS = _PROPERTIES
+_KNOWN_PROPERTIES = 0b1_1111_1110  # and the isotope
+_KNOWN_STATE = _NO_IMPLICIT_HYDROGENS | _AROMATIC
+_SP3 = 4  # the default hybridization
+_ATOM_SIZES = bytes(6 + low_bits.bit_count() for low_bits in range(256))
+
+_STEREO, _DIRECTION, _KIND, _CONJUGATED, _AROMATIC_BOND = 0x02, 0x04, 0x08, 0x20, 0x40  # flags of a bond
+_KNOWN_FLAGS = _STEREO | _DIRECTION | _KIND | _CONJUGATED | _AROMATIC_BOND
+_SINGLE = 1  # the default type
+_BOND_SIZES = bytes(1 + (flags & (_STEREO | _DIRECTION | _KIND)).bit_count() for flags in range(256))
+
+_KEPT_ROWS = 4096  # most atoms and bonds are like others that were met before
+# All that the layout has to tell: charges, isotopes, hydrogens, radicals, hybridizations, chirality, directions,
+# stereo, types of bonds, rings in rings, fragments, and indices of one byte and of four.
+_PROBES = (
+    *("[13CH3-].[Na+].[2H]OC", "C[C@H](F)[C@@](Cl)(Br)I", "C/C=C/C=C\\C#N", "Cn1c(=O)c2c(ncn2C)n(C)c1=O", "C[CH]C"),
+    *("C1CC2CCC1C2", "FS(F)(F)(F)(F)F", "FP(F)(F)(F)F", "[Fe+2].[O-][N+](=O)c1cc[nH]c1", "[U][235U]", "C[S@](=O)CC"),
+    *("C1=C/CCCCCC/1", "C->[Pt]", "[Re]$[Re]", "[SiH4]", "C" * 254 + "C1CC1/C=C/[C@H](F)O"),
+)
+
+
+class UnknownLayoutError(Exception):
+    """A binary form has something that is not understood here."""
+
+
+class TableReader:
+    """Reads molecules as tables with certain columns: out of the binary form, or by asking RDKit where that is unsure.
+
+    Args:
+        columns: of the tables.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self._atom_row = _keeping(lambda record: columns.of_atom(_atom(record)))
+        self._bond_row = _keeping(lambda record: columns.of_bond(_bond(record)))
+
+    def read(self, molecule: Chem.Mol) -> MoleculeTables:
+        """Read a sanitised molecule.
+
+        Raises:
+            NoCategoryError: as `ask_for_tables`.
+        """
+        decoded = self.decode(molecule) if self.knows_layout else None
+        return ask_for_tables(molecule, self.columns) if decoded is None else decoded
+
+    @cached_property
+    def knows_layout(self) -> bool:
+        """Whether this RDKit's binary forms of some molecules say what RDKit says when it is asked."""
+        return all(self._agrees(Chem.MolFromSmiles(smiles)) for smiles in _PROBES)
+
+    def _agrees(self, molecule: Chem.Mol) -> bool:
+        decoded = self.decode(molecule)
+        try:
+            asked = ask_for_tables(molecule, self.columns)
+        except NoCategoryError:
+            return decoded is None
+        return decoded is not None and all(map(np.array_equal, decoded, asked))
+
+    def decode(self, molecule: Chem.Mol) -> MoleculeTables | None:
+        """Read a molecule out of its binary form alone; None where anything is unknown or has no category."""
+        try:
+            return self._tables(molecule.ToBinary(0))  # without RDKit's properties of it
+        except (UnknownLayoutError, NoCategoryError, IndexError, StructError):
+            return None
+
+    def _tables(self, binary: bytes) -> MoleculeTables:
+        beginning, _, major_version, _, _, num_atoms, num_bonds, form, marker = _HEADER.unpack_from(binary)
+        _require((beginning, major_version, form, marker) == (_BEGINNING, _MAJOR_VERSION, _FORM, _ATOMS))
+        width = 1 if max(num_atoms, num_bonds) <= _LARGEST_BYTE else 4
+        at = _HEADER.size
+        atom_rows, bond_rows, ends = [], [], bytearray()
+        for _ in range(num_atoms):
+            start = at
+            at += _ATOM_SIZES[binary[at + 2]] + 4 * binary[at + 3]  # the second byte of bits has the isotope's alone
+            atom_rows.append(self._atom_row(binary[start:at]))
+        _require(binary[at] == _BONDS)
+        at += 1
+        for _ in range(num_bonds):
+            start = at + 2 * width
+            ends += binary[at:start]
+            at = start + _BOND_SIZES[binary[start]]
+            bond_rows.append(self._bond_row(binary[start:at]))
+            if binary[start] & _STEREO:
+                at += 1 + binary[at] * width
+        _require(binary[at] == _RINGS)
+        atoms, bonds = (np.frombuffer(bytearray().join(rows), np.int64) for rows in (atom_rows, bond_rows))
+        index = np.dtype("<u1" if width == 1 else "<u4")
+        rings = _rings(binary, at + 1, width)
+        return MoleculeTables(atoms, bonds, *(np.frombuffer(one, index).astype(np.int64) for one in (ends, rings)))
+
+
+def _rings(binary: bytes, at: int, width: int) -> bytearray:
+    """Return the indices of the atoms of all rings."""
+    (num_rings,) = _COUNT.unpack_from(binary, at)
+    at += _COUNT.size
+    indices = bytearray()
+    for _ in range(num_rings):
+        start = at + width
+        at = start + int.from_bytes(binary[at:start], "little") * width
+        indices += binary[start:at]
+    _require(at < len(binary))
+    return indices
+
+
+def _atom(record: bytes) -> AtomRecord:
+    number, state, properties = record[0], record[1], int.from_bytes(record[2:6], "little")
+    _require(not state & ~_KNOWN_STATE and not properties & ~_KNOWN_PROPERTIES)
+    held = dict(zip((bit for bit in _PROPERTIES if properties >> bit & 1), record[6:], strict=False))
+    implicit = 0 if state & _NO_IMPLICIT_HYDROGENS else held.get(_IMPLICIT_HYDROGENS, 0)
+    return AtomRecord(
+        number=number,
+        chirality=held.get(_CHIRALITY, 0),
+        charge=(held.get(_CHARGE, 0) ^ 0x80) - 0x80,  # the one byte with a sign
+        hydrogens=held.get(_EXPLICIT_HYDROGENS, 0) + implicit,
+        radicals=held.get(_RADICALS, 0),
+        hybridization=held.get(_HYBRIDIZATION, _SP3),
+        is_aromatic=int(bool(state & _AROMATIC)),
+    )
+
+
+def _bond(record: bytes) -> BondRecord:
+    flags = record[0]
+    _require(not flags & ~_KNOWN_FLAGS)
+    held = dict(zip((flag for flag in (_KIND, _DIRECTION, _STEREO) if flags & flag), record[1:], strict=True))
+    return BondRecord(
+        kind=held.get(_KIND, _SINGLE),
+        direction=held.get(_DIRECTION, 0),
+        stereo=held.get(_STEREO, 0),
+        is_conjugated=int(bool(flags & _CONJUGATED)),
+    )
+
+
+def _keeping(row: Callable[[bytes], tuple[int, ...]]) -> Callable[[bytes], bytes]:
+    """Make rows as int64 in bytes, and keep those of the records that were met lately."""
+    return lru_cache(_KEPT_ROWS)(lambda record: np.array(row(record), np.int64).tobytes())
+
+
+def _require(understood: bool) -> None:
+    if not understood:
+        raise UnknownLayoutError
