@@ -129,8 +129,8 @@ def _ogb_bond(bond: BondRecord) -> tuple[int, int, int]:
     return bond.kind, bond.stereo if bond.kind == _DOUBLE else 0, bond.is_conjugated
 
 
-_GRAPHMVP_READER = TableReader(Columns(_graphmvp_atom, _graphmvp_bond))
-_OGB_READER = TableReader(Columns(_ogb_atom, _ogb_bond))
+_GRAPHMVP_READER = TableReader(Columns(_graphmvp_atom, _graphmvp_bond, tell_rings=False))
+_OGB_READER = TableReader(Columns(_ogb_atom, _ogb_bond, tell_rings=True))
 
 
 def _read_graphmvp(molecule: Chem.Mol) -> MolecularGraph:

@@ -17,8 +17,10 @@ and the size of a ring take one byte, or four in a molecule of more than 255 ato
     ring  its size, and the indices of its atoms
 """
 
+import re
 from collections.abc import Callable
 from functools import cached_property, lru_cache
+from itertools import chain
 from struct import Struct
 from struct import error as StructError
 
@@ -30,23 +32,42 @@ from .molecule_tables import AtomRecord, BondRecord, Columns, MoleculeTables, No
 _HEADER = Struct("<IiiiiIIBB")  # up to the marker of the atoms
 _COUNT = Struct("<I")
 _BEGINNING, _MAJOR_VERSION, _FORM = 0xDEADBEEF, 16, 0x80
-_ATOMS, _BONDS, _RINGS = 0x01, 0x0B, 0x42  # markers
-_LARGEST_BYTE = 255
+_ATOMS, _BONDS, _RINGS = b"\x01\x0b\x42"  # markers
+_LARGEST_BYTE, _SMALLEST_BOND = 255, 3
 
 _NO_IMPLICIT_HYDROGENS, _AROMATIC = 0x20, 0x40  # the state of an atom
 _PROPERTIES = range(1, 8)  # bits of an atom's properties, in this order:
 _CHARGE, _CHIRALITY, _HYBRIDIZATION, _EXPLICIT_HYDROGENS, _, _IMPLICIT_HYDROGENS, _RADICALS = _PROPERTIES
-_KNOWN_PROPERTIES = 0b1_1111_1110  # and the isotope
-_KNOWN_STATE = _NO_IMPLICIT_HYDROGENS | _AROMATIC
 _SP3 = 4  # the default hybridization
-_ATOM_SIZES = bytes(6 + low_bits.bit_count() for low_bits in range(256))
-
 _STEREO, _DIRECTION, _KIND, _CONJUGATED, _AROMATIC_BOND = 0x02, 0x04, 0x08, 0x20, 0x40  # flags of a bond
-_KNOWN_FLAGS = _STEREO | _DIRECTION | _KIND | _CONJUGATED | _AROMATIC_BOND
 _SINGLE = 1  # the default type
-_BOND_SIZES = bytes(1 + (flags & (_STEREO | _DIRECTION | _KIND)).bit_count() for flags in range(256))
-
 _KEPT_ROWS = 4096  # most atoms and bonds are like others that were met before
+
+
+def _bytes_with(number: int, counted: int, others: int = 0, always: int = 0) -> bytes:
+    """Return a pattern of the bytes that have `number` of the bits `counted`, any of `others`, and `always`."""
+    known = (byte for byte in range(256) if byte & always == always and not byte & ~(counted | others | always))
+    fitting = (bytes([byte]) for byte in known if (byte & counted).bit_count() == number)
+    return b"[" + b"".join(map(re.escape, fitting)) + b"]"
+
+
+def _atom_pattern() -> re.Pattern[bytes]:
+    bits, isotope = sum(1 << bit for bit in _PROPERTIES), rb"(?:\0\0\0|\x01\0\0.{4})"
+    state = _bytes_with(0, 0, _NO_IMPLICIT_HYDROGENS | _AROMATIC)
+    properties = [_bytes_with(number, bits) + isotope + b".{%d}" % number for number in range(len(_PROPERTIES) + 1)]
+    return re.compile(b"." + state + b"(?:" + b"|".join(properties) + b")", re.DOTALL)
+
+
+def _bond_pattern(width: int) -> re.Pattern[bytes]:
+    """Return the pattern of the two indices and of all else, with indices of `width` bytes."""
+    two, counted, others = b".{%d}" % (2 * width), _KIND | _DIRECTION, _CONJUGATED | _AROMATIC_BOND
+    flat = [_bytes_with(number, counted, others) + b".{%d}" % number for number in range(3)]
+    stereo = [_bytes_with(number, counted, others, _STEREO) + b".{%d}" % (number + 1) for number in range(3)]
+    known = flat + [one + rb"(?:\0|\x02" + two + b")" for one in stereo]
+    return re.compile(b"(" + two + b")(" + b"|".join(known) + b")", re.DOTALL)
+
+
+_ATOM, _BOND = _atom_pattern(), {width: _bond_pattern(width) for width in (1, 4)}
 # All that the layout has to tell: charges, isotopes, hydrogens, radicals, hybridizations, chirality, directions,
 # stereo, types of bonds, rings in rings, fragments, and indices of one byte and of four.
 _PROBES = (
@@ -105,26 +126,28 @@ class TableReader:
         beginning, _, major_version, _, _, num_atoms, num_bonds, form, marker = _HEADER.unpack_from(binary)
         _require((beginning, major_version, form, marker) == (_BEGINNING, _MAJOR_VERSION, _FORM, _ATOMS))
         width = 1 if max(num_atoms, num_bonds) <= _LARGEST_BYTE else 4
-        at = _HEADER.size
-        atom_rows, bond_rows, ends = [], [], bytearray()
-        for _ in range(num_atoms):
-            start = at
-            at += _ATOM_SIZES[binary[at + 2]] + 4 * binary[at + 3]  # the second byte of bits has the isotope's alone
-            atom_rows.append(self._atom_row(binary[start:at]))
-        _require(binary[at] == _BONDS)
-        at += 1
-        for _ in range(num_bonds):
-            start = at + 2 * width
-            ends += binary[at:start]
-            at = start + _BOND_SIZES[binary[start]]
-            bond_rows.append(self._bond_row(binary[start:at]))
-            if binary[start] & _STEREO:
-                at += 1 + binary[at] * width
-        _require(binary[at] == _RINGS)
-        atoms, bonds = (np.frombuffer(bytearray().join(rows), np.int64) for rows in (atom_rows, bond_rows))
-        index = np.dtype("<u1" if width == 1 else "<u4")
-        rings = _rings(binary, at + 1, width)
-        return MoleculeTables(atoms, bonds, *(np.frombuffer(one, index).astype(np.int64) for one in (ends, rings)))
+        last = len(binary) - _SMALLEST_BOND * num_bonds  # spares the search among the bonds
+        atoms = _ATOM.findall(binary, _HEADER.size, last)[:num_atoms]
+        at = _end(binary, _HEADER.size, b"".join(atoms), _BONDS)
+        bonds = _BOND[width].findall(binary, at)[:num_bonds]
+        at = _end(binary, at, b"".join(chain.from_iterable(bonds)), _RINGS)
+        _require((len(atoms), len(bonds)) == (num_atoms, num_bonds))
+        ends, kinds = zip(*bonds, strict=True) if bonds else ((), ())
+        rings = _rings(binary, at, width) if self.columns.tell_rings else b""
+        index = np.dtype(f"<u{width}")
+        return MoleculeTables(
+            np.frombuffer(bytearray().join(map(self._atom_row, atoms)), np.int64),
+            np.frombuffer(bytearray().join(map(self._bond_row, kinds)), np.int64),
+            np.frombuffer(b"".join(ends), index).astype(np.int64),
+            np.frombuffer(rings, index).astype(np.int64),
+        )
+
+
+def _end(binary: bytes, start: int, section: bytes, marker: int) -> int:
+    """Return where the next section begins, if this one is what stands here and the marker follows."""
+    end = start + len(section)
+    _require(binary.startswith(section, start) and binary[end] == marker)
+    return end + 1
 
 
 def _rings(binary: bytes, at: int, width: int) -> bytearray:
@@ -141,9 +164,8 @@ def _rings(binary: bytes, at: int, width: int) -> bytearray:
 
 
 def _atom(record: bytes) -> AtomRecord:
-    number, state, properties = record[0], record[1], int.from_bytes(record[2:6], "little")
-    _require(not state & ~_KNOWN_STATE and not properties & ~_KNOWN_PROPERTIES)
-    held = dict(zip((bit for bit in _PROPERTIES if properties >> bit & 1), record[6:], strict=False))
+    number, state, properties = record[:3]
+    held = dict(zip((bit for bit in _PROPERTIES if properties >> bit & 1), record[6:], strict=False))  # or an isotope
     implicit = 0 if state & _NO_IMPLICIT_HYDROGENS else held.get(_IMPLICIT_HYDROGENS, 0)
     return AtomRecord(
         number=number,
@@ -157,14 +179,12 @@ def _atom(record: bytes) -> AtomRecord:
 
 
 def _bond(record: bytes) -> BondRecord:
-    flags = record[0]
-    _require(not flags & ~_KNOWN_FLAGS)
-    held = dict(zip((flag for flag in (_KIND, _DIRECTION, _STEREO) if flags & flag), record[1:], strict=True))
+    held = dict(zip((flag for flag in (_KIND, _DIRECTION, _STEREO) if record[0] & flag), record[1:], strict=False))
     return BondRecord(
         kind=held.get(_KIND, _SINGLE),
         direction=held.get(_DIRECTION, 0),
         stereo=held.get(_STEREO, 0),
-        is_conjugated=int(bool(flags & _CONJUGATED)),
+        is_conjugated=int(bool(record[0] & _CONJUGATED)),
     )
 
 

@@ -58,10 +58,12 @@ class Columns(NamedTuple):
     Attributes:
         of_atom: makes the row of an atom, or raises `NoCategoryError`.
         of_bond: makes the row of a bond, or raises `NoCategoryError`.
+        tell_rings: whether the tables tell which atoms are in rings.
     """
 
     of_atom: Callable[[AtomRecord], tuple[int, ...]]
     of_bond: Callable[[BondRecord], tuple[int, ...]]
+    tell_rings: bool
 
 
 class MoleculeTables(NamedTuple):
@@ -71,7 +73,7 @@ class MoleculeTables(NamedTuple):
         atoms: row after row, int64 [A × F].
         bonds: row after row, int64 [M × G].
         ends: the first and the second atom of each bond, int64 [M × 2].
-        in_rings: the atoms of one ring after the other, int64.
+        in_rings: the atoms of one ring after the other, int64; empty where the columns do not tell.
     """
 
     atoms: np.ndarray
@@ -95,7 +97,7 @@ def ask_for_tables(molecule: Chem.Mol, columns: Columns) -> MoleculeTables:
         _integers(_atom_row(atom, columns) for atom in atoms),
         _integers(_bond_row(bond, columns) for bond in bonds),
         _integers((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in bonds),
-        _integers(molecule.GetRingInfo().AtomRings()),
+        _integers(molecule.GetRingInfo().AtomRings() if columns.tell_rings else ()),
     )
 
 
