@@ -33,6 +33,10 @@ KINDS = {
 # Names and CXSMILES behind a SMILES are refused before RDKit sees them: it need not look for any.
 SMILES_ALONE = Chem.SmilesParserParams()
 SMILES_ALONE.allowCXSMILES = SMILES_ALONE.parseName = False
+SMILES_UNCHANGED = Chem.SmilesParserParams()
+SMILES_UNCHANGED.allowCXSMILES = SMILES_UNCHANGED.parseName = SMILES_UNCHANGED.sanitize = False
+SMILES_UNCHANGED.removeHs = False
+HYDROGEN_ATOM = re.compile(r"\[\d*H")
 
 
 class RefusedError(Exception):
@@ -82,8 +86,31 @@ def _parsed(parse: Callable[[str], tuple[Chem.Mol | None, str]], text: str) -> t
 
 
 def _parse_smiles(text: str) -> tuple[Chem.Mol | None, str]:
-    molecule = Chem.MolFromSmiles(text, SMILES_ALONE)
+    parse = _parse_with_hydrogens if HYDROGEN_ATOM.search(text) else _parse_in_steps
+    molecule = parse(text)
     return molecule, "" if molecule else _why_unreadable(text)
+
+
+def _parse_with_hydrogens(smiles: str) -> Chem.Mol | None:
+    """Parse a SMILES that has hydrogens as atoms, most of which RDKit takes away."""
+    return Chem.MolFromSmiles(smiles, SMILES_ALONE)
+
+
+def _parse_in_steps(smiles: str) -> Chem.Mol | None:
+    """Do what `Chem.MolFromSmiles` does, but for its search for stereo that could be and is not there.
+
+    That search is a sixth of its time, or more than a third where nothing in the SMILES is marked.
+    """
+    molecule = Chem.MolFromSmiles(smiles, SMILES_UNCHANGED)
+    if molecule is None:
+        return None
+    try:
+        Chem.SanitizeMol(molecule)
+    except ValueError:
+        return None
+    if any(mark in smiles for mark in "@/\\"):
+        Chem.AssignStereochemistry(molecule, cleanIt=True, force=True)
+    return molecule
 
 
 def _parse_inchi(text: str) -> tuple[Chem.Mol | None, str]:
