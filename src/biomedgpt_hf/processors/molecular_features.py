@@ -105,14 +105,14 @@ _OGB_UNUSUAL = (
 def _graphmvp_atom(atom: AtomRecord) -> tuple[int, int]:
     """Return [atomic number − 1, chirality]; the unknown atom `*`, number 0, comes last."""
     if atom.chirality not in _GRAPHMVP_CHIRALITIES:
-        raise NoCategoryError(f"has the chirality {Chem.ChiralType.values[atom.chirality]}")
+        raise NoCategoryError(f"has the chirality {Chem.ChiralType.values.get(atom.chirality)}")
     return (atom.number - 1) % 119, _GRAPHMVP_CHIRALITIES[atom.chirality]
 
 
 def _graphmvp_bond(bond: BondRecord) -> tuple[int, int]:
     """Return [type, direction]; a direction have single bonds, and aromatic ones in large rings."""
     if bond.kind not in _GRAPHMVP_TYPES:
-        raise NoCategoryError(f"is of type {Chem.BondType.values[bond.kind]}")
+        raise NoCategoryError(f"is of type {Chem.BondType.values.get(bond.kind)}")
     has_direction = bond.kind in (_SINGLE, _AROMATIC)
     return _GRAPHMVP_TYPES[bond.kind], _GRAPHMVP_DIRECTIONS.get(bond.direction, 0) if has_direction else 0
 
@@ -129,8 +129,9 @@ def _ogb_bond(bond: BondRecord) -> tuple[int, int, int]:
     return bond.kind, bond.stereo if bond.kind == _DOUBLE else 0, bond.is_conjugated
 
 
-_GRAPHMVP_READER = TableReader(Columns(_graphmvp_atom, _graphmvp_bond, tell_rings=False))
-_OGB_READER = TableReader(Columns(_ogb_atom, _ogb_bond, tell_rings=True))
+GRAPHMVP = Columns(_graphmvp_atom, _graphmvp_bond, tell_rings=False)
+OGB = Columns(_ogb_atom, _ogb_bond, tell_rings=True)
+_GRAPHMVP_READER, _OGB_READER = TableReader(GRAPHMVP), TableReader(OGB)
 
 
 def _read_graphmvp(molecule: Chem.Mol) -> MolecularGraph:

@@ -4,7 +4,7 @@ RDKit has no vector accessors, and making the Python objects of atoms and bonds 
 SMILES does; the binary form (`Mol.ToBinary`, which pickles use) costs a quarter. But it is private to RDKit, and any
 version may change it. So nothing is read but what is understood to the last bit: markers where they have to be, the
 counts right, no unknown flag. And before the first molecule some that have everything are read both ways. Wherever
-there is doubt, and for what is rare (residues, atom maps, queries, stereo groups), RDKit is asked instead.
+there is doubt, and for what is rare (residues, atom maps, unknown atoms, queries), RDKit is asked instead.
 
 Layout, little-endian: 0xDEADBEEF, 0, version (three int32); the numbers of atoms and bonds (int32); 0x80; a marker and
 the atoms; a marker and the bonds; a marker, the number of rings (int32) and the rings; the rest. The index of an atom
@@ -158,8 +158,8 @@ def _rings(binary: bytes, at: int, width: int) -> bytearray:
     for _ in range(num_rings):
         start = at + width
         at = start + int.from_bytes(binary[at:start], "little") * width
+        _require(at < len(binary))  # before a number of rings that is none keeps this going for ever
         indices += binary[start:at]
-    _require(at < len(binary))
     return indices
 
 
