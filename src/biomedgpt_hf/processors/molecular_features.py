@@ -8,19 +8,17 @@ graphmvp  atomic number and chirality; bond type and direction. What GraphMVP an
 ogb       nine atom and three bond features, charge and hydrogens among them (Hu et al., 2020, arXiv:2005.00687), with
           the categories and the bond order of PyG's `torch_geometric.utils.from_smiles`. Stereo is read of double
           bonds; that of atropisomers, which only a Mol can have, has no category and is left out.
-
-RDKit has no vector accessors, and making the Python object of an atom, a bond or an enum is what costs time. So one
-search in C++ finds the atoms that differ from a default, and a bond's SMARTS symbol tells its type and whether it has a
-direction in one call; only what is unusual is asked for its enums.
 """
 
-from collections.abc import Callable, Iterable
-from itertools import chain
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdqueries
+
+from .molecule_binary import TableReader
+from .molecule_tables import AtomRecord, BondRecord, Columns, NoCategoryError
 
 
 class MolecularGraph(NamedTuple):
@@ -51,10 +49,6 @@ class FeatureSet(NamedTuple):
     read: Callable[[Chem.Mol], MolecularGraph]
 
 
-class NoCategoryError(Exception):
-    """An atom or a bond has a property for which a feature set has no category; the text says which."""
-
-
 def out_of_range(features: np.ndarray, sizes: tuple[int, ...]) -> tuple[int, int] | None:
     """Row and column of the first category that is not in [0, size of its column), if there is any."""
     wrong = features.view(np.uint64) >= np.array(sizes, np.uint64)  # where what is negative is huge
@@ -68,29 +62,34 @@ def _atom_query(smarts: str, atom: Chem.Atom | None = None) -> Chem.Mol:
     return query.GetMol()
 
 
-_OTHER_ELEMENT = _atom_query("[!#6;!#7;!#8]")
-_ELEMENTS = {6: _atom_query("[#7]"), 7: _atom_query("[#8]")}  # atomic number − 1; carbon is the default
-_SP2, _UNUSUAL_HYBRIDIZATION = _atom_query("[^2]"), _atom_query("[!^2!^3]")
 _CHIRAL = _atom_query("*", rdqueries.HasChiralTagQueryAtom())
 _OTHER_BOND = Chem.MolFromSmarts("*!-;!=;!#;!:*")
 _EVERY_MATCH = Chem.SubstructMatchParameters()
 _EVERY_MATCH.maxMatches = 2**31 - 1  # by default a search ends at 1,000
 _EVERY_MATCH.uniquify = False  # patterns of one atom match each atom once
 
-_GRAPHMVP_CHIRALITIES = {Chem.ChiralType.CHI_TETRAHEDRAL_CW: 1, Chem.ChiralType.CHI_TETRAHEDRAL_CCW: 2}
-_GRAPHMVP_TYPES = {"-": 0, "=": 1, "#": 2, ":": 3, "/": 0, "\\": 0}
-_GRAPHMVP_DIRECTIONS = {"/": 1, "\\": 2}
+_GRAPHMVP_CHIRALITIES = {
+    int(tag): category
+    for category, tag in enumerate(
+        (Chem.ChiralType.CHI_UNSPECIFIED, Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
+    )
+}
+_SINGLE, _DOUBLE, _TRIPLE, _AROMATIC = map(
+    int, (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE, Chem.BondType.AROMATIC)
+)
+_GRAPHMVP_TYPES = {_SINGLE: 0, _DOUBLE: 1, _TRIPLE: 2, _AROMATIC: 3}
+_GRAPHMVP_DIRECTIONS = {int(Chem.BondDir.ENDUPRIGHT): 1, int(Chem.BondDir.ENDDOWNRIGHT): 2}  # wedges have none
 
 # Chirality, bond types and stereo have RDKit's own numbers in `ogb`.
-_OGB_TYPES = {"-": 1, "=": 2, "#": 3, ":": 12}
 _OGB_HYBRIDIZATIONS = {
-    Chem.HybridizationType.names[name]: category
+    int(Chem.HybridizationType.names[name]): category
     for category, name in enumerate("UNSPECIFIED S SP SP2 SP3 SP3D SP3D2 OTHER".split())
 }
 _OGB_ATOM_FEATURES = (
     "atomic number, chirality, degree, formal charge, number of hydrogens, number of radical electrons, "
     "hybridization, aromaticity, ring membership"
 ).split(", ")
+_DEGREE, _IN_RING = _OGB_ATOM_FEATURES.index("degree"), _OGB_ATOM_FEATURES.index("ring membership")
 _OGB_ATOM_SIZES = (120, 9, 11, 12, 9, 5, 8, 2, 2)
 _OGB_BOND_SIZES = (24, 6, 2)
 _OGB_UNUSUAL = (
@@ -100,36 +99,45 @@ _OGB_UNUSUAL = (
 )
 
 
+def _graphmvp_atom(atom: AtomRecord) -> tuple[int, int]:
+    """Return [atomic number − 1, chirality]; the unknown atom `*`, number 0, comes last."""
+    if atom.chirality not in _GRAPHMVP_CHIRALITIES:
+        raise NoCategoryError(f"has the chirality {Chem.ChiralType.values.get(atom.chirality)}")
+    return (atom.number - 1) % 119, _GRAPHMVP_CHIRALITIES[atom.chirality]
+
+
+def _graphmvp_bond(bond: BondRecord) -> tuple[int, int]:
+    """Return [type, direction]; a direction have single bonds, and aromatic ones in large rings."""
+    if bond.kind not in _GRAPHMVP_TYPES:
+        raise NoCategoryError(f"is of type {Chem.BondType.values.get(bond.kind)}")
+    has_direction = bond.kind in (_SINGLE, _AROMATIC)
+    return _GRAPHMVP_TYPES[bond.kind], _GRAPHMVP_DIRECTIONS.get(bond.direction, 0) if has_direction else 0
+
+
+def _ogb_atom(atom: AtomRecord) -> tuple[int, ...]:
+    """Return PyG's nine features, of which bonds will be added to the degree, and rings told, afterwards."""
+    return (
+        *(atom.number, atom.chirality, atom.hydrogens, atom.charge + 5, atom.hydrogens, atom.radicals),
+        *(_OGB_HYBRIDIZATIONS.get(atom.hybridization, -1), atom.is_aromatic, 0),
+    )
+
+
+def _ogb_bond(bond: BondRecord) -> tuple[int, int, int]:
+    return bond.kind, bond.stereo if bond.kind == _DOUBLE else 0, bond.is_conjugated
+
+
+GRAPHMVP = Columns(_graphmvp_atom, _graphmvp_bond, tell_rings=False)
+OGB = Columns(_ogb_atom, _ogb_bond, tell_rings=True)
+_GRAPHMVP_READER, _OGB_READER = TableReader(GRAPHMVP), TableReader(OGB)
+
+
 def _read_graphmvp(molecule: Chem.Mol) -> MolecularGraph:
-    """Atoms hold [atomic number − 1, chirality]; bonds are in RDKit's order, as (i, j), (j, i)."""
-    num_atoms, atom_at = molecule.GetNumAtoms(), molecule.GetAtomWithIdx
-    numbers, chirality = [5] * num_atoms, [0] * num_atoms
-    for number, query in _ELEMENTS.items():
-        for (i,) in molecule.GetSubstructMatches(query, _EVERY_MATCH):
-            numbers[i] = number
-    for (i,) in molecule.GetSubstructMatches(_OTHER_ELEMENT, _EVERY_MATCH):
-        numbers[i] = (atom_at(i).GetAtomicNum() - 1) % 119  # the unknown atom `*`, number 0, comes last
-    for (i,) in molecule.GetSubstructMatches(_CHIRAL, _EVERY_MATCH):
-        tag = atom_at(i).GetChiralTag()
-        if tag not in _GRAPHMVP_CHIRALITIES:
-            raise NoCategoryError(f"atom {i} ({atom_at(i).GetSymbol()}) has the chirality {tag}")
-        chirality[i] = _GRAPHMVP_CHIRALITIES[tag]
-    bonds, starts, ends = _bonds(molecule)
-    symbols = [bond.GetSmarts(True) for bond in bonds]
-    types = list(map(_GRAPHMVP_TYPES.get, symbols))
-    directions = [0] * len(bonds)
-    if None in types:
-        bond = bonds[types.index(None)]
-        raise NoCategoryError(f"{_name(bond)} is of type {bond.GetBondType()}")
-    if "/" in symbols or "\\" in symbols:
-        for i, symbol in enumerate(symbols):
-            if symbol in _GRAPHMVP_DIRECTIONS:  # a single bond, or an aromatic one in a large ring
-                directions[i] = _GRAPHMVP_DIRECTIONS[symbol]
-                types[i] = 3 if bonds[i].GetBondTypeAsDouble() == 1.5 else 0
-    forth = _table(starts, ends, types, directions)
-    directed = forth.repeat(2, axis=1)
-    directed[:2, 1::2] = forth[1::-1]
-    return MolecularGraph(_table(numbers, chirality).T, directed[:2], directed[2:].T)
+    """Bonds are in RDKit's order, as (i, j), (j, i)."""
+    atoms, bonds, ends, _ = _GRAPHMVP_READER.read(molecule)
+    index = np.empty((2, len(ends)), np.int64)
+    index[0] = ends
+    index[1, 0::2], index[1, 1::2] = ends[1::2], ends[0::2]
+    return MolecularGraph(atoms.reshape(-1, 2), index, bonds.reshape(-1, 2).repeat(2, axis=0))
 
 
 def _is_unusual_graphmvp(molecule: Chem.Mol) -> bool:
@@ -140,61 +148,23 @@ def _is_unusual_graphmvp(molecule: Chem.Mol) -> bool:
 
 
 def _read_ogb(molecule: Chem.Mol) -> MolecularGraph:
-    """Features as PyG has them; directed bonds sorted by source, then target."""
-    num_atoms, atom = molecule.GetNumAtoms(), Chem.Atom
-    atoms = list(map(molecule.GetAtomWithIdx, range(num_atoms)))
-    chirality, hybridization = [0] * num_atoms, [4] * num_atoms
-    for (i,) in molecule.GetSubstructMatches(_CHIRAL, _EVERY_MATCH):
-        chirality[i] = atoms[i].GetChiralTag()
-    for (i,) in molecule.GetSubstructMatches(_SP2, _EVERY_MATCH):
-        hybridization[i] = 3
-    for (i,) in molecule.GetSubstructMatches(_UNUSUAL_HYBRIDIZATION, _EVERY_MATCH):
-        hybridization[i] = _OGB_HYBRIDIZATIONS.get(atoms[i].GetHybridization(), -1)
-    atom_features = _table(
-        list(map(atom.GetAtomicNum, atoms)),
-        chirality,
-        map(atom.GetTotalDegree, atoms),
-        [charge + 5 for charge in map(atom.GetFormalCharge, atoms)],
-        map(atom.GetTotalNumHs, atoms),
-        map(atom.GetNumRadicalElectrons, atoms),
-        hybridization,
-        map(atom.GetIsAromatic, atoms),
-        map(atom.IsInRing, atoms),
-    ).T
-    if wrong := out_of_range(atom_features, _OGB_ATOM_SIZES):
+    """Directed bonds are sorted by source, then target."""
+    atom_values, bond_values, ends, in_rings = _OGB_READER.read(molecule)
+    atoms = atom_values.reshape(-1, len(_OGB_ATOM_SIZES))
+    atoms[:, _DEGREE] += np.bincount(ends, minlength=len(atoms))
+    atoms[in_rings, _IN_RING] = 1
+    if wrong := out_of_range(atoms, _OGB_ATOM_SIZES):
         i, feature = wrong
-        raise NoCategoryError(f"atom {i} ({atoms[i].GetSymbol()}) has an unusual {_OGB_ATOM_FEATURES[feature]}")
-    bonds, starts, ends = _bonds(molecule)
-    types = list(map(_OGB_TYPES.get, [bond.GetSmarts(True) for bond in bonds]))
-    if None in types:
-        types = [bond.GetBondType() if known is None else known for known, bond in zip(types, bonds, strict=True)]
-    stereo = [bond.GetStereo() if known == 2 else 0 for known, bond in zip(types, bonds, strict=True)]
-    forth = _table(starts, ends, types, stereo, map(Chem.Bond.GetIsConjugated, bonds))
-    directed = np.concatenate((forth, forth), axis=1)
-    directed[:2, len(bonds) :] = forth[1::-1]
-    directed = directed.take((directed[0] * num_atoms + directed[1]).argsort(), axis=1)
-    return MolecularGraph(atom_features, directed[:2], directed[2:].T)
+        symbol = molecule.GetAtomWithIdx(i).GetSymbol()
+        raise NoCategoryError(f"atom {i} ({symbol}) has an unusual {_OGB_ATOM_FEATURES[feature]}")
+    first, last = ends.reshape(-1, 2).T
+    index = np.array((np.concatenate((first, last)), np.concatenate((last, first))))
+    order = (index[0] * len(atoms) + index[1]).argsort()
+    return MolecularGraph(atoms, index[:, order], bond_values.reshape(-1, len(_OGB_BOND_SIZES))[order % len(first)])
 
 
 def _is_unusual_ogb(molecule: Chem.Mol) -> bool:
     return any(map(molecule.HasSubstructMatch, _OGB_UNUSUAL))
-
-
-def _bonds(molecule: Chem.Mol) -> tuple[list[Chem.Bond], list[int], list[int]]:
-    """Return the bonds with the atoms at their ends, in RDKit's order."""
-    bonds = list(map(molecule.GetBondWithIdx, range(molecule.GetNumBonds())))
-    return bonds, list(map(Chem.Bond.GetBeginAtomIdx, bonds)), list(map(Chem.Bond.GetEndAtomIdx, bonds))
-
-
-def _table(first: list[int], *others: Iterable[int]) -> np.ndarray:
-    """Rows of n integers → int64 [number of rows, n]."""
-    shape = 1 + len(others), len(first)
-    return np.fromiter(chain(first, *others), np.int64, shape[0] * shape[1]).reshape(shape)
-
-
-def _name(bond: Chem.Bond) -> str:
-    ends = bond.GetBeginAtom(), bond.GetEndAtom()
-    return f"bond {bond.GetIdx()} ({'–'.join(f'{atom.GetSymbol()}{atom.GetIdx()}' for atom in ends)})"
 
 
 FEATURE_SETS = {

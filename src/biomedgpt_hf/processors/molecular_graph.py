@@ -7,15 +7,16 @@ is blind to charge and to hydrogens: acetic acid and acetate are the same graph 
 Liu et al., 2022, arXiv:2110.07728). ogb tells them apart (Hu et al., 2020, arXiv:2005.00687).
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from rdkit import Chem, rdBase
 
-from .molecular_features import FEATURE_SETS, IS_UNUSUAL, FeatureSet, MolecularGraph, NoCategoryError
+from .molecular_features import FEATURE_SETS, IS_UNUSUAL, FeatureSet, MolecularGraph
 from .molecule_input import ACCEPTED, RefusedError, arrays_of, checked_graph, parse_text, sanitised, shown
+from .molecule_tables import NoCategoryError
 
 __all__ = [
     "FEATURE_SETS",
@@ -29,6 +30,9 @@ __all__ = [
     "molecules_to_graphs",
     "smiles_to_graph",
 ]
+
+_PARSED_AHEAD = 32  # molecules
+_Parsed: TypeAlias = Chem.Mol | MolecularGraph | RefusedError
 
 
 class InvalidMoleculeError(ValueError):
@@ -95,7 +99,7 @@ def smiles_to_graph(molecule: object, features: str = "graphmvp", *, position: i
     """
     feature_set = _feature_set(features)
     with rdBase.BlockLogs():
-        return _graph(molecule, features, feature_set, position)
+        return _graph(_parse(molecule, features, feature_set), molecule, features, feature_set, position)
 
 
 def count_atoms_unread(molecule: object, features: str = "graphmvp") -> int | None:
@@ -143,9 +147,9 @@ def molecules_to_graphs(
     graphs: list[MolecularGraph | None] = []
     skipped: list[SkippedMolecule] = []
     with rdBase.BlockLogs():
-        for position, molecule in enumerate(molecules):
+        for position, (molecule, parsed) in enumerate(_parsed_ahead(molecules, features, feature_set)):
             try:
-                graphs.append(_graph(molecule, features, feature_set, position))
+                graphs.append(_graph(parsed, molecule, features, feature_set, position))
             except InvalidMoleculeError as error:
                 if on_error == "raise":
                     remedy = f"{error.remedy}, or pass on_error='skip' to leave it out and get a report"
@@ -207,24 +211,40 @@ def _feature_set(features: str) -> FeatureSet:
     return FEATURE_SETS[features]
 
 
-def _graph(molecule: Any, features: str, feature_set: FeatureSet, position: int | None) -> MolecularGraph:
+def _parsed_ahead(molecules: Iterable[object], features: str, feature_set: FeatureSet) -> Iterator[tuple[Any, _Parsed]]:
+    """Parse some molecules before any is read: taking turns, the two push each other out of the processor's caches."""
+    given = iter(molecules)
+    while some := list(islice(given, _PARSED_AHEAD)):
+        yield from zip(some, [_parse(molecule, features, feature_set) for molecule in some], strict=True)
+
+
+def _parse(molecule: Any, features: str, feature_set: FeatureSet) -> _Parsed:
+    """Return a sanitised molecule, the graph that it is already, or why it is neither."""
     try:
         if isinstance(molecule, str):
-            parsed = parse_text(molecule)
-        elif isinstance(molecule, Chem.Mol):
-            parsed = sanitised(molecule)
-        elif arrays := arrays_of(molecule):
+            return parse_text(molecule)
+        if isinstance(molecule, Chem.Mol):
+            return sanitised(molecule)
+        if arrays := arrays_of(molecule):
             return checked_graph(arrays, features, feature_set)
-        else:
-            raise RefusedError(f"{type(molecule).__name__} is no molecule", f"Pass {ACCEPTED}")
-        if not parsed.GetNumAtoms():
-            raise RefusedError("it has no atoms", f"Pass {ACCEPTED}")
+        return RefusedError(f"{type(molecule).__name__} is no molecule", f"Pass {ACCEPTED}")
+    except RefusedError as error:
+        return error
+
+
+def _graph(
+    parsed: _Parsed, molecule: object, features: str, feature_set: FeatureSet, position: int | None
+) -> MolecularGraph:
+    if isinstance(parsed, RefusedError):
+        raise InvalidMoleculeError(molecule, position, *parsed.args)
+    if isinstance(parsed, MolecularGraph):
+        return parsed
+    if not parsed.GetNumAtoms():
+        raise InvalidMoleculeError(molecule, position, "it has no atoms", f"Pass {ACCEPTED}")
+    try:
         return feature_set.read(parsed)
     except NoCategoryError as error:
         others = " or ".join(repr(name) for name in FEATURE_SETS if name != features)
         reason = f"{error}, for which the features {features!r} have no category"
-        raise UncoveredMoleculeError(
-            molecule, position, reason, f"Use a checkpoint with the features {others}"
-        ) from None
-    except RefusedError as error:
-        raise InvalidMoleculeError(molecule, position, *error.args) from None
+        remedy = f"Use a checkpoint with the features {others}"
+        raise UncoveredMoleculeError(molecule, position, reason, remedy) from None

@@ -33,6 +33,9 @@ KINDS = {
 # Names and CXSMILES behind a SMILES are refused before RDKit sees them: it need not look for any.
 SMILES_ALONE = Chem.SmilesParserParams()
 SMILES_ALONE.allowCXSMILES = SMILES_ALONE.parseName = False
+AS_WRITTEN = Chem.SmilesParserParams()
+AS_WRITTEN.allowCXSMILES = AS_WRITTEN.parseName = AS_WRITTEN.sanitize = AS_WRITTEN.removeHs = False
+HYDROGEN_ATOM = re.compile(r"\[\d*H")
 
 
 class RefusedError(Exception):
@@ -82,8 +85,23 @@ def _parsed(parse: Callable[[str], tuple[Chem.Mol | None, str]], text: str) -> t
 
 
 def _parse_smiles(text: str) -> tuple[Chem.Mol | None, str]:
-    molecule = Chem.MolFromSmiles(text, SMILES_ALONE)
+    takes_hydrogens_away = HYDROGEN_ATOM.search(text)
+    molecule = Chem.MolFromSmiles(text, SMILES_ALONE) if takes_hydrogens_away else _parse_in_steps(text)
     return molecule, "" if molecule else _why_unreadable(text)
+
+
+def _parse_in_steps(smiles: str) -> Chem.Mol | None:
+    """Do what `Chem.MolFromSmiles` does, without its search for stereo that could be marked and is not."""
+    molecule = Chem.MolFromSmiles(smiles, AS_WRITTEN)
+    if molecule is None:
+        return None
+    try:
+        Chem.SanitizeMol(molecule)
+    except ValueError:
+        return None
+    if any(mark in smiles for mark in "@/\\"):
+        Chem.AssignStereochemistry(molecule, cleanIt=True, force=True)
+    return molecule
 
 
 def _parse_inchi(text: str) -> tuple[Chem.Mol | None, str]:
