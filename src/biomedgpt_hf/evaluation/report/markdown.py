@@ -1,4 +1,4 @@
-"""`report.md`: what a score is worth, in tables that are read from left to right."""
+"""The report in Markdown: what a score is worth, in tables that are read from left to right."""
 
 from __future__ import annotations
 

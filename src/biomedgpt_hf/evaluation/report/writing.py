@@ -1,4 +1,4 @@
-"""A report as a folder: `report.md`, `scores.csv`, and a PNG of each metric."""
+"""A report as a folder: report.md, scores.csv, and a PNG of each metric."""
 
 from __future__ import annotations
 
