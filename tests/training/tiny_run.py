@@ -134,12 +134,12 @@ def kill_inside_a_save(step: int, after: str) -> None:
         if f"checkpoint-{step}/" in str(path) and str(path).endswith(after):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def replace_or_die(self: Path, target: Path) -> Path:
-        if f"checkpoint-{step}/" in str(target) and after == "checksums":
+    def replace_or_die(new: Any, target: Any) -> None:
+        if str(target).endswith(f"checkpoint-{step}/complete.json") and after == "checksums":
             os.kill(os.getpid(), signal.SIGKILL)
-        return replace(self, target)
+        replace(new, target)
 
-    replace, Path.replace = Path.replace, replace_or_die
+    replace, os.replace = os.replace, replace_or_die
     torch.save = write_and_die
 
 
