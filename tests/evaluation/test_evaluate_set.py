@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -87,8 +88,27 @@ def test_a_second_call_asks_nothing_again(evaluated, set_folder, options, monkey
 
 
 def test_other_settings_do_not_mix_with_predictions_that_are_there(evaluated, set_folder, options):
-    with pytest.raises(FileExistsError, match="max_new_tokens 6, and now it is 7"):
+    with pytest.raises(FileExistsError, match="something else: max_new_tokens was 6 and is 7"):
         evaluate_set(set_folder, evaluated, **{**options, "max_new_tokens": 7})
+    with pytest.raises(FileExistsError, match="something else: rows was 3 and is 2"):
+        evaluate_set(set_folder, evaluated, **options, limit=2)
+    with pytest.raises(FileExistsError, match=r"something else: temperature was null and is 0\.5"):
+        evaluate_set(set_folder, evaluated, **options, temperature=0.5)
+
+
+def test_another_set_does_not_get_the_predictions_that_are_there(evaluated, options, tmp_path):
+    turned = [(smiles, answer.upper()) for smiles, answer in TEST]
+    other = write_set(tmp_path / "alcohols", {"train": rows(TRAIN, "train"), "test": rows(turned, "test")})
+    with pytest.raises(FileExistsError, match="something else: inputs was .*sha256"):
+        evaluate_set(other, evaluated, **options)
+
+
+def test_predictions_that_lost_lines_are_not_taken(evaluated, set_folder, options, tmp_path):
+    copied = shutil.copytree(evaluated, tmp_path / "copied")
+    lines = (copied / "predictions.jsonl").read_text().splitlines(keepends=True)
+    (copied / "predictions.jsonl").write_text("".join(lines[:-1]))
+    with pytest.raises(FileExistsError, match="predictions was 3 and is 2"):
+        evaluate_set(set_folder, copied, **options)
 
 
 def test_the_report_is_there(evaluated):

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.evaluation.kept_predictions import kept_manifest
 from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
 from biomedgpt_hf.evaluation.set_rows import AskedRow
 from biomedgpt_hf.files.items import Columns, Item
-from biomedgpt_hf.inference.loading import identify
 from biomedgpt_hf.inference.long_runs.journal import Result
-from biomedgpt_hf.inference.long_runs.run import Done, run_over_files
+from biomedgpt_hf.inference.long_runs.run import Done, describe_inputs, run_over_files
 from biomedgpt_hf.inference.prediction.in_memory import PredictionSettings
 from biomedgpt_hf.inference.prediction.predictor import Predictor
 from biomedgpt_hf.inference.prediction.requests import Request, conversation
@@ -38,7 +38,7 @@ def ask_rows(
 
     Args:
         rows: what is asked.
-        output: file to write, .jsonl; nothing is done if it is there and complete.
+        output: file to write, .jsonl. Nothing is done if it is there, complete, and answers the same.
         files: the files that the rows come from, for the manifest.
         predictor: the model.
         settings: how it answers, for the manifest.
@@ -49,21 +49,13 @@ def ask_rows(
 
     Raises:
         ValueError: an unfinished run of the same name was asked for something else.
+        FileExistsError: the file is there and answers something else.
         OSError: the file cannot be written. What was finished is kept.
     """
-    manifest_path = output.with_name(f"{output.name}.manifest.json")
-    facts = {
-        **identify(settings.checkpoint, predictor.model),
-        "protocol_version": PROTOCOL_VERSION,
-        "asked_with": asked_with,
-        "dtype": str(predictor.model.dtype).removeprefix("torch."),
-        "max_new_tokens": settings.max_new_tokens,
-        "num_beams": settings.num_beams,
-        **settings.sampling,
-        "long_proteins": settings.long_proteins,
-    }
-    if output.exists() and manifest_path.exists():
-        return _finished(output, manifest_path, facts, len(rows))
+    facts = {**settings.facts(predictor), "protocol_version": PROTOCOL_VERSION, "asked_with": asked_with}
+    asked = {"inputs": describe_inputs(files), **facts, "rows": len(rows)}
+    if (kept := kept_manifest(output, asked)) is not None:
+        return kept
 
     def work(window: Sequence[Item], done: Done) -> Iterator[list[Result]]:
         requests = [Request(item, 0, item.question, rows[item.row - 1].messages) for item in window]
@@ -82,23 +74,6 @@ def ask_rows(
         read=lambda: map(_item, range(1, len(rows) + 1), rows),
         progress=settings.progress,
     )
-
-
-def _finished(output: Path, manifest_path: Path, facts: dict[str, Any], rows: int) -> dict[str, Any]:
-    """Return the manifest of predictions that are there already, if they are those that are asked for.
-
-    Raises:
-        FileExistsError: they are others.
-    """
-    found: dict[str, Any] = json.loads(manifest_path.read_text("utf-8"))
-    wanted = {**json.loads(json.dumps(facts)), "rows": rows}
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise FileExistsError(
-                f"{output} holds predictions with {name} {found.get(name)!r}, and now it is {value!r}. Choose another "
-                "--output, or remove the folder."
-            )
-    return found
 
 
 def _item(number: int, row: AskedRow) -> Item:

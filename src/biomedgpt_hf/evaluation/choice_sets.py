@@ -15,7 +15,7 @@ from biomedgpt_hf.disk.manifests import versions
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
 from biomedgpt_hf.evaluation.multiple_choice.as_metric import ChosenLabels
-from biomedgpt_hf.evaluation.multiple_choice.predictions import ChoicePrediction, read_choice_predictions
+from biomedgpt_hf.evaluation.multiple_choice.predictions import ChoicePrediction
 from biomedgpt_hf.evaluation.multiple_choice.questions import read_choice_questions
 from biomedgpt_hf.evaluation.multiple_choice.run import evaluate_choices
 from biomedgpt_hf.evaluation.multiple_choice.scores import majority_row
@@ -55,7 +55,7 @@ def evaluate_choice_set(
 
     Args:
         source: a set that `biomedgpt data biomedical-qa` made, a benchmark's file, or a table of one's own.
-        output: folder to write. Predictions that are there already are scored again, not asked again.
+        output: folder to write. Predictions of the same are scored again, not asked again.
         resamples: of the bootstrap.
         options: see `evaluate_choices`: checkpoint, protocol, few_shot, shuffles, …
 
@@ -68,9 +68,7 @@ def evaluate_choice_set(
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.jsonl"
-    if not path.exists():
-        evaluate_choices(source, output=path, resamples=resamples, **options)
-    predictions = read_choice_predictions(path)
+    predictions = evaluate_choices(source, output=path, resamples=resamples, **options).predictions
     own = [one for one in predictions if one.number == 0]
     name = str(options.get("checkpoint") or "mini")
     labels = sorted({label for one in own for label in one.labels})

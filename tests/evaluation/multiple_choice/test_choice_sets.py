@@ -58,8 +58,26 @@ def test_two_models_are_compared_question_by_question(exam, language_model, tmp_
 def test_predictions_that_are_there_are_scored_again(exam, language_model, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     first = evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, **FAST)
-    monkeypatch.setattr("biomedgpt_hf.evaluation.choice_sets.evaluate_choices", None)
+    monkeypatch.setattr("biomedgpt_hf.evaluation.multiple_choice.run._answer_all", None)
     assert evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, **FAST)["runs"] == first["runs"]
+
+
+def test_predictions_of_something_else_are_not_taken(exam, language_model, tmp_path):
+    pytest.importorskip("matplotlib")
+    options = {"checkpoint": language_model, **FAST}
+    evaluate_choice_set(exam, tmp_path / "out", **options)
+    other = tmp_path / "exam.jsonl"
+    other.write_text(exam.read_text().replace("two", "four"))
+    with pytest.raises(FileExistsError, match="something else: asked_sha256 was"):
+        evaluate_choice_set(other, tmp_path / "out", **options)
+    for changed, named in (({"few_shot": 1, "examples": exam}, "few_shot"), ({"shuffles": 1}, "shuffles")):
+        with pytest.raises(FileExistsError, match=f"something else: {named} was 0 and is 1"):
+            evaluate_choice_set(exam, tmp_path / "out", **options, **changed)
+    with pytest.raises(FileExistsError, match="something else: checkpoint was"):
+        evaluate_choice_set(exam, tmp_path / "out", **FAST)
+    (tmp_path / "out" / "predictions.jsonl.manifest.json").unlink()
+    with pytest.raises(FileExistsError, match="already exists"):
+        evaluate_choice_set(exam, tmp_path / "out", **options)
 
 
 def test_the_command_knows_a_set_of_choices(exam, language_model, tmp_path):

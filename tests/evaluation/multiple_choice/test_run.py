@@ -152,8 +152,10 @@ def test_an_interrupted_run_goes_on_and_gives_the_same(language_model, questions
     assert read_choice_predictions(tmp_path / "b.jsonl") == rest.predictions
     manifest = json.loads((tmp_path / "b.jsonl.manifest.json").read_text("utf-8"))
     assert manifest["predictions"] == 24 and manifest["digest"] and not list(tmp_path.glob(".*"))
-    with pytest.raises(FileExistsError):
-        evaluate_choices(questions, **arguments, **FAST)
+    seen.clear()
+    assert evaluate_choices(questions, **arguments, **FAST).scores == rest.scores and not seen
+    with pytest.raises(FileExistsError, match="something else: shuffles was 1 and is 2"):
+        evaluate_choices(questions, **{**arguments, "shuffles": 2}, **FAST)
 
 
 def test_an_unfinished_run_with_other_questions_is_not_continued(language_model, questions, tmp_path, monkeypatch):

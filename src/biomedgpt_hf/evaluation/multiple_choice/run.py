@@ -25,9 +25,14 @@ from tqdm.auto import tqdm
 from biomedgpt_hf.disk.manifests import versions
 from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.disk.replacing import replace_file, write_json
+from biomedgpt_hf.evaluation.kept_predictions import kept_manifest
 from biomedgpt_hf.evaluation.multiple_choice.asking import Asked, ask_all
 from biomedgpt_hf.evaluation.multiple_choice.language_models import load_answerer
-from biomedgpt_hf.evaluation.multiple_choice.predictions import ChoicePrediction, write_choice_predictions
+from biomedgpt_hf.evaluation.multiple_choice.predictions import (
+    ChoicePrediction,
+    read_choice_predictions,
+    write_choice_predictions,
+)
 from biomedgpt_hf.evaluation.multiple_choice.protocols import NEW_TOKENS, PROTOCOLS, Chooser
 from biomedgpt_hf.evaluation.multiple_choice.questions import check_ids, read_choice_questions
 from biomedgpt_hf.evaluation.multiple_choice.scores import score_choices
@@ -35,7 +40,7 @@ from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.inference.loading import check_choice, identify
 from biomedgpt_hf.inference.long_runs.journal import Journal
-from biomedgpt_hf.inference.long_runs.run import TOOLS, running_folder
+from biomedgpt_hf.inference.long_runs.run import TOOLS, manifest_path, running_folder
 from biomedgpt_hf.sets.biomedical_qa.builder import MEDICAL_SUBJECTS
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import MultipleChoiceQuestion
 
@@ -93,7 +98,7 @@ def evaluate_choices(
         description: a text before everything, with its line breaks, as tasks of lm-evaluation-harness have it.
         chat_template: put questions as conversations in the model's chat template; None does so where the model itself
             sees molecules or proteins of the question.
-        output: file of predictions to write, .jsonl. An unfinished run goes on.
+        output: file of predictions to write, .jsonl. An unfinished run goes on; a finished one is read and scored.
         split: which rows of a set are asked; None for its test rows, or else its validation rows.
         subjects: which subjects of MMLU are asked; None for all.
         device: where to run; None is the first of cuda, mps, cpu.
@@ -110,7 +115,7 @@ def evaluate_choices(
         Predictions, scores and manifest.
 
     Raises:
-        FileExistsError: the output is there already.
+        FileExistsError: the output is there already, and answers something else.
         OSError: a file or checkpoint is missing, or cannot be read or written. What was finished is kept.
         ValueError: arguments do not fit together, sources hold no questions, or no question could be put.
     """
@@ -144,21 +149,26 @@ def evaluate_choices(
         "questions": len(asked),
         "asked_sha256": _digest(asked),
     }
-    predictions = _answer_all(chooser, asked, facts, Path(output) if output is not None else None, progress)
-    answered = sum(one.status == "ok" for one in predictions)
-    if not answered:
+    kept = kept_manifest(Path(output), facts) if output is not None else None
+    if kept is not None and output is not None:
+        predictions = read_choice_predictions(output)
+    else:
+        predictions = _answer_all(chooser, asked, facts, Path(output) if output is not None else None, progress)
+    manifest = kept or _manifest(chooser, facts, predictions)
+    if not manifest["answered"]:
         raise ValueError(f"No question could be put. {predictions[0].id}: {predictions[0].error}")
-    manifest = {
+    return ChoiceEvaluation(predictions, score_choices(predictions, resamples=resamples, seed=seed), manifest)
+
+
+def _manifest(chooser: Chooser, facts: dict[str, Any], predictions: Sequence[ChoicePrediction]) -> dict[str, Any]:
+    return {
         **facts,
-        "device": str(answerer.model.device),
+        "device": str(chooser.answerer.model.device),
         "predictions": len(predictions),
-        "answered": answered,
+        "answered": sum(one.status == "ok" for one in predictions),
         "truncated": sum(one.truncated for one in predictions),
         "versions": versions(*TOOLS),
     }
-    if output is not None:
-        write_json(Path(output).with_name(f"{Path(output).name}.manifest.json"), manifest)
-    return ChoiceEvaluation(predictions, score_choices(predictions, resamples=resamples, seed=seed), manifest)
 
 
 def _check_output(output: Path) -> None:
@@ -167,7 +177,8 @@ def _check_output(output: Path) -> None:
         raise ValueError(f"{output} must end in .jsonl.")
     if output.is_dir():
         raise FileExistsError(f"{output} is a folder. Remove it or choose another output.")
-    require_free(output)
+    if not (manifest_path(output).exists() or running_folder(output).exists()):
+        require_free(output)
 
 
 def _questions(source: Source, split: str | None, subjects: Collection[str] | None) -> list[MultipleChoiceQuestion]:
@@ -214,6 +225,7 @@ def _answer_all(
             predictions = [ChoicePrediction.from_json(payload.decode()) for *_, payload in journal.results()]
             partial = journal.folder / output.name
             write_choice_predictions(partial, predictions)
+            write_json(manifest_path(output), _manifest(chooser, facts, predictions))
             replace_file(partial, output)
             journal.remove()
             return predictions

@@ -76,13 +76,10 @@ class Journal:
                 f"{path} is missing or damaged ({error}), so it is unknown what the results beside it answer. "
                 f"Remove {self.folder} to begin the run again."
             ) from error
-        differing = sorted(name for name in facts.keys() | found.keys() if facts.get(name) != found.get(name))
-        if differing:
-            name = differing[0]
+        if differs := difference(found, facts, sorted(facts.keys() | found.keys())):
             raise ValueError(
-                f"{self.folder} holds an unfinished run that was asked for something else: {name} was "
-                f"{_short(found.get(name))} and is {_short(facts.get(name))}. Repeat that command to finish it, choose "
-                "another --output, or remove the folder."
+                f"{self.folder} holds an unfinished run that was asked for something else: {differs}. Repeat that "
+                "command to finish it, choose another --output, or remove the folder."
             )
 
     def done(self, first_row: int, last_row: int) -> set[tuple[int, int]]:
@@ -146,6 +143,12 @@ def _pages(base: Database) -> Iterator[Result]:
         for result in base.rows(query, (*last, PAGE)):  # one by one, since a payload may have megabytes
             yield result
             last = result[:2]
+
+
+def difference(found: Mapping[str, Any], facts: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Return in words the first of some facts that is not what was found, or "" if all are the same."""
+    differing = (name for name in names if found.get(name) != facts.get(name))
+    return next((f"{name} was {_short(found.get(name))} and is {_short(facts.get(name))}" for name in differing), "")
 
 
 def _short(fact: object) -> str:

@@ -88,15 +88,14 @@ def run_over_files(
     started = time.monotonic()
     paths, output = [Path(path) for path in inputs], Path(output)
     folder = running_folder(output)
-    manifest_path = output.with_name(f"{output.name}.manifest.json")
     told = _tell_columns(paths, columns, modality) if read is None else []
     if not rows:
         raise ValueError(f"{', '.join(map(str, paths))}: there is no row to work on.")
-    facts = {"inputs": [_describe(path) for path in paths], "columns": columns.facts, **facts}
+    facts = {"inputs": describe_inputs(paths), "columns": columns.facts, **facts}
     journal = Journal(folder, facts, rank())
     try:
         if output.exists():  # the run was killed after it wrote this and before it removed the folder
-            return _finished(output, manifest_path, journal, facts)
+            return _finished(output, journal, facts)
         items = read() if read is not None else read_items(paths, columns)
         _work_off(journal, items, rows, work, progress)
         wait_for_all()
@@ -109,7 +108,7 @@ def run_over_files(
             "versions": versions(*TOOLS),
         }
         if rank() == 0:
-            manifest |= _write(journal, output, manifest_path, write, manifest, started)
+            manifest |= _write(journal, output, write, manifest, started)
         wait_for_all()  # the output is there, whichever process goes on to read it
         return manifest
     except KeyboardInterrupt:
@@ -191,14 +190,20 @@ def running_folder(output: Path) -> Path:
     return output.with_name(f".{output.name}.running")
 
 
-def _describe(path: Path) -> dict[str, Any]:
-    described = describe_source(path)
-    return {name: described[name] for name in ("file", "bytes", "sha256")}
+def manifest_path(output: Path) -> Path:
+    """Return where the manifest of an output is."""
+    return output.with_name(f"{output.name}.manifest.json")
 
 
-def _finished(output: Path, manifest_path: Path, journal: Journal, facts: Mapping[str, Any]) -> dict[str, Any]:
+def describe_inputs(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return what tells files from others: for each its name, size and checksum."""
+    return [{name: describe_source(path)[name] for name in ("file", "bytes", "sha256")} for path in paths]
+
+
+def _finished(output: Path, journal: Journal, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the manifest of an output that was complete when its run was killed, and remove the journal."""
-    manifest = json.loads(manifest_path.read_text("utf-8")) if manifest_path.exists() else {}
+    path = manifest_path(output)
+    manifest = json.loads(path.read_text("utf-8")) if path.exists() else {}
     if any(manifest.get(name) != fact for name, fact in json.loads(json.dumps(facts)).items()):
         require_free(output)
     journal.remove()
@@ -237,7 +242,6 @@ def _work_off(
 def _write(
     journal: Journal,
     output: Path,
-    manifest_path: Path,
     write: Write,
     manifest: Mapping[str, Any],
     started: float,
@@ -251,7 +255,7 @@ def _write(
         "seconds": round(time.monotonic() - started, 1),  # this run alone, without killed ones
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_json(manifest_path, {**manifest, **told})
+    write_json(manifest_path(output), {**manifest, **told})
     replace_file(partial, output)  # it is on the disk before the journal is removed
     journal.remove()
     return told

@@ -18,7 +18,6 @@ from biomedgpt_hf.disk.streams import is_standard_output
 from biomedgpt_hf.files.items.items import Columns, Item
 from biomedgpt_hf.files.items.reading import count_items, read_items
 from biomedgpt_hf.inference.item_arguments import check_names
-from biomedgpt_hf.inference.loading import identify
 from biomedgpt_hf.inference.long_runs.journal import Result
 from biomedgpt_hf.inference.long_runs.processes import own_device, rank
 from biomedgpt_hf.inference.long_runs.run import Done, check_output, run_over_files, stream_over_files
@@ -78,17 +77,7 @@ def predict_files(
     if asked:
         check_questions(preparer, asked)
     predictor = chosen.predictor(own_device(chosen.device))
-    facts = {
-        **identify(chosen.checkpoint, predictor.model),
-        "questions": asked,
-        "dtype": str(predictor.model.dtype).removeprefix("torch."),
-        "max_new_tokens": chosen.max_new_tokens,
-        "num_beams": chosen.num_beams,
-        **chosen.sampling,
-        "long_proteins": chosen.long_proteins,
-        "index": predictor.finder.index.facts if predictor.finder else None,
-        "neighbours": chosen.neighbours,
-    }
+    facts = {**chosen.facts(predictor), "questions": asked}
     told = {"empty_cells": dict(empty)} if empty else {}
 
     def work(window: Sequence[Item], done: Done) -> Iterator[list[Result]]:

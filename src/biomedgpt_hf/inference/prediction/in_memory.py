@@ -19,7 +19,7 @@ from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
 from biomedgpt_hf.inference.decoding import decoding
 from biomedgpt_hf.inference.item_arguments import given_rows, is_table, split_arguments
-from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load, open_checkpoint
+from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, identify, load, open_checkpoint
 from biomedgpt_hf.inference.neighbours import check_neighbours, open_finder
 from biomedgpt_hf.inference.prediction.predictions import Predictions
 from biomedgpt_hf.inference.prediction.predictor import Prediction, Predictor
@@ -89,6 +89,24 @@ class PredictionSettings:
         """Arguments of `generate_answers` for answers by chance; empty where they are the likeliest."""
         told = decoding(self._options)
         return {**told, "seed": self.seed} if told else {}
+
+    def facts(self, predictor: Predictor) -> dict[str, Any]:
+        """Return everything about the model and its settings that answers depend on, as JSON values.
+
+        Args:
+            predictor: what `predictor` returned.
+        """
+        return {
+            **identify(self.checkpoint, predictor.model),
+            "dtype": str(predictor.model.dtype).removeprefix("torch."),
+            "max_new_tokens": self.max_new_tokens,
+            "num_beams": self.num_beams,
+            **dict.fromkeys((*self._options, "do_sample", "seed")),
+            **self.sampling,
+            "long_proteins": self.long_proteins,
+            "index": predictor.finder.index.facts if predictor.finder else None,
+            "neighbours": self.neighbours,
+        }
 
     def preparer(self) -> Preparer:
         """Return what tells whether a question can be asked, before the model is loaded."""
