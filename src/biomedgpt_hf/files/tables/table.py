@@ -23,7 +23,15 @@ import pyarrow.parquet as pq
 
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import BYTE_ORDER_MARK, GZIP_ERRORS, SourceError, open_source, read_lines, truncated
-from biomedgpt_hf.files.tables.delimited import DELIMITERS, REMEDY, Table, TableRow, in_one_line, open_delimited, place_of
+from biomedgpt_hf.files.tables.delimited import (
+    DELIMITERS,
+    REMEDY,
+    Table,
+    TableRow,
+    in_one_line,
+    open_delimited,
+    place_of,
+)
 from biomedgpt_hf.files.tables.numbered_lines import NumberedLines, skip_blank
 
 ROWS_AT_ONCE = 500
