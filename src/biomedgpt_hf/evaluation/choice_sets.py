@@ -26,6 +26,7 @@ from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 from biomedgpt_hf.evaluation.report.writing import write_report
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.evaluation.results import HONEST, MODEL, TOOLS, save_results
+from biomedgpt_hf.evaluation.score_files import describe_set
 from biomedgpt_hf.evaluation.scoring import MetricTable, score_table
 from biomedgpt_hf.evaluation.set_rows import read_asked_rows
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import PROMPTS
@@ -77,17 +78,19 @@ def evaluate_choice_set(
         table = _table(rows, labels)
         tables[run, table.metric.name] = table
         runs.append(_run(run, kind, rows, table, resamples))
+    limit = options.get("limit")
+    datasets = sorted({one.dataset for one in own}) if limit is None else []
     model = tables[name, ChosenLabels.name].metric
     results = {
         "protocol_version": PROTOCOL_VERSION,
         "versions": versions(*TOOLS),
-        "set": {"name": Path(source).resolve().name, "rows": len(own), "split": options.get("split") or "as found"},
+        "set": {**describe_set(source, options.get("split") or "as found", len(own)), "limit": limit},
         "metrics": {model.name: {"measures": model.description, "fails": model.fails, **model.versions()}},
         "resamples": resamples,
         "runs": runs,
         "paired": [],
         "shuffles": score_shuffles(predictions, resamples=resamples, seed=0),
-        "published": [row._asdict() for dataset in sorted({one.dataset for one in own}) for row in _published(dataset)],
+        "published": [row._asdict() for name in datasets for row in _published(name)],
     }
     save_results(output / "metrics.json", results, tables)
     write_report(output, put_side_by_side([output / "metrics.json"]))

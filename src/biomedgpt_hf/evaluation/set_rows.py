@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.neighbours.known_items import read_set_rows, set_files
 from biomedgpt_hf.rows.schema import InvalidRowError, to_conversation
 
+AnyRow = TypeVar("AnyRow")
 SPLITS = ("test", "validation")  # the first that a set has is scored
 
 
@@ -60,6 +61,19 @@ def chosen_split(folder: Path) -> str:
             continue
         return split
     raise SourceError(folder, 0, "no split", f"has no {' and no '.join(SPLITS)} rows. Name the split to score.")
+
+
+def equally_spaced(rows: Sequence[AnyRow], limit: int | None) -> Sequence[AnyRow]:
+    """Return at most `limit` rows, equally spaced; None for all.
+
+    Raises:
+        ValueError: the limit is not positive.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}. Score at least 1 row, or leave it out for all.")
+    if limit is None or limit >= len(rows):
+        return rows
+    return [rows[place * len(rows) // limit] for place in range(limit)]
 
 
 def asked_row(row: dict[str, Any]) -> AskedRow:
