@@ -16,7 +16,6 @@ from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
 from biomedgpt_hf.evaluation.multiple_choice.as_metric import ChosenLabels
 from biomedgpt_hf.evaluation.multiple_choice.predictions import ChoicePrediction
-from biomedgpt_hf.evaluation.multiple_choice.questions import read_choice_questions
 from biomedgpt_hf.evaluation.multiple_choice.run import evaluate_choices
 from biomedgpt_hf.evaluation.multiple_choice.scores import majority_row
 from biomedgpt_hf.evaluation.multiple_choice.shuffles import score_shuffles
@@ -35,18 +34,15 @@ MAJORITY = "most frequent label"
 
 
 def is_choice_set(source: str | PathLike, split: str | None = None) -> bool:
-    """Tell whether a set holds multiple-choice questions, by the task of its first row, or whether a file does.
+    """Tell whether a set holds multiple-choice questions, by the task of its first row. A file can hold nothing else.
 
     Raises:
         SourceError, OSError: the set has no rows to score, or is missing.
     """
-    if not Path(source).is_file():
-        first = next(read_asked_rows(source, split), None)
-        return first is not None and first.expected.task in {dataset.lower() for dataset in PROMPTS}
-    try:
-        return bool(read_choice_questions(source, split=split))
-    except ValueError:
-        return False
+    if Path(source).is_file():
+        return True
+    first = next(read_asked_rows(source, split), None)
+    return first is not None and first.expected.task in {dataset.lower() for dataset in PROMPTS}
 
 
 def evaluate_choice_set(
