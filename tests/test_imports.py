@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "console": {"disk", "extras"},
     "public_names": set(),
     "mini": set(),
-    "publishing": set(),
+    "publishing": {"disk"},
     "environment": {"device", "disk", "mini"},
     "checkpoints": {"__init__", "processors"},
     "rows": {"extras", "modalities"},
