@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "public_names": set(),
     "mini": set(),
     "publishing": {"disk"},
-    "environment": {"device", "disk", "mini"},
+    "environment": {"device", "disk", "extras", "mini"},
     "checkpoints": {"__init__", "processors"},
     "rows": {"extras", "modalities"},
     "chemistry": {"processors"},

@@ -13,12 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from biomedgpt_hf.files.sources import SourceError
-from biomedgpt_hf.modalities import item_columns
 from biomedgpt_hf.rows.row_items import holds_rows, split_files
-from biomedgpt_hf.rows.schema import SPLITS, to_conversation
+from biomedgpt_hf.rows.schema import SPLITS, STRING_FIELDS, row_fields, to_conversation
 from biomedgpt_hf.similarity.kmers import sequence_key
 
-COLUMNS = ["messages", *item_columns().values(), "task", "id", "source", "license"]
 REMEDY = "A table becomes one by `biomedgpt data table`."
 ROWS = 1_000  # rows that are read at a time
 
@@ -83,14 +81,16 @@ def read_set_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a set's Parquet file.
 
     Raises:
-        SourceError: the file is corrupt, or does not have the columns of `rows.schema`.
+        SourceError: the file is corrupt, or does not have the columns of `rows.schema`. Sets that were built before a
+            modality was registered have no column for it.
     """
     try:
         with pq.ParquetFile(path) as file:
-            if not holds_rows(file) or not set(COLUMNS) <= set(file.schema_arrow.names):
-                detail = f"does not have the columns {', '.join(COLUMNS)} of a data set's rows."
+            there = [column for column in row_fields() if column in file.schema_arrow.names]
+            if not holds_rows(file) or not {"messages", *STRING_FIELDS} <= set(there):
+                detail = f"does not have the columns {', '.join(row_fields())} of a data set's rows."
                 raise SourceError(path, 0, "no rows", detail)
-            for batch in file.iter_batches(ROWS, columns=COLUMNS):
+            for batch in file.iter_batches(ROWS, columns=there):
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise SourceError(path, 0, "corrupt Parquet", f"{' '.join(str(error).split())} Is it whole?") from error
