@@ -88,9 +88,9 @@ def asked_row(row: dict[str, Any]) -> AskedRow:
     if not places or places[-1] == 0 or not reference.strip():
         raise InvalidRowError(row.get("id"), "messages", "there is no answer to a question to compare with")
     asked = conversation[: places[-1]]
-    items: dict[str, list[str]] = {}
+    items: dict[str, list[Any]] = {}
     for block in (block for message in asked for block in message["content"] if block["type"] != "text"):
-        items.setdefault(block["type"], []).append(str(block[block["type"]]))
+        items.setdefault(block["type"], []).append(block[block["type"]])
     question = next((_words(message) for message in reversed(asked) if message["role"] == "user"), "")
     expected = Answered(
         id=row["id"],

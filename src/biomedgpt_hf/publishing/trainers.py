@@ -52,6 +52,7 @@ class PublishingMixin(_Trainer):
     of molecules and proteins cannot answer without its processor.
     """
 
+    processing_class: Any
     push_in_progress: PushInProgress | None
     _facts_are_marked = False
     _origin_is_noted = False
