@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.disk.checksums import sha256_of
 from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
 from biomedgpt_hf.evaluation.set_rows import AskedRow
 from biomedgpt_hf.files.items import Columns, Item
@@ -63,7 +64,7 @@ def ask_rows(
         "long_proteins": settings.long_proteins,
     }
     if output.exists() and manifest_path.exists():
-        return _finished(output, manifest_path, facts, len(rows))
+        return _finished(output, manifest_path, facts, len(rows), files)
 
     def work(window: Sequence[Item], done: Done) -> Iterator[list[Result]]:
         requests = [Request(item, 0, item.question, rows[item.row - 1].messages) for item in window]
@@ -84,7 +85,9 @@ def ask_rows(
     )
 
 
-def _finished(output: Path, manifest_path: Path, facts: dict[str, Any], rows: int) -> dict[str, Any]:
+def _finished(
+    output: Path, manifest_path: Path, facts: dict[str, Any], rows: int, files: Sequence[Path]
+) -> dict[str, Any]:
     """Return the manifest of predictions that are there already, if they are those that are asked for.
 
     Raises:
@@ -98,6 +101,11 @@ def _finished(output: Path, manifest_path: Path, facts: dict[str, Any], rows: in
                 f"{output} holds predictions with {name} {found.get(name)!r}, and now it is {value!r}. Choose another "
                 "--output, or remove the folder."
             )
+    if [one.get("sha256") for one in found.get("inputs", [])] != [sha256_of(file) for file in files]:
+        raise FileExistsError(
+            f"{output} holds predictions for other rows than those of {', '.join(file.name for file in files)}. Choose "
+            "another --output, or remove the folder."
+        )
     return found
 
 

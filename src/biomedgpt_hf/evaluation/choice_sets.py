@@ -6,7 +6,9 @@ DIR/metrics.json, report.md, …       as for other sets
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,12 @@ from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 from biomedgpt_hf.evaluation.report.writing import write_report
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.evaluation.results import HONEST, MODEL, TOOLS, save_results
+from biomedgpt_hf.evaluation.score_files import describe_set
 from biomedgpt_hf.evaluation.scoring import MetricTable, score_table
-from biomedgpt_hf.evaluation.set_rows import read_asked_rows
+from biomedgpt_hf.evaluation.set_rows import chosen_split, equally_spaced, read_asked_rows
+from biomedgpt_hf.inference.loading import identify
+from biomedgpt_hf.inference.long_runs.processes import rank
+from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import PROMPTS
 
 MAJORITY = "most frequent label"
@@ -49,27 +55,42 @@ def is_choice_set(source: str | PathLike, split: str | None = None) -> bool:
 
 
 def evaluate_choice_set(
-    source: str | PathLike, output: str | PathLike, *, resamples: int = RESAMPLES, **options: Any
+    source: str | PathLike,
+    output: str | PathLike,
+    *,
+    limit: int | None = None,
+    resamples: int = RESAMPLES,
+    **options: Any,
 ) -> dict[str, Any]:
     """Put a set of multiple-choice questions to a checkpoint, and score it beside the majority row.
 
     Args:
         source: a set that `biomedgpt data biomedical-qa` made, a benchmark's file, or a table of one's own.
         output: folder to write. Predictions that are there already are scored again, not asked again.
+        limit: put only so many questions, spread over the split; None for all.
         resamples: of the bootstrap.
         options: see `evaluate_choices`: checkpoint, protocol, few_shot, shuffles, …
 
     Returns:
-        The results that `metrics.json` holds.
+        The results that `metrics.json` holds; on processes other than the first, an empty dictionary.
 
     Raises:
+        FileExistsError: the folder holds the predictions of another checkpoint, or of other questions.
         ValueError, OSError: see `evaluate_choices`.
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.jsonl"
-    if not path.exists():
-        evaluate_choices(source, output=path, resamples=resamples, **options)
+    if path.exists():
+        _check_same(path, limit, options)
+    else:
+        asked: Any = source
+        if limit is not None:
+            chosen = {name: options[name] for name in ("split", "subjects") if name in options}
+            asked = equally_spaced(read_choice_questions(source, **chosen), limit)
+        evaluate_choices(asked, output=path, resamples=resamples, **options)
+    if rank() > 0:
+        return {}
     predictions = read_choice_predictions(path)
     own = [one for one in predictions if one.number == 0]
     name = str(options.get("checkpoint") or "mini")
@@ -79,21 +100,48 @@ def evaluate_choice_set(
         table = _table(rows, labels)
         tables[run, table.metric.name] = table
         runs.append(_run(run, kind, rows, table, resamples))
+    runs[0]["predictions"] = {"run": _manifest(path)}
     model = tables[name, ChosenLabels.name].metric
+    split, datasets = options.get("split"), sorted({one.dataset for one in own})
+    if split is None:
+        split = chosen_split(Path(source)) if Path(source).is_dir() else "as found"
     results = {
         "protocol_version": PROTOCOL_VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(*TOOLS),
-        "set": {"name": Path(source).resolve().name, "rows": len(own), "split": options.get("split") or "as found"},
+        "set": {**describe_set(source, split, len(own)), "limit": limit},
         "metrics": {model.name: {"measures": model.description, "fails": model.fails, **model.versions()}},
         "resamples": resamples,
         "runs": runs,
         "paired": [],
         "shuffles": score_shuffles(predictions, resamples=resamples, seed=0),
-        "published": [row._asdict() for dataset in sorted({one.dataset for one in own}) for row in _published(dataset)],
+        "published": [row._asdict() for name in datasets for row in _published(name)] if limit is None else [],
     }
     save_results(output / "metrics.json", results, tables)
     write_report(output, put_side_by_side([output / "metrics.json"]))
     return results
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    beside = path.with_name(f"{path.name}.manifest.json")
+    return dict(json.loads(beside.read_text("utf-8"))) if beside.exists() else {}
+
+
+def _check_same(path: Path, limit: int | None, options: Mapping[str, Any]) -> None:
+    """Raise a FileExistsError if predictions that are there are another checkpoint's, or answer other questions."""
+    found = _manifest(path)
+    wanted = {name: options[name] for name in ("protocol", "few_shot", "shuffles") if name in options}
+    checkpoint = options.get("checkpoint")
+    if Path(checkpoint or mini_checkpoint()).is_dir():
+        wanted["digest"] = identify(checkpoint, None)["digest"]
+    if limit is not None:
+        wanted["questions"] = min(limit, found.get("questions", limit))
+    for name, value in wanted.items():
+        if found and found.get(name) != value:
+            raise FileExistsError(
+                f"{path} holds predictions with {name} {found.get(name)!r}, and now it is {value!r}. Choose another "
+                "--output, or remove the folder."
+            )
 
 
 def _published(dataset: str) -> Sequence[Any]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.neighbours.known_items import read_set_rows, set_files
 from biomedgpt_hf.rows.schema import InvalidRowError, to_conversation
 
+Row = TypeVar("Row")
 SPLITS = ("test", "validation")  # the first that a set has is scored
 
 
@@ -45,6 +46,19 @@ def read_asked_rows(folder: str | PathLike, split: str | None = None) -> Iterato
                 yield asked_row(row)
             except ValueError as error:
                 raise SourceError(path, 0, "unusable row", f"row {number}: {error}") from error
+
+
+def equally_spaced(rows: Sequence[Row], limit: int | None) -> Sequence[Row]:
+    """Return at most `limit` rows, equally spaced; all of them where it is None.
+
+    Raises:
+        ValueError: the limit is not positive.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}. Score at least 1 row, or leave it out for all.")
+    if limit is None or limit >= len(rows):
+        return rows
+    return [rows[place * len(rows) // limit] for place in range(limit)]
 
 
 def chosen_split(folder: Path) -> str:

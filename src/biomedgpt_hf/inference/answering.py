@@ -54,7 +54,7 @@ def room_for_answer(config: BioMedGPTConfig, length: int, max_new_tokens: int) -
     Raises:
         ValueError: if the prompt alone fills the model's context.
     """
-    context = getattr(config.text_config, "max_position_embeddings", None)
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
     if context is None:
         return max_new_tokens
     if length >= context:
