@@ -177,7 +177,10 @@ def _recorded(model: BioMedGPTForConditionalGeneration) -> Iterator[_Recorder]:
     def note(_module: torch.nn.Module, _arguments: tuple[Any, ...], output: BioMedGPTCausalLMOutputWithPast) -> None:
         recorder.latest = output["logits"][:, -1]
 
-    hook = model.register_forward_hook(note)
+    answers = (
+        model.get_base_model() if hasattr(model, "get_base_model") else model
+    )  # PEFT's wrapper does not run itself
+    hook = answers.register_forward_hook(note)
     try:
         yield recorder
     finally:

@@ -28,6 +28,7 @@ NAMES = {
     **{"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "meteor": "METEOR"},
     "meteor_no_wordnet": "METEOR without WordNet",
 }
+RESULTS = "\n## Results\n"  # the title of the section
 INTRODUCTION = """\
 These are the scores of exactly these weights (sha256 `{weights}…`), with 95 % bootstrap intervals in brackets. What
 a score is worth is told by the columns beside it: answers that are no better than a constant text, or than those
@@ -124,7 +125,7 @@ def results_section(entry: Mapping[str, Any] | None) -> str:
     """Return the card's section on results, with the line breaks around it; nothing where there are none."""
     if not entry or not entry.get("sets"):
         return ""
-    parts = ["## Results", INTRODUCTION.format(weights=entry["weights"][:16])]
+    parts = [RESULTS.strip(), INTRODUCTION.format(weights=entry["weights"][:16])]
     parts += ["\n\n".join(_of_set(one)) for one in entry["sets"]]
     return "\n" + "\n\n".join(parts) + "\n"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
-from biomedgpt_hf.publishing.evaluation_results import ENTRY, model_index, results_section
+from biomedgpt_hf.publishing.evaluation_results import ENTRY, RESULTS, model_index, results_section
 from biomedgpt_hf.publishing.model_card_sections import Adapter, adapter_of, describe_model, hub_ids
 from biomedgpt_hf.publishing.model_card_text import FRAME, NO_TRAINING
 
@@ -71,7 +71,7 @@ def with_scores(text: str, scores: Mapping[str, Any]) -> str:
     title = re.search(r"^# (.*)$", body, re.MULTILINE)
     told = {key: value for key, value in yaml.safe_load(metadata).items() if key != "model-index"}
     data = ModelCardData(**told, eval_results=model_index(scores), model_name=title[1] if title else "model")
-    body = re.sub(r"\n## Results\n.*?(?=\n## Limits\n)", "", body, count=1, flags=re.DOTALL)
+    body = re.sub(rf"{RESULTS}.*?(?=\n## Limits\n)", "", body, count=1, flags=re.DOTALL)
     body = body.replace("\n## Limits\n", f"{results_section(scores)}\n## Limits\n", 1)
     return _marked(f"{head}---\n{data.to_yaml()}\n---\n{body}")
 

@@ -85,6 +85,19 @@ def load_metrics(names: Collection[str] | None = None, **options: Any) -> tuple[
     return chosen
 
 
+def possible_scores(
+    names: Collection[str] | None = None, *, wordnet: bool = True, graded: bool = False
+) -> tuple[str, ...]:
+    """Return the names of the scores that metrics can give; nothing is loaded for that.
+
+    Args:
+        names: of the metrics; None for all.
+        wordnet, graded: whether METEOR has synonyms, and facts an ontology.
+    """
+    metrics = _metrics(Words(wordnet=wordnet), Ontology({}) if graded else None)
+    return tuple(name for one in metrics if names is None or one.name in names for name in score_names(one))
+
+
 def score_names(metric: Metric) -> tuple[str, ...]:
     """Return the names of a metric's scores; nothing is loaded for that."""
     return tuple(metric.scores(metric.statistics([]).sum(axis=0)))
