@@ -64,7 +64,7 @@ INNER = {
     "sets/chebi20": {"sets/chebi"},
     "files/items": {"files/tables"},
     "evaluation/honest_rows": {"evaluation/text_metrics"},
-    "evaluation/metrics": {"evaluation/safety", "evaluation/text_metrics"},
+    "evaluation/metrics": {"evaluation/multiple_choice", "evaluation/safety", "evaluation/text_metrics"},
     "evaluation/report": {"evaluation/metrics", "evaluation/multiple_choice"},
     "inference/embedding": {"inference/long_runs"},
     "inference/prediction": {"inference/long_runs"},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,6 +38,7 @@ OF_ITEMS = ("memory", "no_controls", "long_proteins")
     "evaluate chebi20 --output scores",
     "evaluate my_set --checkpoint my_run --split validation --limit 500 --output scores",
     "evaluate biomedical_qa --protocol loglik --few-shot 5 --shuffles 3 --output scores",
+    "evaluate chebi20 --checkpoint my_run --output scores --update-card",
 )
 def evaluate(
     context: typer.Context,
@@ -68,70 +70,92 @@ def evaluate(
     ] = "loglik",
     few_shot: Annotated[int, typer.Option(metavar="N", min=0, help="Of multiple choice: answered examples.")] = 0,
     shuffles: Annotated[int, typer.Option(metavar="N", min=0, help="Of multiple choice: further orders.")] = 0,
+    update_card: Annotated[
+        bool, typer.Option("--update-card", help="Write the scores into the card of the checkpoint's folder, too.")
+    ] = False,
 ) -> None:
     """Ask a checkpoint about a set, and score its answers beside the rows that tell what they are worth.
 
     A killed run continues when the same command is given again; under torchrun several processes share the work.
     """
-    from biomedgpt_hf.evaluation.choice_sets import evaluate_choice_set, is_choice_set
-    from biomedgpt_hf.evaluation.evaluate_set import evaluate_set
+    from biomedgpt_hf.evaluation.evaluate import EvaluationOptions
+    from biomedgpt_hf.evaluation.evaluate import evaluate as evaluate_checkpoint
     from biomedgpt_hf.evaluation.report.markdown import as_markdown
     from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
+
+    if update_card:
+        check_has_card(checkpoint)
+    refuse_idle_options(context, set_folder, split, protocol)
+    asked: dict[str, Any] = {
+        "split": split,
+        "limit": limit,
+        "memory": None if memory is None else str(memory),
+        "controls": not no_controls,
+        "tokenizer": tokenizer,
+        "ontology": None if ontology is None else str(ontology),
+        "wordnet": not no_wordnet,
+        "resamples": resamples,
+        "batch_tokens": batch_tokens,
+        "max_new_tokens": max_new_tokens if is_given(context, "max_new_tokens") else None,
+        "num_beams": num_beams,
+        "dtype": dtype,
+        "long_proteins": long_proteins,
+        "protocol": protocol,
+        "few_shot": few_shot,
+        "shuffles": shuffles,
+    }
+    results = evaluate_checkpoint(
+        set_folder,
+        output,
+        checkpoint=checkpoint,
+        revision=revision,
+        device=device,
+        options=EvaluationOptions(**asked),
+    )
+    if not results:  # only one process prints
+        return
+    typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
+    typer.echo(f"{output / 'report.md'} and its charts are written.", err=True)
+    if update_card:
+        put_into_card(str(checkpoint), set_folder, results)
+
+
+def refuse_idle_options(context: typer.Context, set_folder: Path, split: str | None, protocol: str) -> None:
+    """Raise a ValueError for an option that was given and has no use for the kind of set."""
+    from biomedgpt_hf.evaluation.choice_sets import is_choice_set
     from biomedgpt_hf.evaluation.safety.questions import is_safety_set
 
-    is_safety = is_safety_set(set_folder)
-    if not is_safety and is_choice_set(set_folder, split):
+    if is_safety_set(set_folder):
+        refuse_options(context, (*OF_CHOICES, *OF_TEXTS, *OF_ITEMS, "split"), "the safety set")
+    elif is_choice_set(set_folder, split):
         refuse_options(context, (*OF_TEXTS, *OF_ITEMS, "num_beams"), "questions of multiple choice")
         if protocol == "loglik":
             refuse_options(context, ["max_new_tokens"], "the protocol loglik, in which no text is written")
         if set_folder.is_file():
             refuse_options(context, ["split"], "a file of questions")
-        written = {"new_tokens": max_new_tokens} if is_given(context, "max_new_tokens") else {}
-        evaluate_choice_set(
-            set_folder,
-            output,
-            resamples=resamples,
-            checkpoint=checkpoint,
-            revision=revision,
-            split=split,
-            limit=limit,
-            protocol=protocol,
-            few_shot=few_shot,
-            examples=set_folder if few_shot else (),
-            shuffles=shuffles,
-            batch_tokens=batch_tokens,
-            dtype=dtype,
-            device=device,
-            **written,
-        )
-        typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
-        return
-    if is_safety:
-        refuse_options(context, (*OF_CHOICES, *OF_TEXTS, *OF_ITEMS, "split"), "the safety set")
-    refuse_options(context, OF_CHOICES, "a set without questions of multiple choice")
-    results = evaluate_set(
-        set_folder,
-        output,
-        split=split,
-        limit=limit,
-        memory=memory,
-        controls=not no_controls,
-        tokenizer=tokenizer,
-        ontology=ontology,
-        wordnet=not no_wordnet,
-        resamples=resamples,
-        checkpoint=checkpoint,
-        revision=revision,
-        batch_tokens=batch_tokens,
-        max_new_tokens=max_new_tokens,
-        num_beams=num_beams,
-        dtype=dtype,
-        device=device,
-        long_proteins=long_proteins,
-    )
-    if results:  # only one process prints
-        typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
-        typer.echo(f"{output / 'report.md'} and its charts are written.", err=True)
+    else:
+        refuse_options(context, OF_CHOICES, "a set without questions of multiple choice")
+
+
+def check_has_card(checkpoint: str | None) -> None:
+    """Raise a ValueError, before anything is asked, unless scores can be written into a checkpoint's card."""
+    from biomedgpt_hf.publishing.card_file import why_not_recorded
+
+    if checkpoint is None or not Path(checkpoint).is_dir():
+        shown = "the embedded demonstration" if checkpoint is None else f"{checkpoint}, which is no folder here"
+        raise ValueError(f"--update-card is for a checkpoint's folder, and this is {shown}. Leave it out.")
+    if reason := why_not_recorded(checkpoint):
+        raise ValueError(f"--update-card cannot be heeded: {reason}.")
+
+
+def put_into_card(checkpoint: str, set_folder: Path, results: Mapping[str, Any]) -> None:
+    """Write scores into the configuration and the card of a checkpoint's folder."""
+    from biomedgpt_hf.evaluation.evaluate_set import set_title
+    from biomedgpt_hf.evaluation.report.card_record import card_record
+    from biomedgpt_hf.publishing.card_file import CARD, record_scores
+
+    record_scores(checkpoint, [card_record(results, title=set_title(set_folder))])
+    typer.echo(f"{Path(checkpoint, CARD)} tells these scores.", err=True)
 
 
 @command(

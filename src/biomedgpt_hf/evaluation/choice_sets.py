@@ -7,6 +7,7 @@ DIR/metrics.json, report.md, …       as for other sets
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.evaluation.results import HONEST, MODEL, TOOLS, save_results
 from biomedgpt_hf.evaluation.score_files import describe_set
 from biomedgpt_hf.evaluation.scoring import MetricTable, score_table
-from biomedgpt_hf.evaluation.set_rows import read_asked_rows
+from biomedgpt_hf.evaluation.set_rows import chosen_split, read_asked_rows
+from biomedgpt_hf.inference.long_runs.processes import rank
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import PROMPTS
 
 MAJORITY = "most frequent label"
@@ -46,26 +48,36 @@ def is_choice_set(source: str | PathLike, split: str | None = None) -> bool:
 
 
 def evaluate_choice_set(
-    source: str | PathLike, output: str | PathLike, *, resamples: int = RESAMPLES, **options: Any
+    source: str | PathLike,
+    output: str | PathLike,
+    *,
+    limit: int | None = None,
+    resamples: int = RESAMPLES,
+    **options: Any,
 ) -> dict[str, Any]:
     """Put a set of multiple-choice questions to a checkpoint, and score it beside the majority row.
 
     Args:
         source: a set that `biomedgpt data biomedical-qa` made, a benchmark's file, or a table of one's own.
         output: folder to write. Predictions of the same are scored again, not asked again.
+        limit: put only so many questions, spread over the split; None for all.
         resamples: of the bootstrap.
         options: see `evaluate_choices`: checkpoint, protocol, few_shot, shuffles, …
 
     Returns:
-        The results that `metrics.json` holds.
+        The results that `metrics.json` holds; on processes other than the first, an empty dictionary.
 
     Raises:
+        FileExistsError: the folder holds the predictions of another checkpoint, or of other questions.
         ValueError, OSError: see `evaluate_choices`.
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.jsonl"
-    predictions = evaluate_choices(source, output=path, resamples=resamples, **options).predictions
+    evaluated = evaluate_choices(source, output=path, limit=limit, resamples=resamples, **options)
+    if rank() > 0:
+        return {}
+    predictions = evaluated.predictions
     own = [one for one in predictions if one.number == 0]
     name = str(options.get("checkpoint") or "mini")
     labels = sorted({label for one in own for label in one.labels})
@@ -74,19 +86,22 @@ def evaluate_choice_set(
         table = _table(rows, labels)
         tables[run, table.metric.name] = table
         runs.append(_run(run, kind, rows, table, resamples))
-    limit = options.get("limit")
-    datasets = sorted({one.dataset for one in own}) if limit is None else []
+    runs[0]["predictions"] = {"run": evaluated.manifest}
     model = tables[name, ChosenLabels.name].metric
+    split, datasets = options.get("split"), sorted({one.dataset for one in own})
+    if split is None:
+        split = chosen_split(Path(source)) if Path(source).is_dir() else "as found"
     results = {
         "protocol_version": PROTOCOL_VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(*TOOLS),
-        "set": {**describe_set(source, options.get("split") or "as found", len(own)), "limit": limit},
+        "set": {**describe_set(source, split, len(own)), "limit": limit},
         "metrics": {model.name: {"measures": model.description, "fails": model.fails, **model.versions()}},
         "resamples": resamples,
         "runs": runs,
         "paired": [],
         "shuffles": score_shuffles(predictions, resamples=resamples, seed=0),
-        "published": [row._asdict() for name in datasets for row in _published(name)],
+        "published": [row._asdict() for name in datasets for row in _published(name)] if limit is None else [],
     }
     save_results(output / "metrics.json", results, tables)
     write_report(output, put_side_by_side([output / "metrics.json"]))

@@ -54,7 +54,7 @@ def room_for_answer(config: BioMedGPTConfig, length: int, max_new_tokens: int) -
     Raises:
         ValueError: if the prompt alone fills the model's context.
     """
-    context = getattr(config.text_config, "max_position_embeddings", None)
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
     if context is None:
         return max_new_tokens
     if length >= context:
@@ -177,7 +177,10 @@ def _recorded(model: BioMedGPTForConditionalGeneration) -> Iterator[_Recorder]:
     def note(_module: torch.nn.Module, _arguments: tuple[Any, ...], output: BioMedGPTCausalLMOutputWithPast) -> None:
         recorder.latest = output["logits"][:, -1]
 
-    hook = model.register_forward_hook(note)
+    answers = (
+        model.get_base_model() if hasattr(model, "get_base_model") else model
+    )  # PEFT's wrapper does not run itself
+    hook = answers.register_forward_hook(note)
     try:
         yield recorder
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 from os import PathLike
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LONG_PROTEINS = ("report", "crop")  # what is done with proteins beyond the encoder's limit
 ROWS_IN_DIGEST = 4  # rows of each tensor that the digest reads
+LEFT_BY_RUNS = ("run.json", "metrics.json", "*.manifest.json")  # files beside weights that are no part of a checkpoint
+SCORES = "evaluation"  # the entry of a configuration that holds the scores of these weights
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -81,6 +84,12 @@ def load(
     return _load(str(checkpoint or mini_checkpoint()), str(device or best_device()), dtype, revision)
 
 
+def forget() -> None:
+    """Keep no checkpoint in memory: its folder may hold other weights now."""
+    _open.cache_clear()
+    _load.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def _open(checkpoint: str, revision: str | None) -> Opened:
     config = find_config(checkpoint, revision)
@@ -110,24 +119,26 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} is {value!r}. Choose one of {', '.join(choices)}.")
 
 
-def identify(checkpoint: str | PathLike | None, model: BioMedGPTForConditionalGeneration) -> dict[str, str]:
+def identify(checkpoint: str | PathLike | None, model: BioMedGPTForConditionalGeneration | None) -> dict[str, str]:
     """Return what tells one checkpoint from another: its name, and its commit (Hub) or digest (folder).
 
     The digest covers the small files and the beginning of each tensor, so not all weights are read. A copy of a folder
-    has the same digest.
+    has the same digest, and so has a folder that was trained or evaluated into: other checkpoints below it, notes of
+    runs and scores do not count, nor do scores in `config.json`.
 
     Args:
         checkpoint: as for `load`.
-        model: what `load` returned for it.
+        model: what `load` returned for it; a folder is told without it.
     """
     folder = Path(checkpoint or mini_checkpoint())
     name = str(checkpoint or "mini")
     if not folder.is_dir():
-        return {"checkpoint": name, "commit": str(getattr(model.config, "_commit_hash", None))}
+        config = getattr(model, "config", None)
+        return {"checkpoint": name, "commit": str(getattr(config, "_commit_hash", None))}
     digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
+    for file in _own_files(folder):
         if file.suffix in (".json", ".jinja", ".model", ".txt"):
-            digest.update(file.name.encode() + file.read_bytes())
+            digest.update(file.name.encode() + _content(file))
         elif file.suffix == ".safetensors":
             with safe_open(file, "pt") as tensors:
                 for tensor in sorted(tensors.keys()):
@@ -135,3 +146,22 @@ def identify(checkpoint: str | PathLike | None, model: BioMedGPTForConditionalGe
                     sample = values[:ROWS_IN_DIGEST] if values.get_shape() else tensors.get_tensor(tensor)
                     digest.update(tensor.encode() + sample.flatten().view(torch.uint8).numpy().tobytes())
     return {"checkpoint": name, "digest": digest.hexdigest()}
+
+
+def _own_files(folder: Path) -> list[Path]:
+    """Return the files of a checkpoint: beside its weights, and in folders with settings of a part but no weights."""
+    folders = [folder]
+    for below in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if any(below.glob("*config.json")) and not any(below.glob("*.safetensors")):
+            folders.append(below)
+    files = (file for one in folders for file in sorted(one.iterdir()) if file.is_file())
+    return [file for file in files if not any(file.match(name) for name in LEFT_BY_RUNS)]
+
+
+def _content(file: Path) -> bytes:
+    """Return what a file says; of a configuration without the scores that an evaluation wrote there."""
+    content = file.read_bytes()
+    if file.name != "config.json":
+        return content
+    told = json.loads(content)
+    return json.dumps({name: value for name, value in told.items() if name != SCORES}, sort_keys=True).encode()

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import HfApi
 
-from biomedgpt_hf.publishing.model_card import is_untouched, is_untouched_template, model_card
+from biomedgpt_hf.publishing.evaluation_results import (
+    CONFIG,
+    ENTRY,
+    drop_of_other_weights,
+    merge,
+    weights_digest,
+    write_whole,
+)
+from biomedgpt_hf.publishing.model_card import is_untouched, is_untouched_template, model_card, with_scores
+from biomedgpt_hf.publishing.model_card_sections import adapter_of
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -26,11 +37,52 @@ def write_model_card(
 ) -> None:
     """Write the card of `model` to `folder/README.md`, unless somebody has edited the card that is there.
 
+    Scores stay in the card and in the configuration only if the weights in the folder are those that were evaluated.
     The arguments are those of `model_card`.
     """
+    if adapter_of(model) is None:
+        drop_of_other_weights(model.config, Path(folder))
     path = Path(folder, CARD)
     if not path.exists() or is_untouched(_read(path)):
         path.write_text(model_card(model, checkpoint, tags, **metadata), encoding="utf-8")
+
+
+def why_not_recorded(folder: str | os.PathLike) -> str | None:
+    """Return why the card of a checkpoint's folder cannot tell scores, as the end of a sentence; None if it can."""
+    card = Path(folder, CARD)
+    if not any(Path(folder).glob("*.safetensors")):
+        return f"{folder} holds no weights (*.safetensors) that scores could be of"
+    if not card.is_file():
+        return f"{folder} has no card: load it and save it with this package, which writes one"
+    if not is_untouched(_read(card)):
+        return f"{card} was edited, and stays as it is: put the scores there yourself"
+    return None
+
+
+def record_scores(folder: str | os.PathLike, records: Sequence[Mapping[str, Any]]) -> str | None:
+    """Write the scores of a checkpoint into its configuration and its card. An edited card is not changed.
+
+    Args:
+        folder: of the checkpoint or adapter that was evaluated; an adapter has a card only.
+        records: what `evaluation.report.card_record` returns, one for each set. They replace those of the same sets.
+
+    Returns:
+        Why the card does not tell them; None if it does.
+    """
+    folder, reason = Path(folder), why_not_recorded(folder)
+    weights = weights_digest(folder)
+    if weights is None:
+        return reason
+    path, earlier = folder / CONFIG, None
+    if path.is_file():
+        config = json.loads(path.read_text("utf-8"))
+        earlier = config.get(ENTRY)
+    entry = merge(earlier, weights, records)
+    if path.is_file():
+        write_whole(path, json.dumps({**config, ENTRY: entry}, indent=2, ensure_ascii=False) + "\n")
+    if reason is None:
+        write_whole(folder / CARD, with_scores(_read(folder / CARD), entry))
+    return reason
 
 
 def gives_way(folder: Path, api: HfApi, repo_id: str, revision: str | None = None) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
+from biomedgpt_hf.publishing.evaluation_results import ENTRY, RESULTS, model_index, results_section
 from biomedgpt_hf.publishing.model_card_sections import Adapter, adapter_of, describe_model, hub_ids
 from biomedgpt_hf.publishing.model_card_text import FRAME, NO_TRAINING
 
@@ -25,13 +28,13 @@ UNKNOWN_LICENCE = {"license": "other", "license_name": "inherited-from-the-parts
 def model_card(
     model: PreTrainedModel | PeftModel, checkpoint: str = ".", tags: list[str] | None = None, **metadata: Any
 ) -> str:
-    """Text of a model's card: metadata, snippet, sizes, training facts, limits, licence, citation.
+    """Text of a model's card: metadata, snippet, sizes, training facts, scores, limits, licence, citation.
 
     Args:
         model: a `BioMedGPTModel`, with or without its head, a `GINModel`, a language model alone, or PEFT's wrapper
-            around one of them. In its config, `training` holds the facts to repeat, `fine_tuned_from` what the card
-            inherits from the checkpoint that training started from, and `card` its "title" and its "example", the
-            blocks of a question to ask.
+            around one of them. In its config, `training` holds the facts to repeat, `evaluation` the scores of these
+            weights, `fine_tuned_from` what the card inherits from the checkpoint that training started from, and
+            `card` its "title" and its "example", the blocks of a question to ask.
         checkpoint: what the snippet loads; "." is the card's own folder.
         tags: more tags for the Hub.
         **metadata: more of the card's metadata, or other values for it, such as `license`.
@@ -40,14 +43,40 @@ def model_card(
     adapter = adapter_of(model)
     sections, parts = describe_model(whole, checkpoint, adapter)
     data = _metadata(whole, adapter, parts, {key: value for key, value in metadata.items() if value})
+    title = _title(whole, adapter) if checkpoint == "." else checkpoint.split("/")[-1]
+    # An adapter's configuration is that of its base, whose scores are not the adapter's.
+    scores = getattr(whole.config, ENTRY, None) if adapter is None else None
+    found: dict[str, Any] = {"eval_results": model_index(scores), "model_name": title} if scores else {}
     text = FRAME.format(
-        metadata=ModelCardData(**data, tags=_tags(whole, adapter, tags)).to_yaml(),
+        metadata=ModelCardData(**data, tags=_tags(whole, adapter, tags), **found).to_yaml(),
         mark="",
-        title=_title(whole, adapter) if checkpoint == "." else checkpoint.split("/")[-1],
+        title=title,
+        results=results_section(scores),
         training=_facts(getattr(whole.config, "training", None) or {}) or NO_TRAINING,
         inherited=_inherited(data),
         **sections,
     )
+    return _marked(text)
+
+
+def with_scores(text: str, scores: Mapping[str, Any]) -> str:
+    """Return a card that nobody has edited with other scores: in its metadata, and as its section on results.
+
+    Args:
+        text: the card, as `model_card` wrote it.
+        scores: see `evaluation_results.merge`.
+    """
+    text = re.sub(MARK_PATTERN, "", text, count=1)
+    head, metadata, body = re.split(r"^---\n", text, maxsplit=2, flags=re.MULTILINE)
+    title = re.search(r"^# (.*)$", body, re.MULTILINE)
+    told = {key: value for key, value in yaml.safe_load(metadata).items() if key != "model-index"}
+    data = ModelCardData(**told, eval_results=model_index(scores), model_name=title[1] if title else "model")
+    body = re.sub(rf"{RESULTS}.*?(?=\n## Limits\n)", "", body, count=1, flags=re.DOTALL)
+    body = body.replace("\n## Limits\n", f"{results_section(scores)}\n## Limits\n", 1)
+    return _marked(f"{head}---\n{data.to_yaml()}\n---\n{body}")
+
+
+def _marked(text: str) -> str:
     return text.replace("\n---\n", f"\n---\n{MARK.format(digest=_digest(text))}", 1)
 
 

@@ -23,7 +23,7 @@ FRAME = """\
 ## Training
 
 {training}
-
+{results}
 ## Limits
 
 {limits}

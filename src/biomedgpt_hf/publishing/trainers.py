@@ -17,6 +17,7 @@ from transformers.trainer_utils import HubStrategy, SaveStrategy
 from transformers.utils import PushInProgress, logging
 
 from biomedgpt_hf.publishing.card_file import CARD, write_model_card
+from biomedgpt_hf.publishing.evaluation_results import ENTRY
 from biomedgpt_hf.publishing.model_card_sections import adapter_of, hub_ids
 from biomedgpt_hf.publishing.origin import find_origin
 from biomedgpt_hf.publishing.saved_parts import check_trained_parts_are_saved, without_pefts_card
@@ -71,7 +72,8 @@ class PublishingMixin(_Trainer):
         """Train as the Trainer does, after `check_trained_parts_are_saved`.
 
         Facts in `model.config.training` belong to the checkpoint that this training starts from, and are marked so,
-        since they no longer hold for the trained model. Set the facts of this training when it is over.
+        since they no longer hold for the trained model. Set the facts of this training when it is over. Scores of that
+        checkpoint are dropped.
         """
         model = self._bare_model()
         check_trained_parts_are_saved(model)
@@ -79,6 +81,8 @@ class PublishingMixin(_Trainer):
         if facts and self.state.global_step == 0 and not self._facts_are_marked:
             model.config.training = {EARLIER: facts}
         self._facts_are_marked = True
+        if hasattr(model.config, ENTRY):  # scores of the weights that are trained now
+            delattr(model.config, ENTRY)
         title = str(self.hub_model_id or Path(str(self.args.output_dir)).resolve()).rstrip("/").rpartition("/")[2]
         model.config.card = {"title": title, "example": self.card_example()}
         return super().train(*args, **kwargs)

@@ -10,6 +10,7 @@ from typing import Any
 from transformers import TrainingArguments
 
 from biomedgpt_hf.disk.replacing import write_json
+from biomedgpt_hf.training.recipe.evaluations import EVALUATE
 from biomedgpt_hf.training.recipe.recipe import Recipe
 from biomedgpt_hf.training.recipe.settings import Settings
 from biomedgpt_hf.training.trainers.trainer_kinds import TrainerKind
@@ -22,7 +23,7 @@ BATCHES = "processes × gradient_accumulation_steps"
 # would make another run of it, or would not be heeded, as the learning rate, which the checkpoint holds.
 FREE = re.compile(
     r"output_dir|max_steps|num_train_epochs|max_rejected|memory_budget_gib|gradient_accumulation_steps"
-    r"|(logging|log|eval|per_device_eval|prediction|include|trackio|save|load_best|push|hub|skip|do|resume)_\w+"
+    r"|evaluate|early_stopping_\w+|(?!eval_answers)(logging|log|eval|per_device_eval|prediction|include|trackio|save|load_best|push|hub|skip|do|resume)_\w+"
     r"|report_to|run_name|project|disable_tqdm|metric_for_best_model|greater_is_better|batch_eval_metrics|debug"
     r"|use_cpu|full_determinism|(fsdp|ddp|torch|tf32|activation_checkpointing|gradient_checkpointing|bf16_full)\w*"
     r"|dataloader_(num_workers|pin_memory|persistent_workers|prefetch_factor|multiprocessing_context)"
@@ -40,6 +41,8 @@ class RunNotes:
     Attributes:
         seconds: how long it has trained, all starts together.
         resumed: how often it went on from a checkpoint.
+        ended: what was noted when the model of this very run was saved; None before, and where something else is asked
+            for now, other than what is evaluated afterwards.
     """
 
     def __init__(self, output: Path, recipe: Recipe, arguments: TrainingArguments) -> None:
@@ -55,6 +58,7 @@ class RunNotes:
         earlier = self._read()
         self.before: dict[str, Any] | None = earlier.get("asked")
         self.seconds, self.resumed = float(earlier.get("seconds", 0)), int(earlier.get("resumed", 0))
+        self.ended: dict[str, Any] | None = earlier.get("ended") if self._is_same() else None
 
     def check(self, resumes: bool) -> None:
         """Refuse to go on with a run that was another one.
@@ -85,12 +89,22 @@ class RunNotes:
             self.resumed += 1
         else:
             self.seconds, self.resumed = 0.0, 0
+        self.ended = None
         self._write()
 
     def end(self, seconds: float) -> None:
         """Note how long it trained since."""
         self.seconds += seconds
         self._write()
+
+    def save_end(self, **told: Any) -> None:
+        """Note that the trained model is saved, and what there is to tell of the run."""
+        self.ended = json.loads(json.dumps(told, default=str))
+        self._write()
+
+    def _is_same(self) -> bool:
+        before = self.before or {}
+        return all(before.get(key) == self.asked.get(key) for key in {*before, *self.asked} - {EVALUATE})
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -102,7 +116,7 @@ class RunNotes:
 
     def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        notes = {"asked": self.asked, "seconds": self.seconds, "resumed": self.resumed}
+        notes = {"asked": self.asked, "seconds": self.seconds, "resumed": self.resumed, "ended": self.ended}
         write_json(self.path, notes)
 
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from biomedgpt_hf.training.recipe.keys import FSDP_KEYS, LORA, argument_keys, lora_keys
+from biomedgpt_hf.training.recipe.keys import NESTED as KEYS_BELOW
+from biomedgpt_hf.training.recipe.keys import argument_keys
 from biomedgpt_hf.training.recipe.ranges import RANGES
 from biomedgpt_hf.training.recipe.recipe import read_recipe
 from biomedgpt_hf.training.recipe.values import members
 from biomedgpt_hf.training.trainers.trainer_kinds import TRAINERS, find_trainer
 
-NESTED = {f"{LORA}.{name}": kind for name, kind in lora_keys().items()}
-NESTED |= {f"fsdp_config.{name}": kind for name, kind in FSDP_KEYS.items()}
+NESTED = {f"{top}.{name}": kind for top, keys in KEYS_BELOW.items() for name, kind in keys().items()}
 NUMBERS = (int, float, list[int], list[float])
 
 

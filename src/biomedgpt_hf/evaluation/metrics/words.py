@@ -12,7 +12,7 @@ import numpy as np
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.safety.questions import TASK as SAFETY
 from biomedgpt_hf.evaluation.text_metrics import TextScorer
-from biomedgpt_hf.evaluation.text_metrics.scoring import meteor_name, scores_of
+from biomedgpt_hf.evaluation.text_metrics.scoring import WIDTH, meteor_name, scores_of
 from biomedgpt_hf.evaluation.text_metrics.word_pieces import SCIBERT
 
 
@@ -42,6 +42,8 @@ class Words:
 
     def statistics(self, rows: Sequence[Answered]) -> np.ndarray:
         """Return the statistics of `TextScorer`, float64 [N, 15]."""
+        if not rows:
+            return np.zeros((0, WIDTH))
         return self.scorer.statistics([row.answer for row in rows], [row.reference for row in rows])
 
     def scores(self, sums: np.ndarray) -> Mapping[str, np.ndarray]:

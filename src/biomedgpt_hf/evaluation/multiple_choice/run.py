@@ -41,7 +41,8 @@ from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.evaluation.set_rows import equally_spaced
 from biomedgpt_hf.inference.loading import check_choice, identify
 from biomedgpt_hf.inference.long_runs.journal import Journal
-from biomedgpt_hf.inference.long_runs.run import TOOLS, manifest_path, running_folder
+from biomedgpt_hf.inference.long_runs.processes import own_device, rank, wait_for_all, world_size
+from biomedgpt_hf.inference.long_runs.run import TOOLS, manifest_path, running_folder, window_size
 from biomedgpt_hf.sets.biomedical_qa.builder import MEDICAL_SUBJECTS
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import MultipleChoiceQuestion
 
@@ -100,7 +101,8 @@ def evaluate_choices(
         description: a text before everything, with its line breaks, as tasks of lm-evaluation-harness have it.
         chat_template: put questions as conversations in the model's chat template; None does so where the model itself
             sees molecules or proteins of the question.
-        output: file of predictions to write, .jsonl. An unfinished run goes on; a finished one is read and scored.
+        output: file of predictions to write, .jsonl. An unfinished run goes on, and the processes of torchrun share it.
+            A finished one is read and scored.
         split: which rows of a set are asked; None for its test rows, or else its validation rows.
         limit: ask only so many questions, spread over all of them; None for all.
         subjects: which subjects of MMLU are asked; None for all.
@@ -138,7 +140,7 @@ def evaluate_choices(
         description=description,
         seed=seed,
     )
-    answerer = load_answerer(checkpoint, device, dtype, revision)
+    answerer = load_answerer(checkpoint, own_device(device) if output is not None else device, dtype, revision)
     chooser = Chooser(answerer, protocol, chat_template=chat_template, batch_tokens=batch_tokens, new_tokens=new_tokens)
     facts = {
         **identify(checkpoint, answerer.model),
@@ -207,7 +209,7 @@ def _answer_all(
     chooser: Chooser, asked: list[list[Asked]], facts: dict[str, Any], output: Path | None, progress: bool | None
 ) -> list[ChoicePrediction]:
     """Return the predictions of all questions; with an output, those of an earlier run of it among them."""
-    hidden = None if progress is None else not progress
+    hidden = rank() > 0 or (None if progress is None else not progress)
     with tqdm(total=sum(map(len, asked)), desc="questions", unit="", disable=hidden) as bar:
         if output is None:
             found: dict[tuple[int, int], ChoicePrediction] = {}
@@ -216,28 +218,34 @@ def _answer_all(
                     found |= {window[place][0]: prediction for place, prediction in batch}
                     bar.update(len(batch))
             return [found[place] for place in sorted(found)]
-        journal = Journal(running_folder(output), facts)
+        journal = Journal(running_folder(output), facts, rank())
         try:
-            for window in _windows(asked):
+            for number, window in enumerate(_windows(asked, world_size())):
+                if number % world_size() != rank():
+                    continue
                 done = journal.done(window[0][0][0], window[-1][0][0])
                 bar.update(sum(place in done for place, _ in window))
                 left = [(place, one) for place, one in window if place not in done]
                 for batch in chooser.choose([one for _, one in left]):
                     journal.add((*left[place][0], prediction.to_json().encode()) for place, prediction in batch)
                     bar.update(len(batch))
-            predictions = [ChoicePrediction.from_json(payload.decode()) for *_, payload in journal.results()]
-            partial = journal.folder / output.name
-            write_choice_predictions(partial, predictions)
-            write_json(manifest_path(output), _manifest(chooser, facts, predictions))
-            replace_file(partial, output)
-            journal.remove()
-            return predictions
+            wait_for_all()
+            if rank() == 0:
+                predictions = [ChoicePrediction.from_json(payload.decode()) for *_, payload in journal.results()]
+                partial = journal.folder / output.name
+                write_choice_predictions(partial, predictions)
+                write_json(manifest_path(output), _manifest(chooser, facts, predictions))
+                replace_file(partial, output)
+                journal.remove()
+            wait_for_all()
+            return read_choice_predictions(output)
         finally:
             journal.close()
 
 
-def _windows(asked: list[list[Asked]]) -> Iterator[list[tuple[tuple[int, int], Asked]]]:
+def _windows(asked: list[list[Asked]], processes: int = 1) -> Iterator[list[tuple[tuple[int, int], Asked]]]:
     """Yield some questions at a time, each with its row from 1 and the number of its order."""
     placed = (((row, one.number), one) for row, of_question in enumerate(asked, start=1) for one in of_question)
-    while window := list(islice(placed, WINDOW)):
+    size = WINDOW if processes == 1 else window_size(sum(map(len, asked)), processes)
+    while window := list(islice(placed, size)):
         yield window

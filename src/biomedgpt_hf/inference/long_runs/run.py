@@ -221,7 +221,7 @@ def _work_off(
     begun = journal.rows()
     if begun and rank() == 0:
         logger.warning("The run continues after %d of %d rows.", begun, rows)
-    size = min(LARGEST_WINDOW, max(SMALLEST_WINDOW, -(-rows // (2 * world_size()))))
+    size = window_size(rows, world_size())
     own = sum(min(size, rows - start) for start in range(size * rank(), rows, size * world_size()))
     hidden = rank() > 0 or (None if progress is None else not progress)
     before = begun // world_size()  # the rows of earlier runs do not count for the rate
@@ -237,6 +237,11 @@ def _work_off(
                 new = {row for row, _, _ in batch} - seen  # a row counts with the first of its results
                 seen |= new
                 bar.update(len(new))
+
+
+def window_size(rows: int, processes: int) -> int:
+    """Return how many rows are sorted by length together, so that each process gets some."""
+    return min(LARGEST_WINDOW, max(SMALLEST_WINDOW, -(-rows // (2 * processes))))
 
 
 def _write(

@@ -105,10 +105,14 @@ class Preparer:
 
     def batch(self, prompts: Sequence[Prompt]) -> dict[str, torch.Tensor]:
         """Return `input_ids` and `attention_mask` [B, T] of prompts, padded on the left, without their items."""
+        inputs = self.whole(prompts)
+        return {name: inputs[name] for name in ("input_ids", "attention_mask")}
+
+    def whole(self, prompts: Sequence[Prompt]) -> dict[str, torch.Tensor]:
+        """Return all that the model gets for prompts, their items too, padded on the left."""
         conversations = [conversation(prompt.request) for prompt in prompts]
         padding = {"padding": True, "padding_side": "left", "return_tensors": "pt"}
-        inputs = self._process(conversations, truncation=self.crop, **padding)
-        return {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        return dict(self._process(conversations, truncation=self.crop, **padding))
 
     def items(self, group: Group) -> dict[str, Any]:
         """Return the tensors of a group's items, one sample for each row."""

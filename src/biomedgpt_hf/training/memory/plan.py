@@ -96,10 +96,11 @@ def plan_memory(recipe: Recipe, processes: int = 1) -> MemoryPlan:
         processes: how many devices the run has.
 
     Raises:
-        OSError: if there is no such model.
+        OSError: if there is no such model, or a set to evaluate on, or what its scores need.
         ValueError: if the recipe has no model or one of another kind, or its batch cannot be divided.
     """
     recipe.require("model")
+    recipe.check_evaluations()
     settings = recipe.settings
     arguments, _ = recipe.adapted(processes, on_cpu=bool(recipe.arguments.get("use_cpu")))
     recipe.check_start(arguments)

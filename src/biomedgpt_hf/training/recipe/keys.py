@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, Literal, get_type_hints
 
 from biomedgpt_hf.extras import is_installed
+from biomedgpt_hf.training.recipe.evaluations import ANSWERS, EVALUATE, SETS, answer_keys, evaluate_keys
 from biomedgpt_hf.training.recipe.settings import Settings
 from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, find_trainer
 
@@ -36,7 +37,7 @@ CORRECTED: dict[str, Any] = {
 def our_keys() -> dict[str, Any]:
     """Types of our own keys, by name."""
     types = {field.name: field.type for field in dataclasses.fields(Settings)}
-    return types | {"max_rejected": int | str | None}
+    return types | {"max_rejected": int | str | None, EVALUATE: list[str] | dict[str, Any] | None}
 
 
 @cache
@@ -58,7 +59,12 @@ def lora_keys() -> dict[str, Any]:
 
 
 # Keys that have known keys of their own.
-NESTED: dict[str, Callable[[], dict[str, Any]]] = {LORA: lora_keys, "fsdp_config": lambda: FSDP_KEYS}
+NESTED: dict[str, Callable[[], dict[str, Any]]] = {
+    **{LORA: lora_keys, "fsdp_config": lambda: FSDP_KEYS},
+    **{EVALUATE: evaluate_keys, ANSWERS: answer_keys},
+}
+# Which of them a value means that is no mapping: `evaluate: chebi20`.
+MEANT = {EVALUATE: SETS}
 
 
 def full_name(key: str, has_lora: bool, trainer: str = SUPERVISED) -> str:

@@ -1,4 +1,5 @@
-"""Which numbers a key takes: one table for all numeric keys of the trainers' arguments, of LoRA and of FSDP.
+"""Which numbers a key takes: one table for all numeric keys of the trainers' arguments, of LoRA, FSDP and
+evaluations.
 
 Our own numeric keys are checked in `Settings`, which people make in Python too.
 """
@@ -105,6 +106,16 @@ RANGES: dict[str, Range] = {
     "f_alpha_divergence_coef": POSITIVE,
     "discopop_tau": POSITIVE,
     "router_aux_loss_coef": NOT_NEGATIVE,
+    # Evaluations.
+    "evaluate.limit": COUNT,
+    "evaluate.resamples": Range(least=100),
+    "evaluate.batch_tokens": COUNT,
+    "evaluate.max_new_tokens": COUNT,
+    "evaluate.num_beams": COUNT,
+    "evaluate.few_shot": NOT_NEGATIVE,
+    "evaluate.shuffles": NOT_NEGATIVE,
+    "eval_answers.limit": COUNT,
+    "eval_answers.max_new_tokens": COUNT,
     # LoRA.
     "lora.r": COUNT,
     "lora.lora_alpha": COUNT,

@@ -14,9 +14,18 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from biomedgpt_hf.training.recipe.agreement import check_arguments, check_output
+from biomedgpt_hf.training.recipe.evaluations import (
+    ANSWERS,
+    answers_of,
+    check_direction,
+    check_evaluations,
+    evaluation_of,
+    scores_of,
+)
 from biomedgpt_hf.training.recipe.files import find_recipe, read_mapping, recipe_names
 from biomedgpt_hf.training.recipe.keys import (
     LORA,
+    MEANT,
     NESTED,
     annotation_of,
     argument_keys,
@@ -35,6 +44,9 @@ from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, TrainerKind
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
+
+    from biomedgpt_hf.evaluation.metrics.metric import Metric
+    from biomedgpt_hf.training.trainers.answer_metrics import AnswerOptions
 
 __all__ = ["Recipe", "read_recipe", "recipe_names"]
 logger = logging.getLogger(__name__)
@@ -96,6 +108,42 @@ class Recipe:
         """Raise a MissingPackageError unless all packages that the run will need are installed."""
         check_runnable(self.settings, self.arguments)
 
+    @property
+    def answers(self) -> AnswerOptions | None:
+        """Which answers evaluations during training ask for; None where they measure losses only."""
+        if ANSWERS in self.trainer.refused:
+            return None
+        return answers_of(self.settings, self.arguments.get("metric_for_best_model"))
+
+    def check_evaluations(self) -> tuple[Metric, ...]:
+        """Return the metrics of evaluations during training, if they score answers, and find what any would fail at.
+
+        Raises:
+            MissingPackageError: if a package is not installed.
+            ValueError, OSError: in one line, if a set, file, vocabulary or WordNet is missing.
+        """
+        return check_evaluations(self.settings, self.answers)
+
+    def _watch(self, arguments: dict[str, Any]) -> None:
+        """Add to arguments what early stopping and the best checkpoint need, and check that they can be heeded."""
+        patience, metric = self.settings.early_stopping_patience, arguments.get("metric_for_best_model")
+        asked = {
+            "early_stopping_patience": patience,
+            "eval_answers": self.settings.eval_answers,
+            "metric_for_best_model": metric if self.answers is not None else None,
+        }
+        key = next((key for key, value in asked.items() if value is not None), None)
+        if key is not None and str(arguments.get("eval_strategy", "no")) == "no":
+            raise ValueError(
+                f"{key} is {asked[key]!r}, which would have no effect: eval_strategy is 'no'. Set eval_strategy to "
+                f"steps or epoch, or leave {key} out."
+            )
+        if metric is None and (patience is not None or arguments.get("load_best_model_at_end")):
+            metric = arguments["metric_for_best_model"] = "loss"
+        if metric is not None:
+            better = check_direction(metric, arguments.get("greater_is_better"))
+            arguments["greater_is_better"] = better
+
     def check_start(self, arguments: Mapping[str, Any]) -> None:
         """Raise a ValueError if a reference would be copied from a model before its weights have arrived.
 
@@ -131,9 +179,11 @@ class Recipe:
         config = arguments.get("accelerator_config") or {}
         if isinstance(config, Mapping):  # accelerate would divide tensors along a dimension that is not the batch
             arguments["accelerator_config"] = {"dispatch_batches": False, **config}
+        scores = () if self.answers is None else scores_of(self.answers)
         try:
+            self._watch(arguments)
             made = self.trainer.arguments_class(**arguments)
-            check_arguments(made, self.trainer.metrics)
+            check_arguments(made, (*self.trainer.metrics, *scores))
             return made
         except (ValueError, TypeError, NotImplementedError, OSError, ImportError) as error:
             raise ValueError(f"The recipe {self.name!r} cannot be run: {' '.join(str(error).split())}") from error
@@ -166,6 +216,7 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     arguments = {key: value for key, value in values.items() if value is not None}
     try:
         settings = Settings(**ours)
+        evaluation_of(settings)
         check_together(settings, arguments, given)
         if arguments.get("use_cpu"):
             check_device(arguments)
@@ -205,6 +256,8 @@ def _put(values: dict[str, Any], key: str, value: Any, source: str, trainer: str
             value = {name: _checked(f"{key}.{name}", item, trainer) for name, item in value.items()}
     except ValueError as error:
         raise ValueError(f"In {source}, {error}") from error
+    if key in MEANT and isinstance(value, list):
+        rest = MEANT[key]
     if not rest:
         values[top] = value
     elif isinstance(values.setdefault(top, {}) or {}, dict):

@@ -37,6 +37,13 @@ class Settings:
             the language model is frozen; where that is not possible the key says nothing.
         max_rejected: how many unreadable rows are tolerated, a number such as "20" or a share; None for any.
         memory_budget_gib: memory of one device in GiB, which the plan is compared with.
+        evaluate: what is evaluated when training has ended: "sets", folders of sets that `biomedgpt data` made, and
+            options of `biomedgpt evaluate` (see `recipe.evaluations`); None for nothing.
+        eval_answers: which answers evaluations during training ask for, and how they are scored (`AnswerOptions`); None
+            for none, or the usual ones where `metric_for_best_model` is a score of answers.
+        early_stopping_patience: stop when so many evaluations in a row were no better by `metric_for_best_model`; None
+            to train to the end.
+        early_stopping_threshold: what is better by no more than this counts as no better.
         language_model_only: `model` is a plain causal language model, trained alone; `biomedgpt convert
             language-model` takes it out of a BioMedGPT, and `biomedgpt init` puts it back.
 
@@ -62,6 +69,10 @@ class Settings:
     constant_prefix: bool = True
     max_rejected: str | None = "1%"
     memory_budget_gib: float | None = None
+    evaluate: dict[str, Any] | None = None
+    eval_answers: dict[str, Any] | None = None
+    early_stopping_patience: int | None = None
+    early_stopping_threshold: float = 0.0
     language_model_only: bool = False
 
     def __post_init__(self) -> None:
@@ -127,7 +138,15 @@ class Settings:
             raise ValueError("packing and share_prefix are both set, and each lays out the batch: choose one.")
 
     def _check_numbers(self) -> None:
-        for name in ("max_length", "max_tokens_per_batch", "global_batch_size", "memory_budget_gib"):
+        positive = ("max_length", "max_tokens_per_batch", "global_batch_size", "memory_budget_gib")
+        for name in (*positive, "early_stopping_patience"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value}: give a number above 0, or null.")
+        if self.early_stopping_threshold < 0:
+            raise ValueError(f"early_stopping_threshold is {self.early_stopping_threshold}: give 0 or more.")
+        if self.early_stopping_threshold and self.early_stopping_patience is None:
+            raise ValueError(
+                f"early_stopping_threshold is {self.early_stopping_threshold}, which would have no effect: set "
+                "early_stopping_patience, or leave early_stopping_threshold out."
+            )

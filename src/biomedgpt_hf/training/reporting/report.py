@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from biomedgpt_hf.disk.manifests import versions
+from biomedgpt_hf.publishing.evaluation_results import RESULTS, results_section, weights_digest
 from biomedgpt_hf.publishing.uploading import PICTURE, REPORT
 from biomedgpt_hf.training.reporting.curves import Curve, draw, figure_curves, loss_curves, values_of
 from biomedgpt_hf.training.reporting.run_facts import TOOLS, RunFacts, duration, hardware, publishable
@@ -72,6 +73,20 @@ def write_report(output_dir: str | Path, log_history: Iterable[Mapping[str, Any]
     return path
 
 
+def add_results(output_dir: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Put the scores of the trained model at the end of a run's report, in the place of earlier ones.
+
+    Args:
+        output_dir: the run's folder.
+        records: what `evaluation.report.card_record` returns, one for each set.
+    """
+    path = Path(output_dir, REPORT)
+    before = path.read_text("utf-8") if path.is_file() else ""
+    entry = {"weights": weights_digest(Path(output_dir)), "sets": records}
+    text = before.partition(RESULTS)[0].rstrip("\n") + "\n" + results_section(entry)
+    path.write_text(text, encoding="utf-8")
+
+
 def card_facts(log_history: Iterable[Mapping[str, Any]], facts: RunFacts) -> dict[str, str]:
     """Return what a model card tells of a run, for the `training` of a config."""
     told = {**facts.arguments, **facts.settings}
@@ -94,13 +109,15 @@ def card_facts(log_history: Iterable[Mapping[str, Any]], facts: RunFacts) -> dic
 def _overview(facts: RunFacts) -> dict[str, str]:
     share = f" of {facts.parameters:,}" if facts.parameters else ""
     times = "once" if facts.resumed == 1 else f"{facts.resumed} times"
-    kept = {"weights": f"those of step {facts.kept_step:,}, the best evaluation"} if facts.kept_step else {}
+    kept = {"weights": f"those of step {facts.kept_step:,}, {facts.kept_by}"} if facts.kept_step else {}
+    ended = {"ended": facts.ended_early} if facts.ended_early else {}
     return {
         "recipe": facts.recipe,
         "trainer": facts.trainer,
         "started from": facts.base,
         "parameters trained": f"{sum(facts.trained.values()):,}{share}",
         "steps": f"{facts.steps:,} ({facts.epochs:.3g} epochs)",
+        **ended,
         **kept,
         "hardware": hardware(facts.device, facts.processes),
         "duration": duration(facts.seconds) + (f", resumed {times}" if facts.resumed else ", without interruption"),

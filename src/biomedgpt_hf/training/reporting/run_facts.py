@@ -36,6 +36,8 @@ class RunFacts:
         parameters: all parameters of the model.
         steps: optimizer steps that were taken.
         kept_step: the step whose weights were kept since its evaluation was the best; None for the last one.
+        kept_by: by what it was the best.
+        ended_early: why the run ended before its last step; empty if it did not.
         epochs: passes over the rows.
         seconds: duration of the training, all starts together as far as they are known.
         resumed: how often it went on from a checkpoint.
@@ -59,6 +61,8 @@ class RunFacts:
     parameters: int = 0
     steps: int = 0
     kept_step: int | None = None
+    kept_by: str = "the best evaluation"
+    ended_early: str = ""
     epochs: float = 0.0
     seconds: float = 0.0
     resumed: int = 0

@@ -130,6 +130,7 @@ KIND = TrainerKind(
         "sync_ref_model": _REFERENCE,
         "ref_model_mixup_alpha": _REFERENCE,
         "ref_model_sync_steps": _REFERENCE,
+        "eval_answers": "it compares answers, and its rows have none to compare written ones with",
         "label_smoothing_factor": "its losses have label_smoothing in its place",
     },
     metrics=("loss", "rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins"),

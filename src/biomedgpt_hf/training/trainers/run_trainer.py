@@ -4,7 +4,7 @@
 
 It adds: batches by length, one precision policy, label smoothing without placeholders, checkpoints that are complete or
 passed over, states that any engine can go on from, signals that end in a checkpoint, throughput and memory in the log,
-and our model card.
+scores of written answers in evaluations, and our model card.
 """
 
 import time
@@ -32,11 +32,13 @@ from biomedgpt_hf.training.engine.lean_start import buffers_shared_apart
 from biomedgpt_hf.training.engine.preemption import PreemptionCallback
 from biomedgpt_hf.training.engine.row_readers import WORKER_DIED, DataWorkerError, shield_workers
 from biomedgpt_hf.training.reporting.tally import Tally
+from biomedgpt_hf.training.trainers.answer_metrics import AnswerMetrics, AnswerMetricsMixin
 from biomedgpt_hf.training.trainers.card_example import example_question
+from biomedgpt_hf.training.trainers.early_stopping import is_out_of_patience, knows_best
 from biomedgpt_hf.training.trainers.label_smoothing import VocabularyLabelSmoother
 
 
-class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
+class RunTrainerMixin(AnswerMetricsMixin, PublishingMixin, CompleteCheckpointsMixin):
     """A Trainer for long runs; goes before transformers' Trainer or a subclass of it.
 
     Args:
@@ -44,6 +46,7 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
             similar length, of `per_device_train_batch_size` rows each.
         max_tokens_per_batch: with `lengths`, most tokens of a batch, padding included, instead of so many rows.
         groups: with `lengths`, which rows stay together (see [`GroupBatchSampler`]).
+        answer_metrics: how evaluations score written answers; None if they measure losses only.
         arguments, options: as for the Trainer behind it.
 
     Raises:
@@ -59,9 +62,11 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
         lengths: np.ndarray | None = None,
         max_tokens_per_batch: int | None = None,
         groups: Sequence[Hashable] | None = None,
+        answer_metrics: AnswerMetrics | None = None,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
+        self.answer_metrics = answer_metrics
         check_engine(self.args, self.accelerator)
         freeze_unused(self.model)  # its user, or TRL's adapters, may have unfrozen it
         self.lengths, self.max_tokens_per_batch, self.groups = lengths, max_tokens_per_batch, groups
@@ -187,13 +192,13 @@ class RunTrainerMixin(PublishingMixin, CompleteCheckpointsMixin):
         """As the Trainer's, which goes on logging, evaluating and saving when the earlier start was told to."""
         done = super()._init_training_state(max_steps, *arguments, **options)
         self.state.compute_steps(self.args, max_steps)
-        if self.args.metric_for_best_model is None:  # what was the best in an earlier start is no longer compared
+        if not knows_best(self.state, self.args.metric_for_best_model):
             self.state.best_metric = self.state.best_model_checkpoint = self.state.best_global_step = None
         return done
 
     def _run_epoch(self, *arguments: Any, **options: Any) -> None:
         """As the Trainer's, which goes a step too far where a checkpoint of the end is resumed within an epoch."""
-        if self.state.global_step < self.state.max_steps:
+        if self.state.global_step < self.state.max_steps and not is_out_of_patience(self.callback_handler.callbacks):
             super()._run_epoch(*arguments, **options)
         else:
             self.control.should_training_stop = True
