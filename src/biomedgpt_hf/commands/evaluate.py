@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from biomedgpt_hf.commands import options
+from biomedgpt_hf.commands import hub, options
 from biomedgpt_hf.console import command, group, many
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.publishing.destination import Destination
 
 commands = group("What answers are worth.")
 
@@ -33,7 +36,9 @@ Resamples = Annotated[int, typer.Option(metavar="N", min=100, help="Resamples of
     "evaluate biomedical_qa --protocol loglik --few-shot 5 --shuffles 3 --output scores",
 )
 def evaluate(
-    set_folder: Annotated[Path, typer.Argument(metavar="SET", help="A set of `biomedgpt data`, or the word safety.")],
+    set_folder: Annotated[
+        Path, typer.Argument(metavar="SET", help="A set of `biomedgpt data`: folder or Hub id; or safety.")
+    ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for predictions, scores and report.")],
     checkpoint: options.Checkpoint = None,
     revision: options.Revision = None,
@@ -61,6 +66,12 @@ def evaluate(
     ] = "loglik",
     few_shot: Annotated[int, typer.Option(metavar="N", min=0, help="Of multiple choice: answered examples.")] = 0,
     shuffles: Annotated[int, typer.Option(metavar="N", min=0, help="Of multiple choice: further orders.")] = 0,
+    push_to_hub: hub.PushToHub = None,
+    private: hub.Private = False,
+    permit_license: hub.PermitLicense = None,
+    hub_revision: hub.HubRevision = None,
+    create_pr: hub.CreatePr = False,
+    commit_message: hub.CommitMessage = None,
 ) -> None:
     """Ask a checkpoint about a set, and score its answers beside the rows that tell what they are worth.
 
@@ -68,10 +79,15 @@ def evaluate(
     """
     from biomedgpt_hf.evaluation.choice_sets import evaluate_choice_set, is_choice_set
     from biomedgpt_hf.evaluation.evaluate_set import evaluate_set
+    from biomedgpt_hf.evaluation.finding_sets import find_set
     from biomedgpt_hf.evaluation.report.markdown import as_markdown
     from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
     from biomedgpt_hf.evaluation.safety.questions import is_safety_set
 
+    set_folder = find_set(set_folder)
+    destination = hub.find_destination(push_to_hub, private, permit_license, hub_revision, create_pr, commit_message)
+    if destination is not None:
+        check_scored_licenses(set_folder, split, destination)
     if not is_safety_set(set_folder) and is_choice_set(set_folder, split):
         evaluate_choice_set(
             set_folder,
@@ -89,6 +105,8 @@ def evaluate(
             device=device,
         )
         typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
+        if destination is not None:
+            hub.upload_result(output, destination)
         return
     results = evaluate_set(
         set_folder,
@@ -113,6 +131,21 @@ def evaluate(
     if results:  # only one process prints
         typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
         typer.echo(f"{output / 'report.md'} and its charts are written.", err=True)
+        if destination is not None:
+            hub.upload_result(output, destination)
+
+
+def check_scored_licenses(source: Path, split: str | None, destination: Destination) -> None:
+    """Check, before anything is asked, that predictions with the set's references may be published.
+
+    Raises:
+        LicenseError: they may not.
+    """
+    from biomedgpt_hf.evaluation.finding_sets import scored_depositors
+    from biomedgpt_hf.rows.licenses import check_licenses
+
+    if not destination.private:
+        check_licenses(scored_depositors(source, split), permitted=destination.permitted)
 
 
 @command(

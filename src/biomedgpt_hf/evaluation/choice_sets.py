@@ -13,6 +13,7 @@ from typing import Any
 
 from biomedgpt_hf.disk.manifests import versions
 from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.finding_sets import find_set, scored_depositors, set_name
 from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
 from biomedgpt_hf.evaluation.multiple_choice.as_metric import ChosenLabels
 from biomedgpt_hf.evaluation.multiple_choice.predictions import ChoicePrediction, read_choice_predictions
@@ -25,7 +26,7 @@ from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
 from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 from biomedgpt_hf.evaluation.report.writing import write_report
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
-from biomedgpt_hf.evaluation.results import HONEST, MODEL, TOOLS, save_results
+from biomedgpt_hf.evaluation.results import HONEST, MODEL, TOOLS, run_name, save_results
 from biomedgpt_hf.evaluation.scoring import MetricTable, score_table
 from biomedgpt_hf.evaluation.set_rows import read_asked_rows
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import PROMPTS
@@ -39,7 +40,8 @@ def is_choice_set(source: str | PathLike, split: str | None = None) -> bool:
     Raises:
         SourceError, OSError: the set has no rows to score, or is missing.
     """
-    if not Path(source).is_file():
+    source = find_set(source)
+    if not source.is_file():
         first = next(read_asked_rows(source, split), None)
         return first is not None and first.expected.task in {dataset.lower() for dataset in PROMPTS}
     try:
@@ -54,7 +56,8 @@ def evaluate_choice_set(
     """Put a set of multiple-choice questions to a checkpoint, and score it beside the majority row.
 
     Args:
-        source: a set that `biomedgpt data biomedical-qa` made, a benchmark's file, or a table of one's own.
+        source: folder or Hub id of a set that `biomedgpt data biomedical-qa` made, a benchmark's file, or a table of
+            one's own.
         output: folder to write. Predictions that are there already are scored again, not asked again.
         resamples: of the bootstrap.
         options: see `evaluate_choices`: checkpoint, protocol, few_shot, shuffles, …
@@ -65,14 +68,14 @@ def evaluate_choice_set(
     Raises:
         ValueError, OSError: see `evaluate_choices`.
     """
-    output = Path(output)
+    source, output = find_set(source), Path(output)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.jsonl"
     if not path.exists():
         evaluate_choices(source, output=path, resamples=resamples, **options)
     predictions = read_choice_predictions(path)
     own = [one for one in predictions if one.number == 0]
-    name = str(options.get("checkpoint") or "mini")
+    name = run_name(options.get("checkpoint"))
     labels = sorted({label for one in own for label in one.labels})
     runs, tables = [], {}
     for run, kind, rows in ((name, MODEL, own), (MAJORITY, HONEST, majority_row(own))):
@@ -83,7 +86,8 @@ def evaluate_choice_set(
     results = {
         "protocol_version": PROTOCOL_VERSION,
         "versions": versions(*TOOLS),
-        "set": {"name": Path(source).resolve().name, "rows": len(own), "split": options.get("split") or "as found"},
+        "set": {"name": set_name(Path(source)), "rows": len(own), "split": options.get("split") or "as found"},
+        "depositors": scored_depositors(source, options.get("split"), len(own)),
         "metrics": {model.name: {"measures": model.description, "fails": model.fails, **model.versions()}},
         "resamples": resamples,
         "runs": runs,

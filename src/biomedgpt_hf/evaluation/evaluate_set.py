@@ -9,7 +9,6 @@ DIR/report.md, scores.csv, *.png
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from biomedgpt_hf.evaluation.alike_pairs import alike_pairs, same_answers
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.asking import ask_rows
 from biomedgpt_hf.evaluation.by_similarity import by_similarity
+from biomedgpt_hf.evaluation.finding_sets import find_set, scored_depositors, set_manifest, set_name
 from biomedgpt_hf.evaluation.honest_rows import constant_answer, majority_answer
 from biomedgpt_hf.evaluation.honest_rows.nearest_known import NAME as NEAREST
 from biomedgpt_hf.evaluation.honest_rows.nearest_known import NearestKnown, nearest_known
@@ -33,7 +33,7 @@ from biomedgpt_hf.evaluation.prediction_files import PredictionFileError, read_p
 from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 from biomedgpt_hf.evaluation.report.writing import write_report
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
-from biomedgpt_hf.evaluation.results import HONEST, Run, save_results, score_runs
+from biomedgpt_hf.evaluation.results import HONEST, Run, run_name, save_results, score_runs
 from biomedgpt_hf.evaluation.safety.questions import FILE as SAFETY_FILE
 from biomedgpt_hf.evaluation.safety.questions import is_safety_set, safety_rows
 from biomedgpt_hf.evaluation.score_files import describe_set
@@ -69,7 +69,8 @@ def evaluate_set(
     A run that was killed continues with the same call. Under torchrun the processes share the questions.
 
     Args:
-        set_folder: a set that `biomedgpt data` made, or "safety" for the questions of `evaluation.safety`.
+        set_folder: folder or Hub id of a set that `biomedgpt data` made, or "safety" for the questions of
+            `evaluation.safety`.
         output: folder to write.
         split: "test", "validation" or "train"; None for the first of test and validation that the set has.
         limit: score only so many rows, spread over the split; None for all.
@@ -90,7 +91,7 @@ def evaluate_set(
         OSError: a file or checkpoint is missing, or the folder holds the predictions of another checkpoint.
     """
     check_names(settings, [field.name for field in fields(PredictionSettings)], "evaluate_set")
-    set_folder, output = Path(set_folder), Path(output)
+    set_folder, output = find_set(set_folder), Path(output)
     is_safety = is_safety_set(set_folder)
     split = "all" if is_safety else split or chosen_split(set_folder)
     files = [SAFETY_FILE] if is_safety else set_files(set_folder, [split])
@@ -105,7 +106,7 @@ def evaluate_set(
         ask_rows(asked, path, files=files, predictor=predictor, settings=chosen, asked_with=asked_with)
         return path
 
-    written = {str(chosen.checkpoint or "mini"): ask("predictions", rows, ITS_ITEM)}
+    written = {run_name(chosen.checkpoint): ask("predictions", rows, ITS_ITEM)}
     if controls and any(row.expected.items for row in rows):
         written |= {name: ask(name.replace(" ", "-"), asked, name) for name, asked in _controls(rows)}
     if rank() > 0:
@@ -117,6 +118,7 @@ def evaluate_set(
         runs += _rows_without_model(expected, set_folder, nearest)
     described = {**describe_set(SAFETY_FILE if is_safety else set_folder, split, len(expected)), "limit": limit}
     about: dict[str, Any] = {"set": described, "published": published_rows(set_folder, split, limit)}
+    about["depositors"] = scored_depositors(set_folder, split)
     results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
     if nearest is not None:
         results["by_similarity"] = by_similarity(nearest, tables, resamples=resamples)
@@ -199,7 +201,7 @@ def _nearest(
     with _temporary_index(set_folder, "train", output) as index:
         if index is None:
             return None
-        return nearest_known(expected, index, f"the training rows of {set_folder.resolve().name}")
+        return nearest_known(expected, index, f"the training rows of {set_name(set_folder)}")
 
 
 def _alike(expected: list[Answered], set_folder: Path, split: str, output: Path) -> list[tuple[int, int]]:
@@ -227,12 +229,4 @@ def published_rows(set_folder: Path, split: str, limit: int | None) -> list[dict
     """Return what papers report on a set, if all of its test split is scored."""
     if split != "test" or limit is not None:
         return []
-    return [row._asdict() for row in PUBLISHED.get(set_title(set_folder), ())]
-
-
-def set_title(folder: Path) -> str:
-    """Return the name that a set's builder gave it, or "" where it has no manifest."""
-    try:
-        return str(json.loads((folder / "manifest.json").read_text("utf-8"))["name"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    return [row._asdict() for row in PUBLISHED.get(set_manifest(set_folder).get("name", ""), ())]

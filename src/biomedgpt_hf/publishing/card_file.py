@@ -1,4 +1,4 @@
-"""The file of a model's card, in a folder and in a repository on the Hub."""
+"""The file of a card, in a folder and in a repository on the Hub."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import HfApi
 
-from biomedgpt_hf.publishing.model_card import is_untouched, is_untouched_template, model_card
+from biomedgpt_hf.publishing.card_mark import is_untouched
+from biomedgpt_hf.publishing.model_card import is_untouched_template, model_card
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -28,16 +29,23 @@ def write_model_card(
 
     The arguments are those of `model_card`.
     """
-    path = Path(folder, CARD)
-    if not path.exists() or is_untouched(_read(path)):
-        path.write_text(model_card(model, checkpoint, tags, **metadata), encoding="utf-8")
+    if may_be_renewed(Path(folder)):
+        Path(folder, CARD).write_text(model_card(model, checkpoint, tags, **metadata), encoding="utf-8")
 
 
-def gives_way(folder: Path, api: HfApi, repo_id: str, revision: str | None = None) -> bool:
+def may_be_renewed(folder: Path) -> bool:
+    """Tell whether a folder has no card, or one that nobody has edited."""
+    return not (folder / CARD).exists() or is_untouched(_read(folder / CARD))
+
+
+def gives_way(
+    folder: Path, api: HfApi, repo_id: str, revision: str | None = None, repo_type: str | None = None
+) -> bool:
     """Tell whether the card in a folder is unedited while a person wrote the one in a repository, which then stays."""
-    if not is_untouched(_read(folder / CARD)) or not api.file_exists(repo_id, CARD, revision=revision):
+    where: dict[str, Any] = {"revision": revision, "repo_type": repo_type}
+    if not is_untouched(_read(folder / CARD)) or not api.file_exists(repo_id, CARD, **where):
         return False
-    there = _read(Path(api.hf_hub_download(repo_id, CARD, revision=revision)))
+    there = _read(Path(api.hf_hub_download(repo_id, CARD, **where)))
     return not is_untouched(there) and not is_untouched_template(there)
 
 

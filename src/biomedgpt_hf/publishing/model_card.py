@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
+from biomedgpt_hf.publishing.card_mark import mark_card
 from biomedgpt_hf.publishing.model_card_sections import Adapter, adapter_of, describe_model, hub_ids
 from biomedgpt_hf.publishing.model_card_text import FRAME, NO_TRAINING
+from biomedgpt_hf.publishing.use_restriction import USE_RESTRICTION
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
-# The mark of a card that a save may renew. Its digest covers the rest of the card, so an edited card does not match it.
-MARK = "<!-- Written by biomedgpt_hf and renewed by every save until somebody edits it. {digest} -->\n"
-MARK_PATTERN = MARK.format(digest="([0-9a-f]{16})")
 LICENCE_KEYS = ("license", "license_name", "license_link")
 UNKNOWN_LICENCE = {"license": "other", "license_name": "inherited-from-the-parts"}
 
@@ -42,19 +40,13 @@ def model_card(
     data = _metadata(whole, adapter, parts, {key: value for key, value in metadata.items() if value})
     text = FRAME.format(
         metadata=ModelCardData(**data, tags=_tags(whole, adapter, tags)).to_yaml(),
-        mark="",
         title=_title(whole, adapter) if checkpoint == "." else checkpoint.split("/")[-1],
         training=_facts(getattr(whole.config, "training", None) or {}) or NO_TRAINING,
+        use_restriction=USE_RESTRICTION,
         inherited=_inherited(data),
         **sections,
     )
-    return text.replace("\n---\n", f"\n---\n{MARK.format(digest=_digest(text))}", 1)
-
-
-def is_untouched(text: str) -> bool:
-    """Tell whether a card is still as `model_card` wrote it, so that a newer one may replace it."""
-    mark = re.search(MARK_PATTERN, text)
-    return mark is not None and _digest(text.replace(mark[0], "", 1)) == mark[1]
+    return mark_card(text)
 
 
 def is_untouched_template(text: str) -> bool:
@@ -64,10 +56,6 @@ def is_untouched_template(text: str) -> bool:
     body = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL).strip()
     description = body.removeprefix(before).removesuffix(after).strip()
     return body.startswith(before) and body.endswith(after) and description.endswith("automatically generated.")
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
 def _metadata(

@@ -28,7 +28,6 @@ from biomedgpt_hf.publishing.uploading import (
     has_weights,
     is_pickle,
     upload,
-    upload_later,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +42,15 @@ logger = logging.get_logger(__name__)
 
 EARLIER = "Before this training"
 UPLOADS_PICKLES = (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS)
+
+
+def upload_later(*request: Any, **options: Any) -> CommitInfo:
+    """Upload as `upload` does, in a thread, and log a failure, which would not be seen otherwise."""
+    try:
+        return upload(*request, **options)
+    except Exception as error:
+        logger.warning(f"An upload to {request[1]} failed. The training continues. {error}")
+        raise
 
 
 class PublishingMixin(_Trainer):
