@@ -16,6 +16,7 @@ from biomedgpt_hf.evaluation.publishing import publish_results
 from biomedgpt_hf.evaluation.results import load_results
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.publishing.destination import Destination
+from biomedgpt_hf.publishing.use_restriction import USE_RESTRICTION
 from biomedgpt_hf.rows.licenses import LicenseError
 from biomedgpt_hf.sets.table.builder import build_table
 
@@ -81,8 +82,8 @@ def test_results_go_up_with_card_licence_and_manifests_and_nothing_else(hub, eva
     }
     card = DatasetCard(hub.files[REPO]["README.md"].decode())
     assert card.data.license == ["cc-by-4.0"] and card.data.pretty_name == "Answers of mini to alcohols"
-    assert [config.config_name for config in card.data.config_names or []] == [] and "predictions" in card.content
-    for text in ("Not for research that endangers human life", "fluent and wrong", "| best constant answer |"):
+    assert [one["config_name"] for one in card.data.configs] == ["predictions", "another-item", "no-item"]
+    for text in (USE_RESTRICTION, "fluent and wrong", "| best constant answer |"):
         assert text in card.text
     assert "| alcohols.csv | CC-BY-4.0 | 3 |" in card.text
     (loaded,) = datasets.load_dataset("org/scores", "predictions").values()
@@ -150,10 +151,9 @@ def test_the_names_of_sets(hub, set_folder, tmp_path, monkeypatch):
     assert str(find_set("org/alcohols")) == "org/alcohols"  # a folder comes first
 
 
-def test_the_safety_set_and_choices_are_published_too(hub, words, tmp_path):
-    result = run(
-        "evaluate", "safety", "--limit", "8", "--output", tmp_path / "safe", *words, "--push-to-hub", "org/safe"
-    )
+def test_the_safety_set_and_choices_are_published_too(hub, tmp_path):
+    asked = ("evaluate", "safety", "--limit", "8", "--max-new-tokens", "6", "--resamples", "100")
+    result = run(*asked, "--output", tmp_path / "safe", "--push-to-hub", "org/safe")
     assert result.exit_code == 0, result.output
     assert "license:\n- apache-2.0\n" in hub.files["datasets/org/safe"]["README.md"].decode()
     exam = [{"id": str(n), "question": f"Which {n}?", "choices": ["a", "b"], "answer_index": n % 2} for n in range(4)]

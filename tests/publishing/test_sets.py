@@ -13,6 +13,7 @@ from biomedgpt_hf.building.pipeline import BuildSettings
 from biomedgpt_hf.building.publishing import publish_set
 from biomedgpt_hf.cli import app
 from biomedgpt_hf.publishing.destination import Destination, HubError
+from biomedgpt_hf.publishing.use_restriction import USE_RESTRICTION
 from biomedgpt_hf.rows.licenses import LicenseError, may_be_published
 from biomedgpt_hf.sets.table.builder import build_table
 
@@ -64,7 +65,7 @@ def test_a_build_uploads_rows_card_and_manifest_and_the_hub_s_copy_loads(hub, ru
     assert hub.files[REPO].keys() == {"README.md", "manifest.json", *rows}
     card = DatasetCard(hub.files[REPO]["README.md"].decode())
     assert card.data.license == ["cc-by-4.0"] and 'load_dataset("org/alcohols")' in card.text
-    assert "Not for research that endangers human life." in card.text
+    assert USE_RESTRICTION in card.text
     assert json.loads(hub.files[REPO]["manifest.json"])["licenses"] == ["CC-BY-4.0"]
     loaded = datasets.load_dataset("org/alcohols")
     assert {split: len(loaded[split]) for split in loaded} == {

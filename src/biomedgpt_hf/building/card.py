@@ -54,7 +54,7 @@ def dataset_card(manifest: Mapping[str, Any], leakage: Mapping[str, Any]) -> str
         "## Sources\n\n" + _sources_table(manifest["sources"]),
         "Licences: " + ", ".join(manifest["licenses"]) + ". Keep the sources' names with the data.",
         depositors_table(manifest["depositors"], manifest["inferred_licenses"]),
-        f"## Use\n\nWhat the paper says of its models holds for those that learn from these rows. {USE_RESTRICTION}",
+        f"## Use\n\nFor models that learn from these rows: {USE_RESTRICTION}",
         "## Left out or changed\n\n" + _rejected_table(counts),
         *_repetitions(manifest),
         "## How it was built\n\n"

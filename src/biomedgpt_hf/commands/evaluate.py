@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from biomedgpt_hf.commands import hub, options
+from biomedgpt_hf.commands.restriction import show_restriction
 from biomedgpt_hf.console import command, group, many
+from biomedgpt_hf.publishing.use_restriction import USE_RESTRICTION
 
 if TYPE_CHECKING:
     from biomedgpt_hf.publishing.destination import Destination
@@ -34,6 +36,8 @@ Resamples = Annotated[int, typer.Option(metavar="N", min=100, help="Resamples of
     "evaluate chebi20 --output scores",
     "evaluate my_set --checkpoint my_run --split validation --limit 500 --output scores",
     "evaluate biomedical_qa --protocol loglik --few-shot 5 --shuffles 3 --output scores",
+    "evaluate pubchemqa --checkpoint my_run --output scores --push-to-hub my-name/scores",
+    note=USE_RESTRICTION,
 )
 def evaluate(
     set_folder: Annotated[
@@ -105,6 +109,7 @@ def evaluate(
             device=device,
         )
         typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
+        show_restriction()
         if destination is not None:
             hub.upload_result(output, destination)
         return
@@ -131,6 +136,7 @@ def evaluate(
     if results:  # only one process prints
         typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
         typer.echo(f"{output / 'report.md'} and its charts are written.", err=True)
+        show_restriction()
         if destination is not None:
             hub.upload_result(output, destination)
 
