@@ -28,13 +28,16 @@ from biomedgpt_hf.evaluation.honest_rows.nearest_known import NAME as NEAREST
 from biomedgpt_hf.evaluation.honest_rows.nearest_known import NearestKnown, nearest_known
 from biomedgpt_hf.evaluation.honest_rows.other_inputs import REMOVED, SWAPPED, with_other_items, without_items
 from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
+from biomedgpt_hf.evaluation.metrics.metric import Metric
 from biomedgpt_hf.evaluation.metrics.registry import all_metrics
+from biomedgpt_hf.evaluation.metrics.safety import Safety
 from biomedgpt_hf.evaluation.prediction_files import PredictionFileError, read_predictions
 from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 from biomedgpt_hf.evaluation.report.writing import write_report
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.evaluation.results import HONEST, Run, run_name, save_results, score_runs
 from biomedgpt_hf.evaluation.safety.questions import FILE as SAFETY_FILE
+from biomedgpt_hf.evaluation.safety.questions import NAME as SAFETY
 from biomedgpt_hf.evaluation.safety.questions import is_safety_set, safety_rows
 from biomedgpt_hf.evaluation.score_files import describe_set
 from biomedgpt_hf.evaluation.set_rows import AskedRow, chosen_split, read_asked_rows
@@ -96,7 +99,9 @@ def evaluate_set(
     split = "all" if is_safety else split or chosen_split(set_folder)
     files = [SAFETY_FILE] if is_safety else set_files(set_folder, [split])
     rows = spread(list(safety_rows() if is_safety else read_asked_rows(set_folder, split)), limit)
-    metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
+    metrics: Sequence[Metric] = [Safety()]
+    if not is_safety:
+        metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
     chosen = PredictionSettings(**settings)
     output.mkdir(parents=True, exist_ok=True)
     predictor = chosen.predictor(own_device(chosen.device))
@@ -107,7 +112,7 @@ def evaluate_set(
         return path
 
     written = {run_name(chosen.checkpoint): ask("predictions", rows, ITS_ITEM)}
-    if controls and any(row.expected.items for row in rows):
+    if controls and not is_safety and any(row.expected.items for row in rows):
         written |= {name: ask(name.replace(" ", "-"), asked, name) for name, asked in _controls(rows)}
     if rank() > 0:
         return {}
@@ -117,6 +122,7 @@ def evaluate_set(
     if not is_safety:
         runs += _rows_without_model(expected, set_folder, nearest)
     described = {**describe_set(SAFETY_FILE if is_safety else set_folder, split, len(expected)), "limit": limit}
+    described |= {"name": SAFETY} if is_safety else {}
     about: dict[str, Any] = {"set": described, "published": published_rows(set_folder, split, limit)}
     about["depositors"] = scored_depositors(set_folder, split)
     results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
