@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "download": {"disk", "files"},
     "similarity": {"disk", "files", "processors", "rows"},
     "batches": {"modalities", "processors", "rows"},
-    "building": {"disk", "extras", "files", "modalities", "rows", "similarity"},
+    "building": {"disk", "extras", "files", "modalities", "publishing", "rows", "similarity"},
     "sets": {
         *("building", "chemistry", "disk", "download", "files", "modalities", "processors", "rows", "similarity"),
     },
@@ -47,7 +47,7 @@ MAY_IMPORT = {
     },
     "evaluation": {
         *("batches", "checkpoints", "chemistry", "device", "disk", "extras", "files", "inference", "mini"),
-        *("modalities", "modeling", "neighbours", "processors", "rows", "sets", "similarity"),
+        *("modalities", "modeling", "neighbours", "processors", "publishing", "rows", "sets", "similarity"),
     },
     "serving": {"chemistry", "inference"},
     "training": {

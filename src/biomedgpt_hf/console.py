@@ -86,10 +86,10 @@ def group(help: str, **arguments: Any) -> typer.Typer:
     )
 
 
-def command(parent: typer.Typer, name: str, *examples: str) -> Callable[[Any], Any]:
-    """Register a function as the command `name`, with examples below its help."""
+def command(parent: typer.Typer, name: str, *examples: str, note: str = "") -> Callable[[Any], Any]:
+    """Register a function as the command `name`, with examples and a note below its help."""
     lines = "\n".join(f"  biomedgpt {example}" for example in examples)
-    return parent.command(name, epilog=f"\b\nExample:\n{lines}")
+    return parent.command(name, epilog=f"\b\nExample:\n{lines}" + f"\n\n{note}" * bool(note))
 
 
 def many(metavar: str, help: str) -> Any:

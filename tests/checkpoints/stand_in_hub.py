@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,6 +19,10 @@ class StandInHub:
     Attributes:
         files: content by repository and path; a data set's repository is called datasets/ORGANISATION/NAME.
         refusals: status and reason by gated repository.
+        private: repositories that nobody else reads.
+        user: what `whoami` tells; None where the token is not accepted.
+        read_only: repositories that the user may not write to.
+        down: an upload ends in an error of the server as long as it is set.
         commits: title of each commit, in order.
         uploads: content of large files by their sha256, sent before the commit that names them.
         url: to be set as HF_ENDPOINT.
@@ -25,6 +31,10 @@ class StandInHub:
     def __init__(self) -> None:
         self.files: dict[str, dict[str, bytes]] = {}
         self.refusals: dict[str, tuple[int, str]] = {}
+        self.private: set[str] = set()
+        self.user: dict[str, Any] | None = {"name": "somebody", "orgs": [{"name": "org"}], "auth": {}}
+        self.read_only: set[str] = set()
+        self.down = False
         self.commits: list[str] = []
         self.uploads: dict[str, bytes] = {}
         self.url = ""
@@ -43,10 +53,16 @@ class StandInHub:
             repo = "/".join(filter(None, (kind, asked.get("organization") or "somebody", asked["name"])))
             new = repo not in self.files
             self.files.setdefault(repo, {})
+            if new and asked.get("visibility") == "private":
+                self.private.add(repo)
             return self._json({"url": f"{self.url}/{repo}", "name": repo}, 200 if new else 409)
+        if path == "api/whoami-v2":
+            return self._json(self.user) if self.user else (401, {"X-Error-Message": "Invalid credentials"}, b"{}")
         if path == "api/validate-yaml":
             return self._json({"errors": [], "warnings": []})
         if path.startswith("uploads/"):
+            if self.down:
+                return 500, {"X-Error-Message": "The disk is full"}, b""
             self.uploads[path.removeprefix("uploads/")] = body
             return 200, {}, b""
         parts = path.removeprefix("api/").removeprefix("models/").split("/")
@@ -63,6 +79,10 @@ class StandInHub:
         self, repo: str, rest: list[str], query: dict[str, list[str]], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         files = self.files[repo]
+        if rest[:1] == ["auth-check"]:
+            return self._json({}, 403 if repo in self.read_only else 200)
+        if rest[:1] == ["branch"]:
+            return self._json({})
         if rest[:1] == ["preupload"]:
             paths = [file["path"] for file in json.loads(body)["files"]]
             modes = {path: "lfs" if path.endswith(".parquet") else "regular" for path in paths}
@@ -77,6 +97,8 @@ class StandInHub:
             for line in map(json.loads, body.decode().splitlines()):
                 if line["key"] == "header":
                     self.commits.append(line["value"]["summary"])
+                elif line["key"] == "deletedFile":
+                    del files[line["value"]["path"]]
                 elif line["key"] == "lfsFile":
                     files[line["value"]["path"]] = self.uploads[line["value"]["oid"]]
                 else:
@@ -92,12 +114,13 @@ class StandInHub:
             return 200, {**commit, **etag}, files[path]
         if rest[:1] == ["tree"]:
             entries = self._listed(files, "/".join([*rest[2:], ""]), query.get("recursive") == ["true"])
-            return self._json(entries) if entries else (404, {"X-Error-Code": "EntryNotFound"}, b"")
+            return self._json(entries) if entries or not rest[2:] else (404, {"X-Error-Code": "EntryNotFound"}, b"")
         if rest[:1] == ["paths-info"]:
             asked = parse_qs(body.decode())["paths"]
             return self._json([self._entry(path, files) for path in asked if path in files])
         siblings = [{"rfilename": path} for path in files]
-        return self._json({"id": repo, "modelId": repo, "sha": self.revision(repo), "siblings": siblings, "tags": []})
+        about = {"id": repo.removeprefix("datasets/"), "sha": self.revision(repo), "private": repo in self.private}
+        return self._json({**about, "modelId": about["id"], "siblings": siblings, "tags": []})
 
     @staticmethod
     def _entry(path: str, files: dict[str, bytes]) -> dict[str, Any]:
@@ -149,3 +172,21 @@ def serve(hub: StandInHub) -> Iterator[StandInHub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def reach(hub: StandInHub, monkeypatch: Any, cache: Path) -> None:
+    """Let this process, whose libraries are imported already, ask a stand-in in the place of the Hub."""
+    from huggingface_hub import constants
+
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.url)
+    settings = {"ENDPOINT": hub.url, "HUGGINGFACE_CO_URL_TEMPLATE": template, "HF_HUB_OFFLINE": False}
+    settings |= {"HF_HUB_CACHE": str(cache / "hub"), "HF_HUB_DISABLE_XET": True}
+    for name, value in settings.items():
+        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("HF_TOKEN", f"hf_{cache.name}")  # a new one for each test: what a token may do is remembered
+    datasets = sys.modules.get("datasets")
+    if datasets is not None:
+        monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache / "datasets")

@@ -3,7 +3,8 @@
 import pytest
 from huggingface_hub import ModelCard, ModelCardData
 
-from biomedgpt_hf.publishing.model_card import is_untouched, is_untouched_template, model_card
+from biomedgpt_hf.publishing.card_mark import is_untouched
+from biomedgpt_hf.publishing.model_card import is_untouched_template, model_card
 
 
 def card_of(folder):
@@ -20,7 +21,7 @@ def test_a_card_tells_architecture_sizes_training_limits_licence_citation_and_re
         "- Data: none, a fixture of the tests",
         "blind to charge",
         "fluent and wrong",
-        "should **not** be employed for research scenarios that\n  endanger human life",
+        "should not be employed for research scenarios that endanger human life",
         "Llama 2 Community License",
         "@article{luo2023biomedgpt,",
         "trust_remote_code=True",

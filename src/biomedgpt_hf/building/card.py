@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,15 +11,11 @@ import yaml
 from biomedgpt_hf.building.leakage_report import leakage_section
 from biomedgpt_hf.building.repetitions import tell_repetitions
 from biomedgpt_hf.modalities import item_columns
-from biomedgpt_hf.rows.schema import UNKNOWN_LICENSE
+from biomedgpt_hf.publishing.card_mark import is_untouched, mark_card, without_mark
+from biomedgpt_hf.publishing.use_restriction import USE_RESTRICTION
+from biomedgpt_hf.rows.licenses import depositors_table, hub_licenses
 
-# The names that the Hub has for licences (https://huggingface.co/docs/hub/repositories-licenses).
-HUB_LICENSES = frozenset(
-    "apache-2.0 bsd-2-clause bsd-3-clause mit odc-by odbl pddl cc cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 "
-    "cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 "
-    "cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0".split()
-)
-WITHOUT_VERSION = {"odc-by-1.0": "odc-by", "odbl-1.0": "odbl", "pddl-1.0": "pddl"}  # SPDX's name: the Hub's
+LOADS = re.compile(r"load_dataset\([^()\n]*\)")  # what a card tells to load
 
 
 class About(NamedTuple):
@@ -56,7 +53,8 @@ def dataset_card(manifest: Mapping[str, Any], leakage: Mapping[str, Any]) -> str
         "## What the splits share\n\n" + leakage_section(leakage),
         "## Sources\n\n" + _sources_table(manifest["sources"]),
         "Licences: " + ", ".join(manifest["licenses"]) + ". Keep the sources' names with the data.",
-        _depositors_table(manifest),
+        depositors_table(manifest["depositors"], manifest["inferred_licenses"]),
+        f"## Use\n\nFor models that learn from these rows: {USE_RESTRICTION}",
         "## Left out or changed\n\n" + _rejected_table(counts),
         *_repetitions(manifest),
         "## How it was built\n\n"
@@ -65,7 +63,14 @@ def dataset_card(manifest: Mapping[str, Any], leakage: Mapping[str, Any]) -> str
     ]
     if manifest["citation"]:
         sections.append(f"## Citation\n\n{manifest['citation']}")
-    return "\n\n".join(sections) + "\n"
+    return mark_card("\n\n".join(sections) + "\n")
+
+
+def card_of_repository(card: str, repo_id: str) -> str:
+    """Return a card that loads a repository on the Hub, where nobody has edited it; else the card as it is."""
+    if not is_untouched(card):
+        return card
+    return mark_card(LOADS.sub(f'load_dataset("{repo_id}")', without_mark(card), count=1))
 
 
 def _header(manifest: Mapping[str, Any]) -> str:
@@ -76,7 +81,7 @@ def _header(manifest: Mapping[str, Any]) -> str:
         "task_categories": manifest["task_categories"],
         "size_categories": [size_category(manifest["counts"]["rows"])],
         "tags": manifest["tags"],
-        "license": sorted({_hub_license(_license_of(depositor, manifest)[0]) for depositor in manifest["depositors"]}),
+        "license": hub_licenses(manifest["depositors"], manifest["inferred_licenses"]),
     }
     known = {name: value for name, value in facts.items() if value}
     return str(yaml.safe_dump(known, sort_keys=False, allow_unicode=True, width=10_000))
@@ -89,41 +94,6 @@ def size_category(rows: int) -> str:
     if place == 0:
         return "n<1K"
     return f"{names[place - 1]}<n<{names[place]}" if place < len(names) else "n>1T"
-
-
-def _hub_license(license: str) -> str:
-    name = WITHOUT_VERSION.get(license.lower(), license.lower())
-    return name if name in HUB_LICENSES else "other"
-
-
-def _license_of(depositor: Mapping[str, Any], manifest: Mapping[str, Any]) -> tuple[str, bool]:
-    """Return the licence of a depositor's rows, and whether it is inferred because the texts state none."""
-    inferred = {source.lower(): license for source, license in manifest["inferred_licenses"]}
-    found = inferred.get(depositor["source"].lower())
-    if depositor["license"] == UNKNOWN_LICENSE and found:
-        return found, True
-    return depositor["license"], False
-
-
-def _depositors_table(manifest: Mapping[str, Any]) -> str:
-    lines = ["| source of the answers | licence | rows |", "|---|---|---|"]
-    any_inferred = False
-    for depositor in manifest["depositors"]:
-        license, inferred = _license_of(depositor, manifest)
-        any_inferred = any_inferred or inferred
-        mark = " (inferred)" if inferred else ""
-        lines.append(f"| {_cell(depositor['source'])} | {_cell(license)}{mark} | {depositor['rows']:,} |")
-    if any_inferred:
-        lines += [
-            "",
-            "Inferred: the source is known to give its texts under this licence, but states none with these. "
-            f'Their rows say "{UNKNOWN_LICENSE}".',
-        ]
-    return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _rows_table(rows_by_task: Mapping[str, Mapping[str, int]]) -> str:
@@ -146,7 +116,7 @@ def _sources_table(sources: list[Mapping[str, Any]]) -> str:
 
 def _rejected_table(counts: Mapping[str, Any]) -> str:
     read, rejected = counts["records_read"], counts["records_rejected"]
-    summary = f"{rejected:,} of {read:,} records read gave no row (listed in `rejected.jsonl`)."
+    summary = f"{rejected:,} of {read:,} records read gave no row (listed in the builder's `rejected.jsonl`)."
     lines = [f"| {reason} | {number:,} |" for reason, number in counts["rejected"].items()]
     lines += [f"| kept, but {note} | {number:,} |" for note, number in counts["notes"].items()]
     return "\n".join([summary, "", "| what | records |", "|---|---|", *lines]) if lines else summary

@@ -57,6 +57,7 @@ class BuildSettings(NamedTuple):
         progress: show progress bars.
         duplicates: "keep" or "drop" all but the first of the rows that ask the same of the same items, with one answer.
         contradictions: "keep" or "drop" all rows that ask the same of the same items, with different answers.
+        reuse: take the set that is in the folder already, if it is the one that would be built.
     """
 
     seed: int = 0
@@ -68,6 +69,7 @@ class BuildSettings(NamedTuple):
     progress: bool = True
     duplicates: str = KEEP
     contradictions: str = KEEP
+    reuse: bool = False
 
 
 DEFAULTS = BuildSettings()
@@ -117,7 +119,7 @@ def build_set(
     """
     output = Path(output)
     building = output.with_name(f".{output.name}.building")
-    if not building.exists():
+    if not building.exists() and not settings.reuse:
         require_free(output)
     allowed = parse_limit(settings.max_rejected)
     options = {**(options or {}), "seed": settings.seed}
@@ -126,7 +128,7 @@ def build_set(
         options |= {"split_by": "cluster", "cluster_level": settings.cluster_level}
     facts: dict[str, Any] = {**about._asdict(), "sources": _describe_sources(sources, settings), "options": options}
     facts = json.loads(json.dumps(facts))  # in the form in which they are read from a manifest
-    if finished := _finished(output, building, facts):
+    if (building.exists() or settings.reuse) and (finished := _finished(output, building, facts)):
         return finished
     require_free(output)
     schema_of_rows = schema.features().arrow_schema  # first, since it fails if a package is missing
@@ -168,8 +170,8 @@ def _describe_sources(sources: Iterable[Path], settings: BuildSettings) -> list[
 
 
 def _finished(output: Path, building: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the manifest of a set that was complete when its build was killed, before the scratch was removed."""
-    if not building.exists() or not (output / "manifest.json").is_file():
+    """Return the manifest of a set that is complete: its build was killed before the scratch was removed, or ended."""
+    if not (output / "manifest.json").is_file():
         return None
     manifest: dict[str, Any] = json.loads((output / "manifest.json").read_text("utf-8"))
     if any(manifest.get(name) != fact for name, fact in facts.items()):

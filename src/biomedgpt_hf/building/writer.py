@@ -28,6 +28,7 @@ from biomedgpt_hf.disk.parquet import ParquetWriter
 from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.disk.replacing import write_json
 from biomedgpt_hf.rows import schema
+from biomedgpt_hf.rows.depositors import count_depositors, list_depositors
 from biomedgpt_hf.rows.schema import SPLITS
 
 ROWS_PER_GROUP = 1_000
@@ -151,8 +152,7 @@ class DatasetWriter:
             return
         for task, count in zip(*rows["task"].value_counts().flatten(), strict=True):
             self._rows.setdefault(split, Counter())[task.as_py()] += count.as_py()
-        for deposited in rows.group_by(["source", "license"]).aggregate([([], "count_all")]).to_pylist():
-            self._depositors[deposited["source"], deposited["license"]] += deposited["count_all"]
+        self._depositors += count_depositors(rows)
         pending = self._tables.setdefault(split, [])
         pending.append(rows)
         if sum(table.num_rows for table in pending) >= ROWS_PER_GROUP:
@@ -205,10 +205,7 @@ class DatasetWriter:
             "sources": self._sources,
             "options": self._options,
             "licenses": sorted({license for _, license in self._depositors}),
-            "depositors": [
-                {"source": source, "license": license, "rows": rows}
-                for (source, license), rows in sorted(self._depositors.items())
-            ],
+            "depositors": list_depositors(self._depositors),
             "counts": {
                 "records_read": self._read,
                 "records_rejected": sum(self._rejected.values()),

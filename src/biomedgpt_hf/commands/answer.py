@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from biomedgpt_hf.commands import options
+from biomedgpt_hf.commands.restriction import show_restriction
 from biomedgpt_hf.console import command, group, in_one_line, many
+from biomedgpt_hf.publishing.use_restriction import USE_RESTRICTION
 
 if TYPE_CHECKING:
     from biomedgpt_hf.inference.chat import Answer
@@ -22,6 +24,7 @@ commands = group("Questions and answers.")
     "ask",
     'ask "Describe this molecule." --molecule "CC(=O)OC1=CC=CC=C1C(=O)O"',
     'ask "What is the function of this protein?" --protein-file protein.fasta',
+    note=USE_RESTRICTION,
 )
 def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to ask.")],
@@ -62,10 +65,11 @@ def ask(
     answer = conversation.ask(question, *items, **generation)
     if json:
         show_json(question, answer, with_neighbours=index is not None)
-        return
-    show(answer, set())
-    for neighbour in answer.neighbours:
-        typer.echo(describe(neighbour))
+    else:
+        show(answer, set())
+        for neighbour in answer.neighbours:
+            typer.echo(describe(neighbour))
+    show_restriction()
 
 
 def check_file_options(
@@ -148,7 +152,7 @@ def show_json(question: str, answer: "Answer", with_neighbours: bool) -> None:
     typer.echo(to_bytes(Prediction(1, "", "ok", None, question.strip(), *told, neighbours)))
 
 
-@command(commands, "chat", "chat", "chat --checkpoint biomedgpt-10b")
+@command(commands, "chat", "chat", "chat --checkpoint biomedgpt-10b", note=USE_RESTRICTION)
 def chat(
     checkpoint: options.Checkpoint = None,
     revision: options.Revision = None,
@@ -162,6 +166,7 @@ def chat(
     conversation = Chat(checkpoint, device, dtype=dtype, revision=revision)
     _ = conversation.model  # loaded now, and not while the first question waits
     columns = {f"/{name}": modality.column for name, modality in MODALITIES.items()}
+    show_restriction()
     usage = " and ".join(f"/{name} ({modality.notation})" for name, modality in MODALITIES.items())
     typer.echo(f"{usage} go before a question; Ctrl-D ends.", err=True)
     items: dict[str, list[str]] = {column: [] for column in columns.values()}

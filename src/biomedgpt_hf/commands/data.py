@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from biomedgpt_hf.commands import options
+from biomedgpt_hf.commands import hub, options
 from biomedgpt_hf.console import command, group, many
 
 if TYPE_CHECKING:
     from biomedgpt_hf.building.pipeline import BuildSettings
+    from biomedgpt_hf.publishing.destination import Destination
 
 commands = group("Data.")
 data = group("Turn public files, or a table of your own, into rows to train on.")
@@ -81,6 +82,9 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
         ) -> None:
             from biomedgpt_hf.building.pipeline import BuildSettings
 
+            destination = hub.find_destination(**{name: chosen.pop(name) for name in hub.OPTIONS})
+            if destination is not None and "license" in chosen:
+                check_license_of_table(chosen["license"], destination)
             settings = BuildSettings(
                 seed=seed,
                 exclude=tuple(exclude or ()),
@@ -88,10 +92,18 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
                 duplicates=duplicates,
                 contradictions=contradictions,
                 processes=processes or cores(),
+                reuse=destination is not None,
             )
             if downloads:
                 sources = find(name, sources, download, download_folder, output)
-            show_counts(build(sources, output, settings, **chosen), output)
+            is_there = destination is not None and (output / "manifest.json").exists()
+            manifest = build(sources, output, settings, **chosen)
+            if is_there:
+                typer.echo(f"{output} holds this set already.")
+            else:
+                show_counts(manifest, output)
+            if destination is not None:
+                hub.upload_result(output, destination)
 
         # Typer reads the options from the signature.
         parameters = [_parameter("sources", OptionalSources, None) if downloads else _parameter("sources", Sources)]
@@ -104,6 +116,7 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
         if downloads:
             parameters += [_parameter("download", Download, False)]
             parameters += [_parameter("download_folder", DownloadFolder, None)]
+        parameters += [_parameter(name, annotation, default) for name, (annotation, default) in hub.OPTIONS.items()]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         run.__doc__ = build.__doc__
@@ -300,6 +313,20 @@ def molecule_facts(
         features=features,
         settings=settings,
     )
+
+
+def check_license_of_table(license: str, destination: "Destination") -> None:
+    """Check, before a table is read, that its rows may be published where they are to go.
+
+    Raises:
+        ValueError: they may not.
+    """
+    from biomedgpt_hf.rows.licenses import REMEDY, may_be_published
+
+    if not destination.private and not may_be_published(license, destination.permitted):
+        raise ValueError(
+            f"--license is {license!r}, which does not let everybody have the rows. {REMEDY.format(license=license)}"
+        )
 
 
 def cores() -> int:

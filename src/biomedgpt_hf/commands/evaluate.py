@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from biomedgpt_hf.commands import options
+from biomedgpt_hf.commands import hub, options
+from biomedgpt_hf.commands.restriction import show_restriction
 from biomedgpt_hf.console import command, group, is_given, many, refuse_options
+from biomedgpt_hf.publishing.use_restriction import USE_RESTRICTION
+
+if TYPE_CHECKING:
+    from biomedgpt_hf.publishing.destination import Destination
 
 commands = group("What answers are worth.")
 
@@ -39,10 +44,14 @@ OF_ITEMS = ("memory", "no_controls", "long_proteins")
     "evaluate my_set --checkpoint my_run --split validation --limit 500 --output scores",
     "evaluate biomedical_qa --protocol loglik --few-shot 5 --shuffles 3 --output scores",
     "evaluate chebi20 --checkpoint my_run --output scores --update-card",
+    "evaluate pubchemqa --checkpoint my_run --output scores --push-to-hub my-name/scores",
+    note=USE_RESTRICTION,
 )
 def evaluate(
     context: typer.Context,
-    set_folder: Annotated[Path, typer.Argument(metavar="SET", help="A set of `biomedgpt data`, or the word safety.")],
+    set_folder: Annotated[
+        Path, typer.Argument(metavar="SET", help="A set of `biomedgpt data`: folder or Hub id; or safety.")
+    ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for predictions, scores and report.")],
     checkpoint: options.Checkpoint = None,
     revision: options.Revision = None,
@@ -73,6 +82,12 @@ def evaluate(
     update_card: Annotated[
         bool, typer.Option("--update-card", help="Write the scores into the card of the checkpoint's folder, too.")
     ] = False,
+    push_to_hub: hub.PushToHub = None,
+    private: hub.Private = False,
+    permit_license: hub.PermitLicense = None,
+    hub_revision: hub.HubRevision = None,
+    create_pr: hub.CreatePr = False,
+    commit_message: hub.CommitMessage = None,
 ) -> None:
     """Ask a checkpoint about a set, and score its answers beside the rows that tell what they are worth.
 
@@ -80,9 +95,14 @@ def evaluate(
     """
     from biomedgpt_hf.evaluation.evaluate import EvaluationOptions
     from biomedgpt_hf.evaluation.evaluate import evaluate as evaluate_checkpoint
+    from biomedgpt_hf.evaluation.finding_sets import find_set
     from biomedgpt_hf.evaluation.report.markdown import as_markdown
     from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 
+    set_folder = find_set(set_folder)
+    destination = hub.find_destination(push_to_hub, private, permit_license, hub_revision, create_pr, commit_message)
+    if destination is not None:
+        check_scored_licenses(set_folder, split, destination)
     if update_card:
         check_has_card(checkpoint)
     refuse_idle_options(context, set_folder, split, protocol)
@@ -118,6 +138,9 @@ def evaluate(
     typer.echo(f"{output / 'report.md'} and its charts are written.", err=True)
     if update_card:
         put_into_card(str(checkpoint), set_folder, results)
+    show_restriction()
+    if destination is not None:
+        hub.upload_result(output, destination)
 
 
 def refuse_idle_options(context: typer.Context, set_folder: Path, split: str | None, protocol: str) -> None:
@@ -150,12 +173,25 @@ def check_has_card(checkpoint: str | None) -> None:
 
 def put_into_card(checkpoint: str, set_folder: Path, results: Mapping[str, Any]) -> None:
     """Write scores into the configuration and the card of a checkpoint's folder."""
-    from biomedgpt_hf.evaluation.evaluate_set import set_title
+    from biomedgpt_hf.evaluation.finding_sets import set_title
     from biomedgpt_hf.evaluation.report.card_record import card_record
     from biomedgpt_hf.publishing.card_file import CARD, record_scores
 
     record_scores(checkpoint, [card_record(results, title=set_title(set_folder))])
     typer.echo(f"{Path(checkpoint, CARD)} tells these scores.", err=True)
+
+
+def check_scored_licenses(source: Path, split: str | None, destination: Destination) -> None:
+    """Check, before anything is asked, that predictions with the set's references may be published.
+
+    Raises:
+        LicenseError: they may not.
+    """
+    from biomedgpt_hf.evaluation.finding_sets import scored_depositors
+    from biomedgpt_hf.rows.licenses import check_licenses
+
+    if not destination.private:
+        check_licenses(scored_depositors(source, split), permitted=destination.permitted)
 
 
 @command(

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from biomedgpt_hf.commands import options
+from biomedgpt_hf.commands.restriction import show_restriction
 from biomedgpt_hf.console import command, group, many, summarise
+from biomedgpt_hf.publishing.use_restriction import USE_RESTRICTION
 
 commands = group("Many questions.")
 
@@ -17,6 +19,7 @@ commands = group("Many questions.")
     'predict proteins.fasta.gz --question "What is its function?" --question "Where is it?" --output answers.parquet',
     "predict table.csv --molecule-column smiles --question-column q --output answers.csv",
     'predict - --question "Describe this molecule." --output - < molecules.smi | head',
+    note=USE_RESTRICTION,
 )
 def predict(
     inputs: options.Inputs,
@@ -78,6 +81,7 @@ def predict(
         )
     if "predictions" in manifest:  # only one process prints
         show_counts(manifest, output, is_standard_output(output))
+        show_restriction()
 
 
 def show_counts(manifest: dict[str, Any], output: str, on_stdout: bool) -> None:

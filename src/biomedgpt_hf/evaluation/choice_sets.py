@@ -14,6 +14,7 @@ from typing import Any
 
 from biomedgpt_hf.disk.manifests import versions
 from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.finding_sets import find_set, scored_depositors
 from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
 from biomedgpt_hf.evaluation.multiple_choice.as_metric import ChosenLabels
 from biomedgpt_hf.evaluation.multiple_choice.predictions import ChoicePrediction
@@ -25,7 +26,7 @@ from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
 from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 from biomedgpt_hf.evaluation.report.writing import write_report
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
-from biomedgpt_hf.evaluation.results import HONEST, MODEL, TOOLS, save_results
+from biomedgpt_hf.evaluation.results import HONEST, MODEL, TOOLS, run_name, save_results
 from biomedgpt_hf.evaluation.score_files import describe_set
 from biomedgpt_hf.evaluation.scoring import MetricTable, score_table
 from biomedgpt_hf.evaluation.set_rows import chosen_split, read_asked_rows
@@ -41,7 +42,8 @@ def is_choice_set(source: str | PathLike, split: str | None = None) -> bool:
     Raises:
         SourceError, OSError: the set has no rows to score, or is missing.
     """
-    if Path(source).is_file():
+    source = find_set(source)
+    if source.is_file():
         return True
     first = next(read_asked_rows(source, split), None)
     return first is not None and first.expected.task in {dataset.lower() for dataset in PROMPTS}
@@ -58,7 +60,8 @@ def evaluate_choice_set(
     """Put a set of multiple-choice questions to a checkpoint, and score it beside the majority row.
 
     Args:
-        source: a set that `biomedgpt data biomedical-qa` made, a benchmark's file, or a table of one's own.
+        source: folder or Hub id of a set that `biomedgpt data biomedical-qa` made, a benchmark's file, or a table of
+            one's own.
         output: folder to write. Predictions of the same are scored again, not asked again.
         limit: put only so many questions, spread over the split; None for all.
         resamples: of the bootstrap.
@@ -71,7 +74,7 @@ def evaluate_choice_set(
         FileExistsError: the folder holds the predictions of another checkpoint, or of other questions.
         ValueError, OSError: see `evaluate_choices`.
     """
-    output = Path(output)
+    source, output = find_set(source), Path(output)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.jsonl"
     evaluated = evaluate_choices(source, output=path, limit=limit, resamples=resamples, **options)
@@ -79,7 +82,7 @@ def evaluate_choice_set(
         return {}
     predictions = evaluated.predictions
     own = [one for one in predictions if one.number == 0]
-    name = str(options.get("checkpoint") or "mini")
+    name = run_name(options.get("checkpoint"))
     labels = sorted({label for one in own for label in one.labels})
     runs, tables = [], {}
     for run, kind, rows in ((name, MODEL, own), (MAJORITY, HONEST, majority_row(own))):
@@ -96,6 +99,7 @@ def evaluate_choice_set(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(*TOOLS),
         "set": {**describe_set(source, split, len(own)), "limit": limit},
+        "depositors": scored_depositors(source, options.get("split"), len(own)),
         "metrics": {model.name: {"measures": model.description, "fails": model.fails, **model.versions()}},
         "resamples": resamples,
         "runs": runs,

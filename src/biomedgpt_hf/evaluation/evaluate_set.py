@@ -9,7 +9,6 @@ DIR/report.md, scores.csv, *.png
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -23,18 +22,22 @@ from biomedgpt_hf.evaluation.alike_pairs import alike_pairs, same_answers
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.asking import ask_rows
 from biomedgpt_hf.evaluation.by_similarity import by_similarity
+from biomedgpt_hf.evaluation.finding_sets import find_set, scored_depositors, set_name, set_title
 from biomedgpt_hf.evaluation.honest_rows import constant_answer, majority_answer
 from biomedgpt_hf.evaluation.honest_rows.nearest_known import NAME as NEAREST
 from biomedgpt_hf.evaluation.honest_rows.nearest_known import NearestKnown, nearest_known
 from biomedgpt_hf.evaluation.honest_rows.other_inputs import REMOVED, SWAPPED, with_other_items, without_items
 from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
+from biomedgpt_hf.evaluation.metrics.metric import Metric
 from biomedgpt_hf.evaluation.metrics.registry import all_metrics
+from biomedgpt_hf.evaluation.metrics.safety import Safety
 from biomedgpt_hf.evaluation.prediction_files import PredictionFileError, read_predictions
 from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 from biomedgpt_hf.evaluation.report.writing import write_report
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
-from biomedgpt_hf.evaluation.results import HONEST, Run, save_results, score_runs
+from biomedgpt_hf.evaluation.results import HONEST, Run, run_name, save_results, score_runs
 from biomedgpt_hf.evaluation.safety.questions import FILE as SAFETY_FILE
+from biomedgpt_hf.evaluation.safety.questions import NAME as SAFETY
 from biomedgpt_hf.evaluation.safety.questions import is_safety_set, safety_rows
 from biomedgpt_hf.evaluation.score_files import describe_set
 from biomedgpt_hf.evaluation.set_rows import AskedRow, chosen_split, equally_spaced, read_asked_rows
@@ -69,7 +72,8 @@ def evaluate_set(
     A run that was killed continues with the same call. Under torchrun the processes share the questions.
 
     Args:
-        set_folder: a set that `biomedgpt data` made, or "safety" for the questions of `evaluation.safety`.
+        set_folder: folder or Hub id of a set that `biomedgpt data` made, or "safety" for the questions of
+            `evaluation.safety`.
         output: folder to write.
         split: "test", "validation" or "train"; None for the first of test and validation that the set has.
         limit: score only so many rows, spread over the split; None for all.
@@ -90,12 +94,14 @@ def evaluate_set(
         OSError: a file or checkpoint is missing, or the folder holds the predictions of another checkpoint.
     """
     check_names(settings, [field.name for field in fields(PredictionSettings)], "evaluate_set")
-    set_folder, output = Path(set_folder), Path(output)
+    set_folder, output = find_set(set_folder), Path(output)
     is_safety = is_safety_set(set_folder)
     split = "all" if is_safety else split or chosen_split(set_folder)
     files = [SAFETY_FILE] if is_safety else set_files(set_folder, [split])
     rows = spread(list(safety_rows() if is_safety else read_asked_rows(set_folder, split)), limit)
-    metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
+    metrics: Sequence[Metric] = [Safety()]
+    if not is_safety:
+        metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
     chosen = PredictionSettings(**settings)
     output.mkdir(parents=True, exist_ok=True)
     predictor = chosen.predictor(own_device(chosen.device))
@@ -105,8 +111,8 @@ def evaluate_set(
         ask_rows(asked, path, files=files, predictor=predictor, settings=chosen, asked_with=asked_with)
         return path
 
-    written = {str(chosen.checkpoint or "mini"): ask("predictions", rows, ITS_ITEM)}
-    if controls and any(row.expected.items for row in rows):
+    written = {run_name(chosen.checkpoint): ask("predictions", rows, ITS_ITEM)}
+    if controls and not is_safety and any(row.expected.items for row in rows):
         written |= {name: ask(name.replace(" ", "-"), asked, name) for name, asked in _controls(rows)}
     if rank() > 0:
         return {}
@@ -116,7 +122,9 @@ def evaluate_set(
     if not is_safety:
         runs += _rows_without_model(expected, set_folder, nearest)
     described = {**describe_set(SAFETY_FILE if is_safety else set_folder, split, len(expected)), "limit": limit}
+    described |= {"name": SAFETY} if is_safety else {}
     about: dict[str, Any] = {"set": described, "published": published_rows(set_folder, split, limit)}
+    about["depositors"] = scored_depositors(set_folder, split)
     results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
     if nearest is not None:
         results["by_similarity"] = by_similarity(nearest, tables, resamples=resamples)
@@ -195,7 +203,7 @@ def _nearest(
     with _temporary_index(set_folder, "train", output) as index:
         if index is None:
             return None
-        return nearest_known(expected, index, f"the training rows of {set_folder.resolve().name}")
+        return nearest_known(expected, index, f"the training rows of {set_name(set_folder)}")
 
 
 def _alike(expected: list[Answered], set_folder: Path, split: str, output: Path) -> list[tuple[int, int]]:
@@ -224,11 +232,3 @@ def published_rows(set_folder: Path, split: str, limit: int | None) -> list[dict
     if split != "test" or limit is not None:
         return []
     return [row._asdict() for row in PUBLISHED.get(set_title(set_folder), ())]
-
-
-def set_title(folder: Path) -> str:
-    """Return the name that a set's builder gave it, or "" where it has no manifest."""
-    try:
-        return str(json.loads((folder / "manifest.json").read_text("utf-8"))["name"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""

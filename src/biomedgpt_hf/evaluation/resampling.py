@@ -144,5 +144,6 @@ def _drawn_counts(units: int, resamples: int, seed: int) -> Iterator[np.ndarray]
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
     tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(values, [tail, 100 - tail])
+    defined = values[np.isfinite(values)]  # a draw may hold no row that a score is about
+    low, high = np.percentile(defined, [tail, 100 - tail]) if len(defined) else (np.nan, np.nan)
     return float(low), float(high)

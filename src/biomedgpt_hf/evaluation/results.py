@@ -52,6 +52,12 @@ class Run:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+def run_name(checkpoint: str | PathLike | None) -> str:
+    """Return how results call a checkpoint: "mini", Hub id, or the folder's name, which tells nothing of a machine."""
+    folder = Path(checkpoint or "")
+    return folder.resolve().name if checkpoint and folder.is_dir() else str(checkpoint or "mini")
+
+
 def score_runs(
     runs: Sequence[Run],
     metrics: Sequence[Metric],

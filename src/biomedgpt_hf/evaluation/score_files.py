@@ -11,6 +11,7 @@ from typing import Any
 
 from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.finding_sets import find_set, set_name
 from biomedgpt_hf.evaluation.metrics.registry import all_metrics
 from biomedgpt_hf.evaluation.prediction_files import PredictionFileError, read_predictions
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
@@ -37,7 +38,7 @@ def score_files(
     Args:
         predictions: one file for each run; the first run is compared with each other one.
         output: the `metrics.json` to write.
-        set_folder: a set that `biomedgpt data` made, where the files do not hold the references.
+        set_folder: folder or Hub id of a set that `biomedgpt data` made, where the files do not hold the references.
         split: of the set; None for the first of test and validation that it has.
         names: of the runs; the files' names without their ending, if none are given.
         partial: score though rows of the set have no answer.
@@ -57,12 +58,13 @@ def score_files(
     shown = list(names) if names else _file_names(paths)
     if len(shown) != len(paths):
         raise PredictionFileError(f"There are {len(paths)} files and {len(shown)} names. Give one name for each file.")
+    set_folder = find_set(set_folder) if set_folder is not None else None
     references = read_references(set_folder, split) if set_folder is not None else None
     runs = []
     for path, name in zip(paths, shown, strict=True):
         read = read_predictions(path, references, partial=partial)
         runs.append(Run(name, read.answers, facts={"predictions": read.facts}))
-    about = {}
+    about: dict[str, Any] = {}
     if set_folder is not None and references:
         about["set"] = describe_set(set_folder, split or chosen_split(Path(set_folder)), len(references))
     metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
@@ -90,7 +92,7 @@ def describe_set(source: str | PathLike, split: str, rows: int) -> dict[str, Any
     """Return what results tell of a set: its name, split, number of rows, and the sha256 of its files."""
     source = Path(source)
     sha256 = describe_source(source)["sha256"]
-    return {"name": source.resolve().name, "split": split, "rows": rows, "sha256": sha256}
+    return {"name": set_name(source), "split": split, "rows": rows, "sha256": sha256}
 
 
 def _file_names(paths: Sequence[Path]) -> list[str]:

@@ -94,8 +94,18 @@ def stack(table: MetricTable, groups: Mapping[str, Sequence[int]]) -> np.ndarray
 
 
 def macro(scores: Scores) -> Scores:
-    """Return the scores that are the means over tasks, out of sums [..., tasks, K]."""
-    return lambda sums: {name: values.mean(axis=-1) for name, values in scores(sums).items()}
+    """Return the scores that are the means over tasks, out of sums [..., tasks, K].
+
+    A task for which a score is not defined (NaN), such as harm done where nothing harmful is asked, is left out of it.
+    """
+    return lambda sums: {name: _mean_of_defined(values) for name, values in scores(sums).items()}
+
+
+def _mean_of_defined(values: np.ndarray) -> np.ndarray:
+    defined = np.isfinite(values)
+    counts = defined.sum(axis=-1)
+    totals = np.where(defined, values, 0).sum(axis=-1)
+    return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
 
 
 def compare_tables(first: MetricTable, second: MetricTable, *, resamples: int, seed: int = 0) -> dict[str, Any]:
@@ -125,4 +135,5 @@ def compare_tables(first: MetricTable, second: MetricTable, *, resamples: int, s
 
 
 def _plain(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value._asdict() for name, value in found.items()}
+    """Return scores as JSON values, without those that are not defined for these rows."""
+    return {name: estimated._asdict() for name, estimated in found.items() if np.isfinite(estimated.value)}

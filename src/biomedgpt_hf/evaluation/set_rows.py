@@ -48,6 +48,18 @@ def read_asked_rows(folder: str | PathLike, split: str | None = None) -> Iterato
                 raise SourceError(path, 0, "unusable row", f"row {number}: {error}") from error
 
 
+def has_split(folder: Path, split: str) -> bool:
+    """Tell whether a set has rows of a split.
+
+    Raises:
+        OSError: the folder is missing.
+    """
+    try:
+        return bool(set_files(folder, [split]))
+    except SourceError:
+        return False
+
+
 def chosen_split(folder: Path) -> str:
     """Return the split that is scored where none is named.
 
@@ -55,11 +67,8 @@ def chosen_split(folder: Path) -> str:
         SourceError: the set has neither a test nor a validation split.
     """
     for split in SPLITS:
-        try:
-            set_files(folder, [split])
-        except SourceError:
-            continue
-        return split
+        if has_split(folder, split):
+            return split
     raise SourceError(folder, 0, "no split", f"has no {' and no '.join(SPLITS)} rows. Name the split to score.")
 
 

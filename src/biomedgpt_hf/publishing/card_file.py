@@ -1,4 +1,4 @@
-"""The file of a model's card, in a folder and in a repository on the Hub."""
+"""The file of a card, in a folder and in a repository on the Hub."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import HfApi
 
+from biomedgpt_hf.publishing.card_mark import is_untouched
 from biomedgpt_hf.publishing.evaluation_results import (
     CONFIG,
     ENTRY,
@@ -18,7 +19,7 @@ from biomedgpt_hf.publishing.evaluation_results import (
     weights_digest,
     write_whole,
 )
-from biomedgpt_hf.publishing.model_card import is_untouched, is_untouched_template, model_card, with_scores
+from biomedgpt_hf.publishing.model_card import is_untouched_template, model_card, with_scores
 from biomedgpt_hf.publishing.model_card_sections import adapter_of
 
 if TYPE_CHECKING:
@@ -42,9 +43,13 @@ def write_model_card(
     """
     if adapter_of(model) is None:
         drop_of_other_weights(model.config, Path(folder))
-    path = Path(folder, CARD)
-    if not path.exists() or is_untouched(_read(path)):
-        path.write_text(model_card(model, checkpoint, tags, **metadata), encoding="utf-8")
+    if may_be_renewed(Path(folder)):
+        Path(folder, CARD).write_text(model_card(model, checkpoint, tags, **metadata), encoding="utf-8")
+
+
+def may_be_renewed(folder: Path) -> bool:
+    """Tell whether a folder has no card, or one that nobody has edited."""
+    return not (folder / CARD).exists() or is_untouched(_read(folder / CARD))
 
 
 def why_not_recorded(folder: str | os.PathLike) -> str | None:
@@ -85,11 +90,14 @@ def record_scores(folder: str | os.PathLike, records: Sequence[Mapping[str, Any]
     return reason
 
 
-def gives_way(folder: Path, api: HfApi, repo_id: str, revision: str | None = None) -> bool:
+def gives_way(
+    folder: Path, api: HfApi, repo_id: str, revision: str | None = None, repo_type: str | None = None
+) -> bool:
     """Tell whether the card in a folder is unedited while a person wrote the one in a repository, which then stays."""
-    if not is_untouched(_read(folder / CARD)) or not api.file_exists(repo_id, CARD, revision=revision):
+    where: dict[str, Any] = {"revision": revision, "repo_type": repo_type}
+    if not is_untouched(_read(folder / CARD)) or not api.file_exists(repo_id, CARD, **where):
         return False
-    there = _read(Path(api.hf_hub_download(repo_id, CARD, revision=revision)))
+    there = _read(Path(api.hf_hub_download(repo_id, CARD, **where)))
     return not is_untouched(there) and not is_untouched_template(there)
 
 

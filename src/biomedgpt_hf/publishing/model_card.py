@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
+from biomedgpt_hf.publishing.card_mark import mark_card, without_mark
 from biomedgpt_hf.publishing.evaluation_results import ENTRY, RESULTS, model_index, results_section
 from biomedgpt_hf.publishing.model_card_sections import Adapter, adapter_of, describe_model, hub_ids
 from biomedgpt_hf.publishing.model_card_text import FRAME, NO_TRAINING
+from biomedgpt_hf.publishing.use_restriction import USE_RESTRICTION
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
-# The mark of a card that a save may renew. Its digest covers the rest of the card, so an edited card does not match it.
-MARK = "<!-- Written by biomedgpt_hf and renewed by every save until somebody edits it. {digest} -->\n"
-MARK_PATTERN = MARK.format(digest="([0-9a-f]{16})")
 LICENCE_KEYS = ("license", "license_name", "license_link")
 UNKNOWN_LICENCE = {"license": "other", "license_name": "inherited-from-the-parts"}
 
@@ -49,14 +47,14 @@ def model_card(
     found: dict[str, Any] = {"eval_results": model_index(scores), "model_name": title} if scores else {}
     text = FRAME.format(
         metadata=ModelCardData(**data, tags=_tags(whole, adapter, tags), **found).to_yaml(),
-        mark="",
         title=title,
         results=results_section(scores),
         training=_facts(getattr(whole.config, "training", None) or {}) or NO_TRAINING,
+        use_restriction=USE_RESTRICTION,
         inherited=_inherited(data),
         **sections,
     )
-    return _marked(text)
+    return mark_card(text)
 
 
 def with_scores(text: str, scores: Mapping[str, Any]) -> str:
@@ -66,24 +64,13 @@ def with_scores(text: str, scores: Mapping[str, Any]) -> str:
         text: the card, as `model_card` wrote it.
         scores: see `evaluation_results.merge`.
     """
-    text = re.sub(MARK_PATTERN, "", text, count=1)
-    head, metadata, body = re.split(r"^---\n", text, maxsplit=2, flags=re.MULTILINE)
+    head, metadata, body = re.split(r"^---\n", without_mark(text), maxsplit=2, flags=re.MULTILINE)
     title = re.search(r"^# (.*)$", body, re.MULTILINE)
     told = {key: value for key, value in yaml.safe_load(metadata).items() if key != "model-index"}
     data = ModelCardData(**told, eval_results=model_index(scores), model_name=title[1] if title else "model")
     body = re.sub(rf"{RESULTS}.*?(?=\n## Limits\n)", "", body, count=1, flags=re.DOTALL)
     body = body.replace("\n## Limits\n", f"{results_section(scores)}\n## Limits\n", 1)
-    return _marked(f"{head}---\n{data.to_yaml()}\n---\n{body}")
-
-
-def _marked(text: str) -> str:
-    return text.replace("\n---\n", f"\n---\n{MARK.format(digest=_digest(text))}", 1)
-
-
-def is_untouched(text: str) -> bool:
-    """Tell whether a card is still as `model_card` wrote it, so that a newer one may replace it."""
-    mark = re.search(MARK_PATTERN, text)
-    return mark is not None and _digest(text.replace(mark[0], "", 1)) == mark[1]
+    return mark_card(f"{head}---\n{data.to_yaml()}\n---\n{body}")
 
 
 def is_untouched_template(text: str) -> bool:
@@ -93,10 +80,6 @@ def is_untouched_template(text: str) -> bool:
     body = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL).strip()
     description = body.removeprefix(before).removesuffix(after).strip()
     return body.startswith(before) and body.endswith(after) and description.endswith("automatically generated.")
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
 def _metadata(

@@ -4,7 +4,7 @@ FRAME = """\
 ---
 {metadata}
 ---
-{mark}
+
 # {title}
 
 {introduction}
@@ -27,8 +27,7 @@ FRAME = """\
 ## Limits
 
 {limits}
-- The authors of BioMedGPT state (section 5 of the paper) that it should **not** be employed for research scenarios that
-  endanger human life, and that real-world applications need cautious, professional supervision.
+- {use_restriction}
 
 ## Licence
 

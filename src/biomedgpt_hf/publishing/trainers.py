@@ -29,7 +29,6 @@ from biomedgpt_hf.publishing.uploading import (
     has_weights,
     is_pickle,
     upload,
-    upload_later,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +43,15 @@ logger = logging.get_logger(__name__)
 
 EARLIER = "Before this training"
 UPLOADS_PICKLES = (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS)
+
+
+def upload_later(*request: Any, **options: Any) -> CommitInfo:
+    """Upload as `upload` does, in a thread, and log a failure, which would not be seen otherwise."""
+    try:
+        return upload(*request, **options)
+    except Exception as error:
+        logger.warning(f"An upload to {request[1]} failed. The training continues. {error}")
+        raise
 
 
 class PublishingMixin(_Trainer):

@@ -7,21 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitInfo, HfApi
-from transformers.utils import logging
 
 from biomedgpt_hf.publishing.card_file import CARD, gives_way
-
-logger = logging.get_logger(__name__)
 
 # Files that run code when they are read.
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.distcp", ".metadata", "*/.metadata", "*.pyc")
 # Files for people to read that a training writes beside its checkpoint.
 REPORT, PICTURE = "training_report.md", "loss_curve.png"
+LICENCE_FILES = ("LICENSE*", "LICENCE*", "NOTICE*")  # in a data set's folder
 WEIGHTS = ("model*.safetensors", "adapter_model*.safetensors")
 
 
 def upload(
-    api: HfApi, repo_id: str, folder: Path, names: list[str], revision: str | None = None, **options: Any
+    api: HfApi,
+    repo_id: str,
+    folder: Path,
+    names: list[str],
+    revision: str | None = None,
+    repo_type: str | None = None,
+    **options: Any,
 ) -> CommitInfo:
     """Upload some files of a folder. A card that somebody wrote in the repository is not replaced by an unedited one.
 
@@ -31,25 +35,18 @@ def upload(
         folder: where the files are.
         names: their paths in it.
         revision: a branch, which is made if it does not exist, or a reference.
+        repo_type: "dataset", or None for a model.
         options: further arguments of `HfApi.upload_folder`.
 
     Returns:
         `huggingface_hub.CommitInfo`.
     """
     if revision is not None and not revision.startswith("refs/"):
-        api.create_branch(repo_id, branch=revision, exist_ok=True)
-    if CARD in names and gives_way(folder, api, repo_id, revision):
+        api.create_branch(repo_id, branch=revision, repo_type=repo_type, exist_ok=True)
+    if CARD in names and gives_way(folder, api, repo_id, revision, repo_type):
         names = [name for name in names if name != CARD]
-    return api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=names, revision=revision, **options)
-
-
-def upload_later(*request: Any, **options: Any) -> CommitInfo:
-    """Upload as `upload` does, in a thread, and log a failure, which would not be seen otherwise."""
-    try:
-        return upload(*request, **options)
-    except Exception as error:
-        logger.warning(f"An upload to {request[1]} failed. The training continues. {error}")
-        raise
+    where: dict[str, Any] = {"repo_id": repo_id, "repo_type": repo_type, "revision": revision}
+    return api.upload_folder(folder_path=folder, allow_patterns=names, **where, **options)
 
 
 def has_weights(names: Iterable[str]) -> bool:

@@ -22,7 +22,7 @@ from transformers import TrainingArguments
 from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.disk.replacing import write_json
 from biomedgpt_hf.evaluation.evaluate import EvaluationOptions, evaluate
-from biomedgpt_hf.evaluation.evaluate_set import set_title
+from biomedgpt_hf.evaluation.finding_sets import set_title
 from biomedgpt_hf.evaluation.report.card_record import card_record
 from biomedgpt_hf.evaluation.report.markdown import MAIN_SCORES
 from biomedgpt_hf.evaluation.safety.questions import NAME as SAFETY

@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 from biomedgpt_hf.disk.folders import staged_folder
-from biomedgpt_hf.evaluation.harness.documents import choice_documents
+from biomedgpt_hf.evaluation.finding_sets import find_set
+from biomedgpt_hf.evaluation.harness.documents import choice_documents, example_questions
 from biomedgpt_hf.evaluation.multiple_choice.asking import BETWEEN_EXAMPLES, DELIMITER
 from biomedgpt_hf.evaluation.multiple_choice.questions import read_choice_questions
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import MultipleChoiceQuestion
 
+Source = Sequence[str | PathLike] | Sequence[MultipleChoiceQuestion]
 TAG = "biomedgpt_exported"
 HEADER = """\
 # lm-eval run --model hf --model_args pretrained=LM --include_path {folder} --tasks {task}
@@ -33,17 +35,18 @@ HEADER = """\
 
 
 def export_tasks(
-    questions: Sequence[str | PathLike] | Sequence[MultipleChoiceQuestion],
+    questions: Source,
     output: str | PathLike,
     *,
-    examples: Sequence[str | PathLike] | Sequence[MultipleChoiceQuestion] = (),
+    examples: Source = (),
 ) -> list[str]:
     """Write a folder of tasks, one for each data set among the questions.
 
     Args:
         questions: files, folders of sets, or questions (see `read_choice_questions`).
         output: folder to make.
-        examples: likewise, for few-shot prompts (`--num_fewshot`), the first of which are taken.
+        examples: likewise, for few-shot prompts (`--num_fewshot`), the first of which are taken; of sets the training
+            rows. None for those of the sets among the questions. What is asked is never an example.
 
     Returns:
         The names of the tasks. All of them have the tag "biomedgpt_exported".
@@ -52,7 +55,8 @@ def export_tasks(
         OSError: a file is missing, or the folder is not empty or cannot be written.
         ValueError: sources hold no questions.
     """
-    asked, shown = _by_dataset(questions), _by_dataset(examples) if examples else {}
+    asked = _by_dataset(_questions(questions, read_choice_questions))
+    shown = _examples(examples or questions, bool(examples), asked)
     output = Path(output)
     with staged_folder(output) as folder:
         for name, of_dataset in asked.items():
@@ -67,13 +71,23 @@ def export_tasks(
     return list(asked)
 
 
-def _by_dataset(
-    source: Sequence[str | PathLike] | Sequence[MultipleChoiceQuestion],
-) -> dict[str, list[MultipleChoiceQuestion]]:
-    """Return questions by the name of their data set, as a task's name has it."""
+def _questions(source: Source, read: Callable[..., list[MultipleChoiceQuestion]]) -> list[MultipleChoiceQuestion]:
     questions = [one for one in source if isinstance(one, MultipleChoiceQuestion)]
-    if len(questions) != len(source):
-        questions = read_choice_questions(*(one for one in source if not isinstance(one, MultipleChoiceQuestion)))
+    return questions if len(questions) == len(source) else read(*map(find_set, cast(Sequence[str], source)))
+
+
+def _examples(
+    source: Source, are_named: bool, asked: dict[str, list[MultipleChoiceQuestion]]
+) -> dict[str, list[MultipleChoiceQuestion]]:
+    if not are_named and any(isinstance(one, MultipleChoiceQuestion) for one in source):
+        return {}
+    found = _questions(source, lambda *paths: example_questions(paths, are_named))
+    scored = {one.id for of_dataset in asked.values() for one in of_dataset}
+    return _by_dataset([one for one in found if one.id not in scored])
+
+
+def _by_dataset(questions: Sequence[MultipleChoiceQuestion]) -> dict[str, list[MultipleChoiceQuestion]]:
+    """Return questions by the name of their data set, as a task's name has it."""
     found: dict[str, list[MultipleChoiceQuestion]] = {}
     for one in questions:
         name = re.sub(r"[^a-z0-9]+", "_", one.dataset.lower()).strip("_") or "questions"

@@ -30,6 +30,11 @@ def as_markdown(results: SideBySide, charts: Sequence[str] = ()) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
+def as_short_markdown(results: SideBySide) -> str:
+    """Return a table of all runs for each metric, with what it measures and where it fails, and no more."""
+    return "\n".join(line for metric, about in results.metrics.items() for line in _scores(results, metric, about))
+
+
 def _opening(results: SideBySide) -> Iterator[str]:
     about = results.about
     of_set = about.get("set") or {}
@@ -51,11 +56,17 @@ def _opening(results: SideBySide) -> Iterator[str]:
     yield ""
 
 
-def _metric(results: SideBySide, metric: str, about: Mapping[str, Any]) -> Iterator[str]:
+def _scores(results: SideBySide, metric: str, about: Mapping[str, Any]) -> Iterator[str]:
     names = results.scores_of(metric)
     yield f"## {metric.replace('_', ' ').capitalize()}\n"
     yield f"{about['measures']} {about['fails']}\n"
     yield from _table(["", *names], _score_rows(results, metric, names))
+    yield ""
+
+
+def _metric(results: SideBySide, metric: str, about: Mapping[str, Any]) -> Iterator[str]:
+    names = results.scores_of(metric)
+    yield from _scores(results, metric, about)
     tasks = dict.fromkeys(task for run in results.runs for task in run["scores"].get(metric, {}).get("by_task", {}))
     if tasks:
         yield "By kind of question:\n"

@@ -10,6 +10,7 @@ import yaml
 
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.set_rows import AskedRow
+from biomedgpt_hf.modalities import MODALITIES
 
 TASK = "safety: "
 NAME = "safety"  # by which the set is asked for, where no folder has that name
@@ -22,14 +23,18 @@ def safety_rows() -> tuple[AskedRow, ...]:
     rows = []
     for kind in yaml.safe_load(FILE.read_text("utf-8")):
         for number, question in enumerate(kind["questions"], start=1):
+            asked = question if isinstance(question, dict) else {"text": question}
+            items = {name: asked[name] for name in MODALITIES if name in asked}
             expected = Answered(
                 id=f"{kind['kind'].replace(' ', '-')}-{number}",
                 answer="",
                 reference=kind["expected"],
-                question=question,
+                question=asked["text"],
                 task=f"{TASK}{kind['kind']}",
+                items={name: (item,) for name, item in items.items()},
             )
-            rows.append(AskedRow([{"role": "user", "content": [{"type": "text", "text": question}]}], expected))
+            blocks = [{"type": name, name: item} for name, item in {**items, "text": asked["text"]}.items()]
+            rows.append(AskedRow([{"role": "user", "content": blocks}], expected))
     return tuple(rows)
 
 
