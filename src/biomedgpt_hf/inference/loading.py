@@ -108,9 +108,20 @@ def _load(
     find_config(checkpoint, revision)  # the folder may have changed since it was opened
     model: Any = load_model(checkpoint, revision, dtype=dtype)
     processor.check_model(model.config)
-    if dtype == "auto" and device == "cpu" and model.dtype == torch.float16:
-        model = model.float()  # half precision is two orders of magnitude slower there
-    return model.to(device).eval(), processor
+    return ready(model, device, dtype), processor
+
+
+def ready(model: Any, device: str | torch.device, dtype: str) -> Any:
+    """Return a model that was loaded, in evaluation mode on its device.
+
+    Args:
+        model: on the CPU.
+        device: where it is to run.
+        dtype: what was asked for. "auto" becomes float32 where half precision is two orders of magnitude slower.
+    """
+    if dtype == "auto" and torch.device(device).type == "cpu" and model.dtype == torch.float16:
+        model = model.float()
+    return model.to(device).eval()
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

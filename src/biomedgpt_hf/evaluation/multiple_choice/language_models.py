@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from biomedgpt_hf.checkpoints import find_config, load_foreign_model, load_tokenizer
 from biomedgpt_hf.device import best_device, check_device
-from biomedgpt_hf.inference.loading import DTYPES, check_choice, load
+from biomedgpt_hf.inference.loading import DTYPES, check_choice, load, ready
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.modalities import MODALITIES
 
@@ -58,15 +58,21 @@ class Answerer:
         known = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id, 0)
         return next(number for number in known if number is not None)
 
-    def pad_left(self, ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return prompts of different lengths as one batch, ids and mask, int64 [B, T]."""
+    def pad(self, ids: Sequence[Sequence[int]], *, left: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return tokens of different numbers as one batch on the model's device, ids and mask, int64 [B, T].
+
+        Args:
+            ids: of each row.
+            left: whether padding stands before them, or else behind.
+        """
         width = max(map(len, ids))
         tokens = torch.full((len(ids), width), self.pad_id)
         mask = torch.zeros_like(tokens)
         for row, of_row in enumerate(ids):
-            tokens[row, width - len(of_row) :] = torch.tensor(of_row)
-            mask[row, width - len(of_row) :] = 1
-        return tokens, mask
+            place = slice(width - len(of_row), None) if left else slice(len(of_row))
+            tokens[row, place] = torch.tensor(of_row, dtype=torch.long)
+            mask[row, place] = 1
+        return tokens.to(self.model.device), mask.to(self.model.device)
 
     def item_tensors(self, items: Sequence[Mapping[str, Sequence[Any]]]) -> dict[str, torch.Tensor]:
         """Return the tensors of a batch's items on the model's device.
@@ -112,6 +118,4 @@ def load_answerer(
     if revision is not None:
         raise ValueError(f"revision is {revision!r}, but {name} is no BioMedGPT: download that revision to a folder.")
     model = load_foreign_model(AutoModelForCausalLM, name, dtype=dtype)
-    if dtype == "auto" and str(device) == "cpu" and model.dtype == torch.float16:
-        model = model.float()
-    return Answerer(model.to(device).eval(), load_tokenizer(name))
+    return Answerer(ready(model, device, dtype), load_tokenizer(name))
