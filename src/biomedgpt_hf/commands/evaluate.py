@@ -52,6 +52,8 @@ def evaluate(
     dtype: options.Dtype = "auto",
     device: options.Device = None,
     long_proteins: options.LongProteins = "report",
+    items_as_text: options.ItemsAsText = False,
+    chat_template: options.ChatTemplate = None,
     tokenizer: Tokenizer = "allenai/scibert_scivocab_uncased",
     ontology: Ontology = None,
     no_wordnet: NoWordNet = False,
@@ -64,6 +66,7 @@ def evaluate(
 ) -> None:
     """Ask a checkpoint about a set, and score its answers beside the rows that tell what they are worth.
 
+    The checkpoint is a BioMedGPT, or any other causal language model, whose prompts have the items as text.
     A killed run continues when the same command is given again; under torchrun several processes share the work.
     """
     from biomedgpt_hf.evaluation.choice_sets import evaluate_choice_set, is_choice_set
@@ -87,6 +90,8 @@ def evaluate(
             batch_tokens=batch_tokens,
             dtype=dtype,
             device=device,
+            items_as_text=items_as_text,
+            chat_template=chat_template,
         )
         typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
         return
@@ -109,6 +114,8 @@ def evaluate(
         dtype=dtype,
         device=device,
         long_proteins=long_proteins,
+        items_as_text=items_as_text,
+        chat_template=chat_template,
     )
     if results:  # only one process prints
         typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))

@@ -49,7 +49,12 @@ def is_choice_set(source: str | PathLike, split: str | None = None) -> bool:
 
 
 def evaluate_choice_set(
-    source: str | PathLike, output: str | PathLike, *, resamples: int = RESAMPLES, **options: Any
+    source: str | PathLike,
+    output: str | PathLike,
+    *,
+    resamples: int = RESAMPLES,
+    chat_template: str | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """Put a set of multiple-choice questions to a checkpoint, and score it beside the majority row.
 
@@ -57,6 +62,8 @@ def evaluate_choice_set(
         source: a set that `biomedgpt data biomedical-qa` made, a benchmark's file, or a table of one's own.
         output: folder to write. Predictions of the same are scored again, not asked again.
         resamples: of the bootstrap.
+        chat_template: "language-model" puts questions as conversations in the model's own template; None as
+            lm-evaluation-harness does without one.
         options: see `evaluate_choices`: checkpoint, protocol, few_shot, shuffles, …
 
     Returns:
@@ -65,6 +72,12 @@ def evaluate_choice_set(
     Raises:
         ValueError, OSError: see `evaluate_choices`.
     """
+    if chat_template not in (None, "language-model"):
+        raise ValueError(
+            f"chat_template is {chat_template!r}. Questions of multiple choice have prompts of their own: choose "
+            "language-model to put them as conversations in the model's template, or leave it out."
+        )
+    options["chat_template"] = True if chat_template else None
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.jsonl"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from os import PathLike
@@ -157,9 +157,16 @@ def _controls(rows: Sequence[AskedRow]) -> list[tuple[str, list[AskedRow]]]:
 
 def _run(name: str, path: Path, is_control: bool) -> Run:
     read = read_predictions(path)
-    told = f"the same model, given {name}" if is_control else ""
+    told = f"the same model, given {name}" if is_control else _how_asked(read.facts["run"])
     facts = {"predictions": read.facts, "description": told}
     return Run(f"given {name}" if is_control else name, read.answers, HONEST if is_control else "model", facts)
+
+
+def _how_asked(manifest: Mapping[str, Any] | None) -> str:
+    """Return in words that items were text, where they were."""
+    if manifest is None or manifest.get("items") != "as text":
+        return ""
+    return f"SMILES and residues are text in its prompts, which have the chat template {manifest['chat_template']}"
 
 
 def _known_rows(set_folder: Path, split: str) -> list[Answered]:

@@ -51,9 +51,14 @@ def open_checkpoint(
     Raises:
         OSError, ValueError: see `load`.
     """
+    check_machine(device, dtype)
+    return _open(str(checkpoint or mini_checkpoint()), revision)
+
+
+def check_machine(device: str | torch.device | None, dtype: str) -> None:
+    """Raise a ValueError where there is no such device, or a dtype is none of those that a model can be loaded in."""
     check_choice("dtype", dtype, DTYPES)
     check_device(device or best_device())
-    return _open(str(checkpoint or mini_checkpoint()), revision)
 
 
 def load(
@@ -86,7 +91,8 @@ def _open(checkpoint: str, revision: str | None) -> Opened:
     config = find_config(checkpoint, revision)
     if config.model_type != "biomedgpt":
         raise ValueError(
-            f"{checkpoint} is a {config.model_type!r}, not a BioMedGPT: `biomedgpt init` makes one of it and encoders."
+            f"{checkpoint} is a {config.model_type!r}, not a BioMedGPT: `biomedgpt init` makes one of it and encoders. "
+            "Without them, `biomedgpt predict` and `evaluate` ask it about items that are written out as text."
         )
     return Opened(config, load_processor(checkpoint, revision))
 
@@ -99,9 +105,14 @@ def _load(
     find_config(checkpoint, revision)  # the folder may have changed since it was opened
     model: Any = load_model(checkpoint, revision, dtype=dtype)
     processor.check_model(model.config)
-    if dtype == "auto" and device == "cpu" and model.dtype == torch.float16:
+    return place(model, device, dtype), processor
+
+
+def place(model: Any, device: str | torch.device, dtype: str) -> Any:
+    """Return a model on a device, in evaluation mode, and in a precision that the device computes fast."""
+    if dtype == "auto" and str(device) == "cpu" and model.dtype == torch.float16:
         model = model.float()  # half precision is two orders of magnitude slower there
-    return model.to(device).eval(), processor
+    return model.to(device).eval()
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

@@ -9,11 +9,9 @@ from os import PathLike
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
 
-from biomedgpt_hf.checkpoints import find_config, load_foreign_model, load_tokenizer
-from biomedgpt_hf.device import best_device, check_device
-from biomedgpt_hf.inference.loading import DTYPES, check_choice, load
+from biomedgpt_hf.inference.language_models import is_language_model, load_language_model
+from biomedgpt_hf.inference.loading import load
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.modalities import MODALITIES
 
@@ -88,6 +86,7 @@ def load_answerer(
     device: str | torch.device | None = None,
     dtype: str = "auto",
     revision: str | None = None,
+    items_as_text: bool = False,
 ) -> Answerer:
     """Load a BioMedGPT or a causal language model.
 
@@ -96,6 +95,7 @@ def load_answerer(
         device: where to run; None is the first of cuda, mps, cpu.
         dtype: "float32", "bfloat16", "float16", or "auto" for the precision that the checkpoint was saved in.
         revision: branch, tag or commit of a BioMedGPT on the Hub.
+        items_as_text: let a BioMedGPT read molecules and proteins of a question as text, as any other model does.
 
     Raises:
         OSError: there is no such checkpoint.
@@ -103,15 +103,7 @@ def load_answerer(
             device.
     """
     name = str(checkpoint or mini_checkpoint())
-    if find_config(name, revision).model_type == "biomedgpt":
+    if not is_language_model(name, revision):
         model, processor = load(name, device, dtype, revision)
-        return Answerer(model, processor.tokenizer, processor)
-    check_choice("dtype", dtype, DTYPES)
-    device = device or best_device()
-    check_device(device)
-    if revision is not None:
-        raise ValueError(f"revision is {revision!r}, but {name} is no BioMedGPT: download that revision to a folder.")
-    model = load_foreign_model(AutoModelForCausalLM, name, dtype=dtype)
-    if dtype == "auto" and str(device) == "cpu" and model.dtype == torch.float16:
-        model = model.float()
-    return Answerer(model.to(device).eval(), load_tokenizer(name))
+        return Answerer(model, processor.tokenizer, None if items_as_text else processor)
+    return Answerer(*load_language_model(name, device, dtype, revision))

@@ -74,6 +74,7 @@ def evaluate_choices(
     shuffles: int = 0,
     description: str = "",
     chat_template: bool | None = None,
+    items_as_text: bool = False,
     output: str | PathLike | None = None,
     split: str | None = None,
     subjects: Collection[str] | None = MEDICAL_SUBJECTS,
@@ -98,6 +99,7 @@ def evaluate_choices(
         description: a text before everything, with its line breaks, as tasks of lm-evaluation-harness have it.
         chat_template: put questions as conversations in the model's chat template; None does so where the model itself
             sees molecules or proteins of the question.
+        items_as_text: let a BioMedGPT read molecules and proteins as text, as any other language model does.
         output: file of predictions to write, .jsonl. An unfinished run goes on; a finished one is read and scored.
         split: which rows of a set are asked; None for its test rows, or else its validation rows.
         subjects: which subjects of MMLU are asked; None for all.
@@ -135,7 +137,7 @@ def evaluate_choices(
         description=description,
         seed=seed,
     )
-    answerer = load_answerer(checkpoint, device, dtype, revision)
+    answerer = load_answerer(checkpoint, device, dtype, revision, items_as_text)
     chooser = Chooser(answerer, protocol, chat_template=chat_template, batch_tokens=batch_tokens, new_tokens=new_tokens)
     facts = {
         **identify(checkpoint, answerer.model),
@@ -144,6 +146,7 @@ def evaluate_choices(
         "few_shot": few_shot,
         "shuffles": shuffles,
         "chat_template": chat_template,
+        "items": "encoded" if answerer.processor is not None else "as text",
         "new_tokens": None if protocol == "loglik" else new_tokens,
         "dtype": str(answerer.model.dtype).removeprefix("torch."),
         "questions": len(asked),
