@@ -127,13 +127,15 @@ def evaluate(
     "score",
     "score answers.jsonl --output metrics.json",
     "score answers.jsonl other.jsonl --set chebi20 --output metrics.json",
+    "score biomedgpt.jsonl gpt_batch_output.jsonl llama.csv molt5.txt --set chebi20 --output metrics.json",
     "score molt5-large-smiles2caption.txt --tokenizer scibert_scivocab_uncased --output metrics.json",
 )
 def score(
     predictions: Annotated[list[Path], typer.Argument(metavar="PREDICTIONS", help="Files with answers, a run each.")],
     output: Annotated[Path, typer.Option(metavar="FILE", help="metrics.json to write.")],
     set_folder: Annotated[
-        Path | None, typer.Option("--set", metavar="DIR", help="The set that has the references, where files do not.")
+        Path | None,
+        typer.Option("--set", metavar="DIR", help="The set, or a table, that has the references, where files do not."),
     ] = None,
     split: Annotated[str | None, typer.Option(metavar="SPLIT", help="Of the set; test or else validation.")] = None,
     name: Annotated[list[str] | None, many("NAME", "Name of a run, in the order of the files")] = None,

@@ -24,6 +24,7 @@ from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.metrics.metric import Metric
 from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
+from biomedgpt_hf.evaluation.safety.reactions import DECLINE, reaction
 from biomedgpt_hf.evaluation.scoring import MetricTable, compare_tables, score_table, tabulate
 
 TOOLS = ("biomedgpt-hf", "numpy", "rdkit", "torch", "transformers")
@@ -107,6 +108,7 @@ def _described(
         "rows": len(run.answers),
         "empty": sum(not row.answer.strip() for row in run.answers),
         "truncated": sum(row.truncated for row in run.answers),
+        "declined": sum(bool(row.answer.strip()) and reaction(row.answer) == DECLINE for row in run.answers),
         "failed": len(failed),
         "failed_rows": failed[:LISTED],
         "scores": {

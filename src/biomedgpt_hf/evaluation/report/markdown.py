@@ -44,7 +44,7 @@ def _opening(results: SideBySide) -> Iterator[str]:
     )
     for run in results.runs:
         told = [f"{run['rows']:,} rows"]
-        told += [f"{run[name]:,} {name}" for name in ("failed", "empty", "truncated") if run[name]]
+        told += [f"{run[name]:,} {name}" for name in ("failed", "empty", "truncated", "declined") if run.get(name)]
         if run.get("description"):
             told.append(run["description"])
         yield f"- **{run['name']}**: {', '.join(told)}."
