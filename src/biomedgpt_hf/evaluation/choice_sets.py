@@ -16,7 +16,7 @@ from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
 from biomedgpt_hf.evaluation.multiple_choice.as_metric import ChosenLabels
 from biomedgpt_hf.evaluation.multiple_choice.predictions import ChoicePrediction
-from biomedgpt_hf.evaluation.multiple_choice.questions import read_choice_questions
+from biomedgpt_hf.evaluation.multiple_choice.questions import SUBJECT_IN_ID, read_choice_questions
 from biomedgpt_hf.evaluation.multiple_choice.run import evaluate_choices
 from biomedgpt_hf.evaluation.multiple_choice.scores import majority_row
 from biomedgpt_hf.evaluation.multiple_choice.shuffles import score_shuffles
@@ -53,7 +53,6 @@ def evaluate_choice_set(
     output: str | PathLike,
     *,
     resamples: int = RESAMPLES,
-    chat_template: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Put a set of multiple-choice questions to a checkpoint, and score it beside the majority row.
@@ -62,8 +61,6 @@ def evaluate_choice_set(
         source: a set that `biomedgpt data biomedical-qa` made, a benchmark's file, or a table of one's own.
         output: folder to write. Predictions of the same are scored again, not asked again.
         resamples: of the bootstrap.
-        chat_template: "language-model" puts questions as conversations in the model's own template; None as
-            lm-evaluation-harness does without one.
         options: see `evaluate_choices`: checkpoint, protocol, few_shot, shuffles, …
 
     Returns:
@@ -72,12 +69,6 @@ def evaluate_choice_set(
     Raises:
         ValueError, OSError: see `evaluate_choices`.
     """
-    if chat_template not in (None, "language-model"):
-        raise ValueError(
-            f"chat_template is {chat_template!r}. Questions of multiple choice have prompts of their own: choose "
-            "language-model to put them as conversations in the model's template, or leave it out."
-        )
-    options["chat_template"] = True if chat_template else None
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.jsonl"
@@ -100,26 +91,32 @@ def evaluate_choice_set(
         "runs": runs,
         "paired": [],
         "shuffles": score_shuffles(predictions, resamples=resamples, seed=0),
-        "published": [row._asdict() for dataset in sorted({one.dataset for one in own}) for row in _published(dataset)],
+        "published": _published(own),
     }
     save_results(output / "metrics.json", results, tables)
     write_report(output, put_side_by_side([output / "metrics.json"]))
     return results
 
 
-def _published(dataset: str) -> Sequence[Any]:
-    return [row._replace(name=f"{row.name}, {dataset}") for row in PUBLISHED.get(dataset, ())]
+def _published(predictions: Sequence[ChoicePrediction]) -> list[dict[str, Any]]:
+    """Return what papers report on the data sets of some questions, and on their subjects."""
+    names = {name for one in predictions for name in (one.dataset, f"{one.dataset} {one.subject}")}
+    return [
+        row._replace(name=f"{row.name}, {name}")._asdict() for name in sorted(names) for row in PUBLISHED.get(name, ())
+    ]
 
 
 def _table(predictions: Sequence[ChoicePrediction], labels: Sequence[str]) -> MetricTable:
+    """Return the scores of choices: of several data sets apart, of one alone by its subjects, where it has some."""
     statistics = tabulate_choices(predictions, labels)
+    by_subject = {one.dataset for one in predictions} in [{dataset} for dataset in SUBJECT_IN_ID]
     rows = tuple(
         Answered(
             id=one.id,
             answer="" if one.chosen is None else one.labels[one.chosen],
             reference=one.labels[one.answer_index],
             question=one.question,
-            task=one.dataset,
+            task=f"{one.dataset} {one.subject}".strip() if by_subject else one.dataset,
             error=one.error if one.status != "ok" else None,
             truncated=one.truncated,
             drawn_with=one.unit,

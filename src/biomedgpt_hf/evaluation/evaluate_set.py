@@ -27,7 +27,7 @@ from biomedgpt_hf.evaluation.honest_rows import constant_answer, majority_answer
 from biomedgpt_hf.evaluation.honest_rows.nearest_known import NAME as NEAREST
 from biomedgpt_hf.evaluation.honest_rows.nearest_known import NearestKnown, nearest_known
 from biomedgpt_hf.evaluation.honest_rows.other_inputs import REMOVED, SWAPPED, with_other_items, without_items
-from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
+from biomedgpt_hf.evaluation.honest_rows.published import published_rows
 from biomedgpt_hf.evaluation.metrics.registry import all_metrics
 from biomedgpt_hf.evaluation.prediction_files import PredictionFileError, read_predictions
 from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
@@ -116,7 +116,7 @@ def evaluate_set(
     if not is_safety:
         runs += _rows_without_model(expected, set_folder, nearest)
     described = {**describe_set(SAFETY_FILE if is_safety else set_folder, split, len(expected)), "limit": limit}
-    about: dict[str, Any] = {"set": described, "published": published_rows(set_folder, split, limit)}
+    about: dict[str, Any] = {"set": described, "published": _published(set_folder, rows, split, limit)}
     results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
     if nearest is not None:
         results["by_similarity"] = by_similarity(nearest, tables, resamples=resamples)
@@ -230,11 +230,11 @@ def _temporary_index(set_folder: Path, split: str, output: Path) -> Iterator[Nei
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def published_rows(set_folder: Path, split: str, limit: int | None) -> list[dict[str, Any]]:
+def _published(set_folder: Path, rows: Sequence[AskedRow], split: str, limit: int | None) -> list[dict[str, Any]]:
     """Return what papers report on a set, if all of its test split is scored."""
     if split != "test" or limit is not None:
         return []
-    return [row._asdict() for row in PUBLISHED.get(set_title(set_folder), ())]
+    return [row._asdict() for row in published_rows(set_title(set_folder), {row.source for row in rows})]
 
 
 def set_title(folder: Path) -> str:

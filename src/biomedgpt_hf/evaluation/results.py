@@ -138,12 +138,13 @@ def paired(
 def save_results(
     path: str | PathLike, results: Mapping[str, Any], tables: Mapping[tuple[str, str], MetricTable]
 ) -> None:
-    """Write `metrics.json`, and the statistics of the rows beside it.
+    """Write `metrics.json`, and the statistics of the rows beside it; a missing folder is made.
 
     Raises:
         OSError: the files cannot be written.
     """
     path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     rows_path = rows_file(path)
     columns: dict[str, list[Any]] = {name: [] for name in ("run", "metric", "id", "task", "unit", "reference")}
     statistics: list[list[float]] = []

@@ -15,6 +15,10 @@ from biomedgpt_hf.inference.loading import check_machine, load, open_checkpoint,
 from biomedgpt_hf.inference.text_prompts import TextProcessor
 from biomedgpt_hf.mini import mini_checkpoint
 
+OWN_TEMPLATE = (
+    "chat_template is {!r}, but a BioMedGPT that sees its items has its own. Write them as text (--items-as-text, or "
+    "items_as_text=True), or leave it out."
+)
 Name = str | PathLike | None
 Device = str | torch.device | None
 

@@ -19,7 +19,7 @@ from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
 from biomedgpt_hf.inference.decoding import decoding
 from biomedgpt_hf.inference.item_arguments import given_rows, is_table, split_arguments
-from biomedgpt_hf.inference.language_models import is_language_model, load_as_text, open_as_text
+from biomedgpt_hf.inference.language_models import OWN_TEMPLATE, is_language_model, load_as_text, open_as_text
 from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, identify, load, open_checkpoint
 from biomedgpt_hf.inference.neighbours import check_neighbours, open_finder
 from biomedgpt_hf.inference.prediction.predictions import Predictions
@@ -129,10 +129,7 @@ class PredictionSettings:
         """
         as_text = self.items_as_text or is_language_model(self.checkpoint, self.revision)
         if self.chat_template is not None and not as_text:
-            raise ValueError(
-                f"chat_template is {str(self.chat_template)!r}, but a BioMedGPT that sees its items has its own. Write "
-                "them as text (--items-as-text, or items_as_text=True), or leave it out."
-            )
+            raise ValueError(OWN_TEMPLATE.format(str(self.chat_template)))
         return as_text
 
     def preparer(self) -> Preparer:
