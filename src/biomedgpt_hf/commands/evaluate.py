@@ -70,6 +70,8 @@ def evaluate(
     dtype: options.Dtype = "auto",
     device: options.Device = None,
     long_proteins: options.LongProteins = "report",
+    items_as_text: options.ItemsAsText = False,
+    chat_template: options.ChatTemplate = None,
     tokenizer: Tokenizer = "allenai/scibert_scivocab_uncased",
     ontology: Ontology = None,
     no_wordnet: NoWordNet = False,
@@ -91,6 +93,7 @@ def evaluate(
 ) -> None:
     """Ask a checkpoint about a set, and score its answers beside the rows that tell what they are worth.
 
+    The checkpoint is a BioMedGPT, or any other causal language model, whose prompts have the items as text.
     A killed run continues when the same command is given again; under torchrun several processes share the work.
     """
     from biomedgpt_hf.evaluation.evaluate import EvaluationOptions
@@ -120,6 +123,8 @@ def evaluate(
         "num_beams": num_beams,
         "dtype": dtype,
         "long_proteins": long_proteins,
+        "items_as_text": items_as_text,
+        "chat_template": chat_template,
         "protocol": protocol,
         "few_shot": few_shot,
         "shuffles": shuffles,
@@ -199,13 +204,15 @@ def check_scored_licenses(source: Path, split: str | None, destination: Destinat
     "score",
     "score answers.jsonl --output metrics.json",
     "score answers.jsonl other.jsonl --set chebi20 --output metrics.json",
+    "score biomedgpt.jsonl gpt_batch_output.jsonl llama.csv molt5.txt --set chebi20 --output metrics.json",
     "score molt5-large-smiles2caption.txt --tokenizer scibert_scivocab_uncased --output metrics.json",
 )
 def score(
     predictions: Annotated[list[Path], typer.Argument(metavar="PREDICTIONS", help="Files with answers, a run each.")],
     output: Annotated[Path, typer.Option(metavar="FILE", help="metrics.json to write.")],
     set_folder: Annotated[
-        Path | None, typer.Option("--set", metavar="DIR", help="The set that has the references, where files do not.")
+        Path | None,
+        typer.Option("--set", metavar="DIR", help="The set, or a table, that has the references, where files do not."),
     ] = None,
     split: Annotated[str | None, typer.Option(metavar="SPLIT", help="Of the set; test or else validation.")] = None,
     name: Annotated[list[str] | None, many("NAME", "Name of a run, in the order of the files")] = None,

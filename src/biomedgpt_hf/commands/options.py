@@ -38,6 +38,17 @@ Device = Annotated[str | None, typer.Option(metavar="D", help="cuda, mps or cpu;
 LongProteins = Annotated[
     str, typer.Option(metavar="report|crop", help="Proteins beyond the encoder's limit: refuse, or cut.")
 ]
+ItemsAsText = Annotated[
+    bool,
+    typer.Option("--items-as-text", help="Write SMILES and residues into the prompt, as for any other language model."),
+]
+ChatTemplate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="T",
+        help="Of prompts with items as text: paper, language-model or a file; the model's own, or else paper, if none.",
+    ),
+]
 
 BatchTokens = Annotated[
     int, typer.Option(metavar="N", min=1, help="Most tokens of a batch, padding and new ones included.")

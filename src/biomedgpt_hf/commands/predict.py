@@ -45,10 +45,14 @@ def predict(
     dtype: options.Dtype = "auto",
     device: options.Device = None,
     long_proteins: options.LongProteins = "report",
+    items_as_text: options.ItemsAsText = False,
+    chat_template: options.ChatTemplate = None,
     index: options.Index = None,
     neighbours: options.Neighbours = 0,
 ) -> None:
     """Ask about every row of files. A killed run continues when the same command is given again.
+
+    The checkpoint is a BioMedGPT, or any other causal language model, whose prompts have the items as text.
 
     Several processes share the work under torchrun: torchrun --nproc-per-node 8 -m biomedgpt_hf.cli predict …
     """
@@ -76,6 +80,8 @@ def predict(
             dtype=dtype,
             device=device,
             long_proteins=long_proteins,
+            items_as_text=items_as_text,
+            chat_template=chat_template,
             index=index,
             neighbours=neighbours,
         )

@@ -78,14 +78,14 @@ def recipes(
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="With --copy; NAME.yaml here if none.")] = None,
 ) -> None:
     """List the recipes, or copy one to change it."""
-    from biomedgpt_hf.training.recipe.files import copy_file, launcher_names, recipe_names, summary
+    from biomedgpt_hf.training.recipe.files import copy_file, launcher_names, recipe_names, summary, table_names
 
     if copy:
         typer.echo(f"Wrote {copy_file(copy, output)}")
         return
     if output:
         raise ValueError(f"--output {output} needs --copy NAME, which says what recipe to write there.")
-    for name in [*recipe_names(), *launcher_names()]:
+    for name in [*recipe_names(), *launcher_names(), *table_names()]:
         typer.echo(f"{name:28} {summary(name)}")
 
 

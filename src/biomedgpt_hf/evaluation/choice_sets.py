@@ -18,6 +18,7 @@ from biomedgpt_hf.evaluation.finding_sets import find_set, scored_depositors
 from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
 from biomedgpt_hf.evaluation.multiple_choice.as_metric import ChosenLabels
 from biomedgpt_hf.evaluation.multiple_choice.predictions import ChoicePrediction
+from biomedgpt_hf.evaluation.multiple_choice.questions import SUBJECT_IN_ID
 from biomedgpt_hf.evaluation.multiple_choice.run import evaluate_choices
 from biomedgpt_hf.evaluation.multiple_choice.scores import majority_row
 from biomedgpt_hf.evaluation.multiple_choice.shuffles import score_shuffles
@@ -91,7 +92,7 @@ def evaluate_choice_set(
         runs.append(_run(run, kind, rows, table, resamples))
     runs[0]["predictions"] = {"run": evaluated.manifest}
     model = tables[name, ChosenLabels.name].metric
-    split, datasets = options.get("split"), sorted({one.dataset for one in own})
+    split = options.get("split")
     if split is None:
         split = chosen_split(Path(source)) if Path(source).is_dir() else "as found"
     results = {
@@ -105,26 +106,32 @@ def evaluate_choice_set(
         "runs": runs,
         "paired": [],
         "shuffles": score_shuffles(predictions, resamples=resamples, seed=0),
-        "published": [row._asdict() for name in datasets for row in _published(name)] if limit is None else [],
+        "published": _published(own) if limit is None else [],
     }
     save_results(output / "metrics.json", results, tables)
     write_report(output, put_side_by_side([output / "metrics.json"]))
     return results
 
 
-def _published(dataset: str) -> Sequence[Any]:
-    return [row._replace(name=f"{row.name}, {dataset}") for row in PUBLISHED.get(dataset, ())]
+def _published(predictions: Sequence[ChoicePrediction]) -> list[dict[str, Any]]:
+    """Return what papers report on the data sets of some questions, and on their subjects."""
+    names = {name for one in predictions for name in (one.dataset, f"{one.dataset} {one.subject}")}
+    return [
+        row._replace(name=f"{row.name}, {name}")._asdict() for name in sorted(names) for row in PUBLISHED.get(name, ())
+    ]
 
 
 def _table(predictions: Sequence[ChoicePrediction], labels: Sequence[str]) -> MetricTable:
+    """Return the scores of choices: of several data sets apart, of one alone by its subjects, where it has some."""
     statistics = tabulate_choices(predictions, labels)
+    by_subject = {one.dataset for one in predictions} in [{dataset} for dataset in SUBJECT_IN_ID]
     rows = tuple(
         Answered(
             id=one.id,
             answer="" if one.chosen is None else one.labels[one.chosen],
             reference=one.labels[one.answer_index],
             question=one.question,
-            task=one.dataset,
+            task=f"{one.dataset} {one.subject}".strip() if by_subject else one.dataset,
             error=one.error if one.status != "ok" else None,
             truncated=one.truncated,
             drawn_with=one.unit,

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from biomedgpt_hf.evaluation.choice_sets import evaluate_choice_set, is_choice_set
 from biomedgpt_hf.evaluation.evaluate_set import evaluate_set
+from biomedgpt_hf.evaluation.finding_sets import find_set
 from biomedgpt_hf.evaluation.metrics.registry import load_metrics
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.evaluation.safety.questions import is_safety_set
@@ -36,7 +37,7 @@ class EvaluationOptions:
         ontology: an ontology in OBO format, for partial credit.
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
-        batch_tokens, num_beams, dtype, long_proteins: see `PredictionSettings`.
+        batch_tokens, num_beams, dtype, long_proteins, items_as_text, chat_template: see `PredictionSettings`.
         max_new_tokens: of an answer; None for the usual number of the kind of set.
         protocol, few_shot, shuffles: of multiple choice, see `evaluate_choices`.
     """
@@ -54,6 +55,8 @@ class EvaluationOptions:
     num_beams: int = 1
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     long_proteins: Literal["report", "crop"] = "report"
+    items_as_text: bool = False
+    chat_template: str | None = None
     protocol: Literal["loglik", "generate_lmflow", "generate_strict"] = "loglik"
     few_shot: int = 0
     shuffles: int = 0
@@ -75,7 +78,7 @@ def evaluate(
     """Ask a checkpoint about a set, and score its answers beside the rows that tell what they are worth.
 
     Args:
-        source: a set that `biomedgpt data` made, a benchmark of multiple choice, or "safety".
+        source: folder or Hub id of a set that `biomedgpt data` made, a benchmark of multiple choice, or "safety".
         output: folder to write. A run that was killed goes on with the same call.
         checkpoint: folder or Hub id; None is the embedded demonstration.
         revision: branch, tag or commit of a checkpoint on the Hub.
@@ -88,7 +91,7 @@ def evaluate(
     Raises:
         ValueError, OSError: see `evaluate_set` and `evaluate_choice_set`.
     """
-    given = dict(vars(options or EvaluationOptions()))
+    source, given = find_set(source), dict(vars(options or EvaluationOptions()))
     written = given.pop("max_new_tokens")
     told: dict[str, Any] = {"checkpoint": checkpoint, "revision": revision, "device": device}
     if not is_safety_set(source) and is_choice_set(source, given["split"]):
@@ -100,25 +103,21 @@ def evaluate(
     return evaluate_set(source, output, **told)
 
 
-def check_evaluation(source: str | PathLike, options: EvaluationOptions, *, text_only: bool = False) -> None:
+def check_evaluation(source: str | PathLike, options: EvaluationOptions) -> None:
     """Find what an evaluation would fail at, without a model: a missing set or split, file, package or word list.
 
     Args:
         source, options: as for `evaluate`.
-        text_only: whether the model is a language model alone, which answers multiple choice only.
 
     Raises:
         MissingPackageError: a package is not installed.
         ValueError: the set cannot be scored, or not by this model.
         OSError: a set, an index, an ontology, the vocabulary or WordNet is missing.
     """
-    is_safety = is_safety_set(source)
-    is_choice = not is_safety and is_choice_set(source, options.split)
-    if text_only and not is_choice:
-        raise ValueError(f"{source} is no set of multiple choice, and a language model alone answers no other.")
-    if is_safety or is_choice:
+    source = find_set(source)
+    if is_safety_set(source) or is_choice_set(source, options.split):
         return
-    first = next(read_asked_rows(source, options.split or chosen_split(Path(source))), None)
+    first = next(read_asked_rows(source, options.split or chosen_split(source)), None)
     if first is None:
         raise ValueError(f"{source} has no row to score in its split {options.split}.")
     if options.memory is not None:

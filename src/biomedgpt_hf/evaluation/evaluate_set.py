@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from os import PathLike
@@ -27,7 +27,7 @@ from biomedgpt_hf.evaluation.honest_rows import constant_answer, majority_answer
 from biomedgpt_hf.evaluation.honest_rows.nearest_known import NAME as NEAREST
 from biomedgpt_hf.evaluation.honest_rows.nearest_known import NearestKnown, nearest_known
 from biomedgpt_hf.evaluation.honest_rows.other_inputs import REMOVED, SWAPPED, with_other_items, without_items
-from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
+from biomedgpt_hf.evaluation.honest_rows.published import published_rows
 from biomedgpt_hf.evaluation.metrics.metric import Metric
 from biomedgpt_hf.evaluation.metrics.registry import all_metrics
 from biomedgpt_hf.evaluation.metrics.safety import Safety
@@ -123,7 +123,7 @@ def evaluate_set(
         runs += _rows_without_model(expected, set_folder, nearest)
     described = {**describe_set(SAFETY_FILE if is_safety else set_folder, split, len(expected)), "limit": limit}
     described |= {"name": SAFETY} if is_safety else {}
-    about: dict[str, Any] = {"set": described, "published": published_rows(set_folder, split, limit)}
+    about: dict[str, Any] = {"set": described, "published": _published(set_folder, rows, split, limit)}
     about["depositors"] = scored_depositors(set_folder, split)
     results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
     if nearest is not None:
@@ -161,9 +161,16 @@ def _controls(rows: Sequence[AskedRow]) -> list[tuple[str, list[AskedRow]]]:
 
 def _run(name: str, path: Path, is_control: bool) -> Run:
     read = read_predictions(path)
-    told = f"the same model, given {name}" if is_control else ""
+    told = f"the same model, given {name}" if is_control else _how_asked(read.facts["run"])
     facts = {"predictions": read.facts, "description": told}
     return Run(f"given {name}" if is_control else name, read.answers, HONEST if is_control else "model", facts)
+
+
+def _how_asked(manifest: Mapping[str, Any] | None) -> str:
+    """Return in words that items were text, where they were."""
+    if manifest is None or manifest.get("items") != "as text":
+        return ""
+    return f"SMILES and residues are text in its prompts, which have the chat template {manifest['chat_template']}"
 
 
 def _known_rows(set_folder: Path, split: str) -> list[Answered]:
@@ -227,8 +234,8 @@ def _temporary_index(set_folder: Path, split: str, output: Path) -> Iterator[Nei
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def published_rows(set_folder: Path, split: str, limit: int | None) -> list[dict[str, Any]]:
+def _published(set_folder: Path, rows: Sequence[AskedRow], split: str, limit: int | None) -> list[dict[str, Any]]:
     """Return what papers report on a set, if all of its test split is scored."""
     if split != "test" or limit is not None:
         return []
-    return [row._asdict() for row in PUBLISHED.get(set_title(set_folder), ())]
+    return [row._asdict() for row in published_rows(set_title(set_folder), {row.source for row in rows})]

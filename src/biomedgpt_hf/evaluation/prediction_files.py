@@ -1,7 +1,5 @@
-"""Files of predictions, read back for scoring: what `evaluate` and `predict` write, and what the field publishes.
-
-JSON Lines, Parquet, CSV   columns `id`, `answer`, and `reference` unless a set has the references
-TSV of MolT5               SMILES, ground truth, output; read without quotes, as its evaluator does
+"""Files of predictions, read back for scoring: what `evaluate` and `predict` write, and what others have (see
+`prediction_rows`).
 
 Nothing is left out silently: an answer that failed scores like an empty one and is listed, and a file that is not what
 a score can be computed from is refused with one line.
@@ -18,20 +16,14 @@ from typing import Any
 
 from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.prediction_rows import PredictionFileError, read_prediction_rows, read_reference_rows
 from biomedgpt_hf.files.items.cells import cell_items
 from biomedgpt_hf.files.records import RejectedRecord
-from biomedgpt_hf.files.sources import read_lines, require_utf8
-from biomedgpt_hf.files.tables.table import open_table
-from biomedgpt_hf.modalities import MODALITIES, item_columns
+from biomedgpt_hf.files.sources import require_utf8
+from biomedgpt_hf.modalities import MODALITIES
 
 PROTOCOL_VERSION = 1
-MOLT5_COLUMNS = ("SMILES", "ground truth", "output")
-TEXTS = ("question", "task", "error", "entry_date")
 SHOWN = 3  # names of rows in an error
-
-
-class PredictionFileError(ValueError):
-    """A file of predictions that cannot be scored."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +67,7 @@ def read_predictions(
     """
     path = Path(path)
     manifest = _manifest(path)
-    answers = tuple(_checked(path, _read_rows(path), references))
+    answers = tuple(_checked(path, read_prediction_rows(path, references), references))
     if not answers:
         raise PredictionFileError(f"{path} holds no predictions. Run the prediction again.")
     if references and not partial:
@@ -91,6 +83,17 @@ def read_predictions(
     described = describe_source(path)
     facts = {name: described[name] for name in ("file", "bytes", "sha256")}
     return PredictionFile(path, answers, {**facts, "run": manifest})
+
+
+def read_references_of_table(path: Path) -> list[Answered]:
+    """Read the references of a table with the columns `id` and `reference`.
+
+    Raises:
+        PredictionFileError: an id or a reference is missing, or an id stands twice.
+        SourceError, UnknownColumnError, OSError: the file cannot be read, or is no table with these columns.
+    """
+    rows = ((line, {**cells, "answer": "", "status": "ok"}) for line, cells in read_reference_rows(path))
+    return list(_checked(path, rows, None))
 
 
 def _manifest(path: Path) -> dict[str, Any] | None:
@@ -111,41 +114,6 @@ def _manifest(path: Path) -> dict[str, Any] | None:
             "their scores cannot be compared. Predict again, or score with the package that made it."
         )
     return found
-
-
-def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield line and cells of each row."""
-    first = next((line for _, line in read_lines(path)), "") if not _is_parquet(path) else ""
-    if tuple(first.split("\t"))[1:] == MOLT5_COLUMNS[1:]:
-        yield from _read_molt5(path)
-        return
-    columns = open_table(path, []).columns
-    required = ["answer"] if "id" not in columns and "row" in columns else ["id", "answer"]
-    optional = ("id", "row", "reference", "status", "log_probability", "truncated", *TEXTS, *item_columns().values())
-    wanted = list(dict.fromkeys([*required, *(column for column in optional if column in columns)]))
-    for row in open_table(path, wanted).rows:
-        if row.problem:
-            raise PredictionFileError(f"{path}, line {row.line}: {row.problem.in_words}. Mend or remove the row.")
-        yield row.line, row.cells
-
-
-def _is_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"PAR1"
-
-
-def _read_molt5(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in read_lines(path):
-        if number == 1 or not line:
-            continue
-        cells = line.split("\t")
-        if len(cells) != len(MOLT5_COLUMNS):
-            raise PredictionFileError(
-                f"{path}, line {number}: {len(cells)} cells between tabs, where {', '.join(MOLT5_COLUMNS)} are "
-                "expected. The field's files are read without quotes; remove the tab or mend the row."
-            )
-        # These files have no ids: rows are the same if their number is.
-        yield number, {"id": str(number - 1), "molecules": [cells[0]], "reference": cells[1], "answer": cells[2]}
 
 
 def _checked(

@@ -24,6 +24,7 @@ from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.metrics.metric import Metric
 from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
+from biomedgpt_hf.evaluation.safety.reactions import DECLINE, reaction
 from biomedgpt_hf.evaluation.scoring import MetricTable, compare_tables, score_table, tabulate
 
 TOOLS = ("biomedgpt-hf", "numpy", "rdkit", "torch", "transformers")
@@ -113,6 +114,7 @@ def _described(
         "rows": len(run.answers),
         "empty": sum(not row.answer.strip() for row in run.answers),
         "truncated": sum(row.truncated for row in run.answers),
+        "declined": sum(bool(row.answer.strip()) and reaction(row.answer) == DECLINE for row in run.answers),
         "failed": len(failed),
         "failed_rows": failed[:LISTED],
         "scores": {
@@ -142,12 +144,13 @@ def paired(
 def save_results(
     path: str | PathLike, results: Mapping[str, Any], tables: Mapping[tuple[str, str], MetricTable]
 ) -> None:
-    """Write `metrics.json`, and the statistics of the rows beside it.
+    """Write `metrics.json`, and the statistics of the rows beside it; a missing folder is made.
 
     Raises:
         OSError: the files cannot be written.
     """
     path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     rows_path = rows_file(path)
     columns: dict[str, list[Any]] = {name: [] for name in ("run", "metric", "id", "task", "unit", "reference")}
     statistics: list[list[float]] = []

@@ -13,7 +13,7 @@ from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.finding_sets import find_set, set_name
 from biomedgpt_hf.evaluation.metrics.registry import all_metrics
-from biomedgpt_hf.evaluation.prediction_files import PredictionFileError, read_predictions
+from biomedgpt_hf.evaluation.prediction_files import PredictionFileError, read_predictions, read_references_of_table
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.evaluation.results import Run, save_results, score_runs
 from biomedgpt_hf.evaluation.set_rows import chosen_split, read_asked_rows
@@ -38,7 +38,8 @@ def score_files(
     Args:
         predictions: one file for each run; the first run is compared with each other one.
         output: the `metrics.json` to write.
-        set_folder: folder or Hub id of a set that `biomedgpt data` made, where the files do not hold the references.
+        set_folder: folder or Hub id of a set that `biomedgpt data` made, or a table with the columns id and reference,
+            where the files do not hold the references.
         split: of the set; None for the first of test and validation that it has.
         names: of the runs; the files' names without their ending, if none are given.
         partial: score though rows of the set have no answer.
@@ -66,7 +67,9 @@ def score_files(
         runs.append(Run(name, read.answers, facts={"predictions": read.facts}))
     about: dict[str, Any] = {}
     if set_folder is not None and references:
-        about["set"] = describe_set(set_folder, split or chosen_split(Path(set_folder)), len(references))
+        is_table = Path(set_folder).is_file()
+        told = "all" if is_table else split or chosen_split(Path(set_folder))
+        about["set"] = describe_set(set_folder, told, len(references))
     metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
     results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
     save_results(output, results, tables)
@@ -74,12 +77,15 @@ def score_files(
 
 
 def read_references(set_folder: str | PathLike, split: str | None) -> dict[str, Answered]:
-    """Return the rows of a set by id, without answers.
+    """Return the rows of a set, or of a table of references, by id and without answers.
 
     Raises:
-        PredictionFileError: two rows have the same id.
-        SourceError, OSError: see `read_asked_rows`.
+        PredictionFileError: two rows have the same id, or a row of a table has none, or no reference.
+        SourceError, UnknownColumnError, OSError: see `read_asked_rows` and `read_reference_rows`.
     """
+    path = Path(set_folder)
+    if path.is_file():
+        return {one.id: one for one in read_references_of_table(path)}
     found: dict[str, Answered] = {}
     for row in read_asked_rows(set_folder, split):
         if row.expected.id in found:

@@ -54,12 +54,13 @@ def score_table(table: MetricTable, *, resamples: int, seed: int = 0) -> dict[st
     """Compute a metric's scores: over all rows (micro), for each task, and the mean over tasks (macro).
 
     Returns:
-        "rows": their number; "all": each score as {"value", "low", "high"}; where there are several tasks, "by_task"
-        with the same for each, and "macro".
+        "rows": their number; "kinds": the tasks; "all": each score as {"value", "low", "high"}; where there are several
+        tasks, "by_task" with the same for each, and "macro".
     """
     draws = {"resamples": resamples, "seed": seed}
     found: dict[str, Any] = {
         "rows": len(table.rows),
+        "kinds": list(by_task(table.rows)),
         ALL: _plain(estimate(table.statistics, table.units, table.metric.scores, **draws)),
     }
     groups = by_task(table.rows)

@@ -22,10 +22,12 @@ class AskedRow(NamedTuple):
     Attributes:
         messages: the conversation up to the last answer, with each item inside its block.
         expected: the row's name, question, reference, task and items, without an answer.
+        source: where the row comes from, as its builder names it.
     """
 
     messages: list[dict[str, Any]]
     expected: Answered
+    source: str = ""
 
 
 def read_asked_rows(folder: str | PathLike, split: str | None = None) -> Iterator[AskedRow]:
@@ -109,7 +111,7 @@ def asked_row(row: dict[str, Any]) -> AskedRow:
         task=row.get("task") or "",
         items={name: tuple(of_modality) for name, of_modality in items.items()},
     )
-    return AskedRow(asked, expected)
+    return AskedRow(asked, expected, str(row.get("source") or ""))
 
 
 def _words(message: dict[str, Any]) -> str:

@@ -11,17 +11,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedConfig
 
 from biomedgpt_hf.inference.decoding import seeded
 
 if TYPE_CHECKING:
-    from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig
     from biomedgpt_hf.modeling.modeling_biomedgpt import (
         BioMedGPTCausalLMOutputWithPast,
         BioMedGPTForConditionalGeneration,
     )
-    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
 
 DEFAULT_NEW_TOKENS = 256
 NOT_FINITE = "The model gave numbers that are not finite. It may be damaged, or its dtype is too narrow."
@@ -48,13 +46,18 @@ class Generated(NamedTuple):
         return None if math.isfinite(self.log_probability) else NOT_FINITE
 
 
-def room_for_answer(config: BioMedGPTConfig, length: int, max_new_tokens: int) -> int:
+def context_length(config: PreTrainedConfig) -> int | None:
+    """Return how many tokens a model reads, or None where its configuration sets no limit."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
+def room_for_answer(config: PreTrainedConfig, length: int, max_new_tokens: int) -> int:
     """Return how many new tokens a prompt of `length` tokens may get from a model, at most `max_new_tokens`.
 
     Raises:
         ValueError: if the prompt alone fills the model's context.
     """
-    context = getattr(config.get_text_config(), "max_position_embeddings", None)
+    context = context_length(config)
     if context is None:
         return max_new_tokens
     if length >= context:
@@ -65,7 +68,7 @@ def room_for_answer(config: BioMedGPTConfig, length: int, max_new_tokens: int) -
 @torch.inference_mode()
 def generate_answers(
     model: BioMedGPTForConditionalGeneration,
-    processor: BioMedGPTProcessor,
+    processor: Any,
     inputs: Mapping[str, Any],
     limits: Sequence[int],
     *,
@@ -79,7 +82,7 @@ def generate_answers(
 
     Args:
         model: a `BioMedGPTForConditionalGeneration`.
-        processor: its processor.
+        processor: its processor, or whatever else decodes its tokens.
         inputs: `input_ids` and `attention_mask` [B, T], padded on the left, with the items' tensors, or with their
             features as `mm_encoder_outputs`.
         limits: largest number of new tokens for each prompt, B numbers.

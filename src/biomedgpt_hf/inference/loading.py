@@ -54,9 +54,14 @@ def open_checkpoint(
     Raises:
         OSError, ValueError: see `load`.
     """
+    check_machine(device, dtype)
+    return _open(str(checkpoint or mini_checkpoint()), revision)
+
+
+def check_machine(device: str | torch.device | None, dtype: str) -> None:
+    """Raise a ValueError where there is no such device, or a dtype is none of those that a model can be loaded in."""
     check_choice("dtype", dtype, DTYPES)
     check_device(device or best_device())
-    return _open(str(checkpoint or mini_checkpoint()), revision)
 
 
 def load(
@@ -95,7 +100,8 @@ def _open(checkpoint: str, revision: str | None) -> Opened:
     config = find_config(checkpoint, revision)
     if config.model_type != "biomedgpt":
         raise ValueError(
-            f"{checkpoint} is a {config.model_type!r}, not a BioMedGPT: `biomedgpt init` makes one of it and encoders."
+            f"{checkpoint} is a {config.model_type!r}, not a BioMedGPT: `biomedgpt init` makes one of it and encoders. "
+            "Without them, `biomedgpt predict` and `evaluate` ask it about items that are written out as text."
         )
     return Opened(config, load_processor(checkpoint, revision))
 

@@ -1,7 +1,7 @@
 import pytest
 
 from biomedgpt_hf.evaluation.answers import Answered
-from biomedgpt_hf.evaluation.honest_rows.other_inputs import with_items_as_text, with_other_items, without_items
+from biomedgpt_hf.evaluation.honest_rows.other_inputs import with_other_items, without_items
 from biomedgpt_hf.evaluation.set_rows import AskedRow, asked_row
 from biomedgpt_hf.rows.schema import question_row
 
@@ -31,11 +31,9 @@ def test_one_item_cannot_be_exchanged():
         with_other_items(rows_about("C", "C"))
 
 
-def test_items_are_left_out_or_written_out_in_their_place():
+def test_items_are_left_out():
     (row,) = rows_about("CCO")
     assert without_items([row])[0].messages == [{"role": "user", "content": [{"type": "text", "text": "What?"}]}]
-    blocks = with_items_as_text([row])[0].messages[0]["content"]
-    assert blocks == [{"type": "text", "text": "CCO"}, {"type": "text", "text": "What?"}]
 
 
 def test_rows_without_items_stay_as_they_are():
@@ -51,4 +49,3 @@ def test_items_that_are_lists_stay_lists(cell):
     assert rows[0].expected.unit == rows[2].expected.unit != rows[1].expected.unit
     swapped = [row.messages[0]["content"][0]["cell"] for row in with_other_items(rows)]
     assert swapped == [[1.0], [0.5, 2.0], [1.0]]
-    assert with_items_as_text(rows)[1].messages[0]["content"][0]["text"] == "[1.0]"

@@ -1,7 +1,6 @@
-"""The same model, asked about something else: another item, none, or the item written out as text.
+"""The same model, asked about something else: another item, or none.
 
-A model that answers as well about another molecule, or about none, has not looked at the molecule. Written out as text
-(SMILES, residues), an item can be read by any language model: the paper's baselines without alignment (§4.2, §4.3).
+A model that answers as well about another molecule, or about none, has not looked at the molecule.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from biomedgpt_hf.evaluation.set_rows import AskedRow
-from biomedgpt_hf.files.items.cells import item_identity, item_text
+from biomedgpt_hf.files.items.cells import item_identity
 
-SWAPPED, REMOVED, AS_TEXT = "another item", "no item", "the item as text"
+SWAPPED, REMOVED = "another item", "no item"
 Message = dict[str, Any]
 
 
@@ -50,11 +49,6 @@ def with_other_items(rows: Sequence[AskedRow], *, seed: int = 0) -> list[AskedRo
 def without_items(rows: Sequence[AskedRow]) -> list[AskedRow]:
     """Return the rows with their questions only."""
     return [_changed(row, lambda block: []) for row in rows]
-
-
-def with_items_as_text(rows: Sequence[AskedRow]) -> list[AskedRow]:
-    """Return the rows with each item written out in the place where it stood: SMILES, or residues."""
-    return [_changed(row, lambda block: [{"type": "text", "text": item_text(block[block["type"]])}]) for row in rows]
 
 
 def _changed(row: AskedRow, change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> AskedRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +10,12 @@ from os import PathLike
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
 
-from biomedgpt_hf.checkpoints import find_config, load_foreign_model, load_tokenizer
-from biomedgpt_hf.device import best_device, check_device
-from biomedgpt_hf.inference.loading import DTYPES, check_choice, load, ready
+from biomedgpt_hf.inference.language_models import OWN_TEMPLATE, is_language_model, load_language_model
+from biomedgpt_hf.inference.loading import load
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.modalities import MODALITIES
+from biomedgpt_hf.processors.chat_templates import find_template
 
 CONTEXT_FIELDS = ("n_positions", "max_position_embeddings", "n_ctx")  # as lm-evaluation-harness looks for them
 DEFAULT_CONTEXT = 2048  # its assumption where nothing tells the context
@@ -40,6 +40,11 @@ class Answerer:
     def modalities(self) -> tuple[str, ...]:
         """Return the modalities whose items the model sees itself."""
         return tuple(self.processor.modalities) if self.processor is not None else ()
+
+    @property
+    def chat_template(self) -> str:
+        """Return the template of its conversations, "" where it has none."""
+        return str((self.processor or self.tokenizer).chat_template or "")
 
     @property
     def context_length(self) -> int:
@@ -94,6 +99,8 @@ def load_answerer(
     device: str | torch.device | None = None,
     dtype: str = "auto",
     revision: str | None = None,
+    items_as_text: bool = False,
+    chat_template: str | PathLike | None = None,
 ) -> Answerer:
     """Load a BioMedGPT or a causal language model.
 
@@ -102,6 +109,9 @@ def load_answerer(
         device: where to run; None is the first of cuda, mps, cpu.
         dtype: "float32", "bfloat16", "float16", or "auto" for the precision that the checkpoint was saved in.
         revision: branch, tag or commit of a BioMedGPT on the Hub.
+        items_as_text: let a BioMedGPT read molecules and proteins of a question as text, as any other model does.
+        chat_template: "paper", "language-model" or a file, in the place of the model's own; none for a BioMedGPT that
+            sees its items.
 
     Raises:
         OSError: there is no such checkpoint.
@@ -109,13 +119,16 @@ def load_answerer(
             device.
     """
     name = str(checkpoint or mini_checkpoint())
-    if find_config(name, revision).model_type == "biomedgpt":
+    if not is_language_model(name, revision):
         model, processor = load(name, device, dtype, revision)
-        return Answerer(model, processor.tokenizer, processor)
-    check_choice("dtype", dtype, DTYPES)
-    device = device or best_device()
-    check_device(device)
-    if revision is not None:
-        raise ValueError(f"revision is {revision!r}, but {name} is no BioMedGPT: download that revision to a folder.")
-    model = load_foreign_model(AutoModelForCausalLM, name, dtype=dtype)
-    return Answerer(ready(model, device, dtype), load_tokenizer(name))
+        if not items_as_text:
+            if chat_template is not None:
+                raise ValueError(OWN_TEMPLATE.format(str(chat_template)))
+            return Answerer(model, processor.tokenizer, processor)
+        tokenizer = copy.deepcopy(processor.tokenizer)
+        tokenizer.chat_template = processor.chat_template
+    else:
+        model, tokenizer = load_language_model(name, device, dtype, revision)
+    if chat_template is not None:
+        tokenizer.chat_template = find_template(chat_template, tokenizer)
+    return Answerer(model, tokenizer)

@@ -75,7 +75,8 @@ def evaluate_choices(
     examples: Source = (),
     shuffles: int = 0,
     description: str = "",
-    chat_template: bool | None = None,
+    chat_template: bool | str | PathLike | None = None,
+    items_as_text: bool = False,
     output: str | PathLike | None = None,
     split: str | None = None,
     limit: int | None = None,
@@ -99,8 +100,9 @@ def evaluate_choices(
         examples: where they come from, like `questions`; of a set its training rows. The first that fit are taken.
         shuffles: in how many further orders the choices are shown. A question of n choices has n - 1 of them.
         description: a text before everything, with its line breaks, as tasks of lm-evaluation-harness have it.
-        chat_template: put questions as conversations in the model's chat template; None does so where the model itself
-            sees molecules or proteins of the question.
+        chat_template: put questions as conversations in the model's chat template, or in one that is named: "paper",
+            "language-model" or a file. None does so where the model itself sees molecules or proteins of the question.
+        items_as_text: let a BioMedGPT read molecules and proteins as text, as any other language model does.
         output: file of predictions to write, .jsonl. An unfinished run goes on, and the processes of torchrun share it.
             A finished one is read and scored.
         split: which rows of a set are asked; None for its test rows, or else its validation rows.
@@ -140,15 +142,30 @@ def evaluate_choices(
         description=description,
         seed=seed,
     )
-    answerer = load_answerer(checkpoint, own_device(device) if output is not None else device, dtype, revision)
-    chooser = Chooser(answerer, protocol, chat_template=chat_template, batch_tokens=batch_tokens, new_tokens=new_tokens)
+    answerer = load_answerer(
+        checkpoint,
+        own_device(device) if output is not None else device,
+        dtype,
+        revision,
+        items_as_text,
+        None if isinstance(chat_template, bool) else chat_template,
+    )
+    chooser = Chooser(
+        answerer,
+        protocol,
+        chat_template=None if chat_template is None else bool(chat_template),
+        batch_tokens=batch_tokens,
+        new_tokens=new_tokens,
+    )
     facts = {
         **identify(checkpoint, answerer.model),
         "protocol": protocol,
         "protocol_version": PROTOCOL_VERSION,
         "few_shot": few_shot,
         "shuffles": shuffles,
-        "chat_template": chat_template,
+        "chat_template": chat_template if isinstance(chat_template, bool | None) else Path(chat_template).name,
+        "chat_template_sha256": _sha256(answerer.chat_template) if chat_template else None,
+        "items": "encoded" if answerer.processor is not None else "as text",
         "new_tokens": None if protocol == "loglik" else new_tokens,
         "dtype": str(answerer.model.dtype).removeprefix("torch."),
         "questions": len(asked),
@@ -195,6 +212,10 @@ def _questions(source: Source, split: str | None, subjects: Collection[str] | No
         return read_choice_questions(*sources, split=split, subjects=subjects)
     check_ids(questions)
     return questions
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _digest(asked: Sequence[Sequence[Asked]]) -> str:

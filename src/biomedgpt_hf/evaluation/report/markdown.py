@@ -49,7 +49,7 @@ def _opening(results: SideBySide) -> Iterator[str]:
     )
     for run in results.runs:
         told = [f"{run['rows']:,} rows"]
-        told += [f"{run[name]:,} {name}" for name in ("failed", "empty", "truncated") if run[name]]
+        told += [f"{run[name]:,} {name}" for name in ("failed", "empty", "truncated", "declined") if run.get(name)]
         if run.get("description"):
             told.append(run["description"])
         yield f"- **{run['name']}**: {', '.join(told)}."
@@ -60,7 +60,7 @@ def _scores(results: SideBySide, metric: str, about: Mapping[str, Any]) -> Itera
     names = results.scores_of(metric)
     yield f"## {metric.replace('_', ' ').capitalize()}\n"
     yield f"{about['measures']} {about['fails']}\n"
-    yield from _table(["", *names], _score_rows(results, metric, names))
+    yield from table_lines(["", *names], _score_rows(results, metric, names))
     yield ""
 
 
@@ -70,7 +70,7 @@ def _metric(results: SideBySide, metric: str, about: Mapping[str, Any]) -> Itera
     tasks = dict.fromkeys(task for run in results.runs for task in run["scores"].get(metric, {}).get("by_task", {}))
     if tasks:
         yield "By kind of question:\n"
-        yield from _table(["kind", "run", "rows", *names], _task_rows(results, metric, list(tasks), names))
+        yield from table_lines(["kind", "run", "rows", *names], _task_rows(results, metric, list(tasks), names))
 
 
 def _score_rows(results: SideBySide, metric: str, names: Sequence[str]) -> Iterator[list[str]]:
@@ -78,9 +78,9 @@ def _score_rows(results: SideBySide, metric: str, names: Sequence[str]) -> Itera
         scores = run["scores"].get(metric)
         if scores is None:
             continue
-        yield [run["name"], *(_estimate(scores["all"].get(name)) for name in names)]
+        yield [run["name"], *(estimate_in_words(scores["all"].get(name)) for name in names)]
         if "macro" in scores:
-            yield [f"{run['name']}, mean over kinds", *(_estimate(scores["macro"].get(name)) for name in names)]
+            yield [f"{run['name']}, mean over kinds", *(estimate_in_words(scores["macro"].get(name)) for name in names)]
     for published in results.published:
         if any(name in published["scores"] for name in names):
             shown = [f"{published['scores'][name]:.3f}" if name in published["scores"] else "–" for name in names]
@@ -92,7 +92,7 @@ def _task_rows(results: SideBySide, metric: str, tasks: Sequence[str], names: Se
         for run in results.runs:
             scores = run["scores"].get(metric, {}).get("by_task", {}).get(task)
             if scores is not None:
-                cells = (_estimate(scores.get(name)) for name in names)
+                cells = (estimate_in_words(scores.get(name)) for name in names)
                 yield [task.replace("_", " "), run["name"], f"{scores['rows']:,}", *cells]
 
 
@@ -107,7 +107,7 @@ def _paired(results: SideBySide) -> Iterator[str]:
         differences.setdefault(one["second"], {}).update(scores)
     names = [name for name in MAIN_SCORES if any(name in scores for scores in differences.values())]
     rows = [[run, *(_difference(scores.get(name)) for name in names)] for run, scores in differences.items()]
-    yield from _table(["other run", *names], rows)
+    yield from table_lines(["other run", *names], rows)
 
 
 def _similarity(results: SideBySide) -> Iterator[str]:
@@ -119,11 +119,11 @@ def _similarity(results: SideBySide) -> Iterator[str]:
     found = dict.fromkeys(name for one in bins["bins"] for scores in one["scores"].values() for name in scores)
     names = [name for name in MAIN_SCORES if name in found] or list(found)
     rows = [
-        [one["name"], run, f"{one['rows']:,}", *(_estimate(scores.get(name)) for name in names)]
+        [one["name"], run, f"{one['rows']:,}", *(estimate_in_words(scores.get(name)) for name in names)]
         for one in bins["bins"]
         for run, scores in one["scores"].items()
     ]
-    yield from _table(["similarity", "run", "rows", *names], rows)
+    yield from table_lines(["similarity", "run", "rows", *names], rows)
 
 
 def _alike(results: SideBySide) -> Iterator[str]:
@@ -135,8 +135,8 @@ def _alike(results: SideBySide) -> Iterator[str]:
         f"{found['pairs']:,} pairs of items have a similarity of {found['similarity']} or more and different "
         "references. The share of pairs that got the same text:\n"
     )
-    rows = [[run, _estimate(share)] for run, share in found["same_answer"].items()]
-    yield from _table(["run", "same text for both"], rows)
+    rows = [[run, estimate_in_words(share)] for run, share in found["same_answer"].items()]
+    yield from table_lines(["run", "same text for both"], rows)
 
 
 def _failures(results: SideBySide) -> Iterator[str]:
@@ -154,13 +154,15 @@ def _difference(found: Mapping[str, float] | None) -> str:
     return f"{found['value']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}], p {found['p_value']:.2g}"
 
 
-def _estimate(estimate: Mapping[str, float] | None) -> str:
+def estimate_in_words(estimate: Mapping[str, float] | None) -> str:
+    """Return a value with its interval, or a dash where there is none."""
     if estimate is None:
         return "–"
     return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
 
 
-def _table(header: Sequence[str], rows: Iterator[list[str]] | list[list[str]]) -> Iterator[str]:
+def table_lines(header: Sequence[str], rows: Iterator[list[str]] | list[list[str]]) -> Iterator[str]:
+    """Yield the lines of a table in Markdown, and an empty one behind it."""
     yield f"| {' | '.join(header)} |"
     yield f"|{'---|' * len(header)}"
     for row in rows:

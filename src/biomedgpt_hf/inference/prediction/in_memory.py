@@ -19,11 +19,13 @@ from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
 from biomedgpt_hf.inference.decoding import decoding, whole_number
 from biomedgpt_hf.inference.item_arguments import given_rows, is_table, split_arguments
+from biomedgpt_hf.inference.language_models import OWN_TEMPLATE, is_language_model, load_as_text, open_as_text
 from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, identify, load, open_checkpoint
 from biomedgpt_hf.inference.neighbours import check_neighbours, open_finder
 from biomedgpt_hf.inference.prediction.predictions import Predictions
 from biomedgpt_hf.inference.prediction.predictor import Prediction, Predictor
 from biomedgpt_hf.inference.prediction.requests import Preparer, Request
+from biomedgpt_hf.inference.text_prompts import TextProcessor
 from biomedgpt_hf.modalities import MODALITIES
 
 WINDOW = 1024  # rows that are sorted by length together
@@ -47,7 +49,11 @@ class PredictionSettings:
         temperature, top_p, top_k: sample the answers, as transformers' `generate` does; None, or a temperature of 0,
             for the likeliest words.
         seed: where chance begins, so that the same run gives the same answers.
-        long_proteins: "report" refuses proteins beyond the encoder's limit, row by row; "crop" cuts their ends off.
+        long_proteins: "report" refuses proteins beyond the encoder's limit, or as text beyond the model's context, row
+            by row; "crop" cuts their ends off.
+        items_as_text: write SMILES and residues into the prompt, where a BioMedGPT would see the items themselves. Any
+            other language model is asked so anyway.
+        chat_template: how such a prompt is laid out, see `TextProcessor`.
         index: folder of an index of known items (see `biomedgpt_hf.neighbours`).
         neighbours: how many of the nearest known items to give for each item.
         progress: show a progress bar; None shows it on a terminal.
@@ -70,6 +76,8 @@ class PredictionSettings:
     long_proteins: str = "report"
     index: str | PathLike | None = None
     neighbours: int = 0
+    items_as_text: bool = False
+    chat_template: str | PathLike | None = None
     progress: bool | None = None
 
     def __post_init__(self) -> None:
@@ -84,6 +92,10 @@ class PredictionSettings:
     @property
     def _options(self) -> dict[str, Any]:
         return {"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k}
+
+    @property
+    def _text(self) -> dict[str, Any]:
+        return {"chat_template": self.chat_template, "new_tokens": self.max_new_tokens}
 
     @property
     def sampling(self) -> dict[str, Any]:
@@ -107,18 +119,33 @@ class PredictionSettings:
             "long_proteins": self.long_proteins,
             "index": predictor.finder.index.facts if predictor.finder else None,
             "neighbours": self.neighbours,
+            **(predictor.processor.facts if isinstance(predictor.processor, TextProcessor) else {"items": "encoded"}),
         }
+
+    def _is_asked_as_text(self) -> bool:
+        """Return whether items are written into the prompt.
+
+        Raises:
+            OSError, ValueError: there is no such checkpoint, or a template is named though nothing asks for one.
+        """
+        as_text = self.items_as_text or is_language_model(self.checkpoint, self.revision)
+        if self.chat_template is not None and not as_text:
+            raise ValueError(OWN_TEMPLATE.format(str(self.chat_template)))
+        return as_text
 
     def preparer(self) -> Preparer:
         """Return what tells whether a question can be asked, before the model is loaded."""
-        opened = open_checkpoint(self.checkpoint, self.device, self.dtype, self.revision)
-        return Preparer(opened.config, opened.processor, self.max_new_tokens, self.long_proteins == "crop")
+        source = (self.checkpoint, self.device, self.dtype, self.revision)
+        as_text = self._is_asked_as_text()
+        config, processor = open_as_text(*source, **self._text) if as_text else open_checkpoint(*source)
+        return Preparer(config, processor, self.max_new_tokens, self.long_proteins == "crop")
 
     def predictor(self, device: str | torch.device | None = None) -> Predictor:
         """Load the checkpoint and the index."""
         device, crop = device or self.device, self.long_proteins == "crop"
         finder = open_finder(self.index, self.neighbours, device=device, crop=crop)
-        model, processor = load(self.checkpoint, device, self.dtype, self.revision)
+        source = (self.checkpoint, device, self.dtype, self.revision)
+        model, processor = load_as_text(*source, **self._text) if self._is_asked_as_text() else load(*source)
         return Predictor(
             model,
             processor,

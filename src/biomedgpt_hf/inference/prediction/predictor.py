@@ -26,8 +26,7 @@ from biomedgpt_hf.inference.prediction.requests import (
 from biomedgpt_hf.neighbours import Neighbour
 
 if TYPE_CHECKING:
-    from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
-    from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
+    from biomedgpt_hf.inference.prediction.requests import Processor
 
 logger = logging.getLogger(__name__)
 OUT_OF_MEMORY = "It does not fit into the device's memory, not even alone in a batch."
@@ -68,8 +67,8 @@ class Predictor:
     """Answers requests in batches.
 
     Args:
-        model: a `BioMedGPTForConditionalGeneration` in evaluation mode.
-        processor: its processor.
+        model: a `BioMedGPTForConditionalGeneration`, or a language model that reads items as text, in evaluation mode.
+        processor: its processor, or the `TextProcessor` that writes items as text.
         batch_tokens: largest number of tokens in a batch, with padding, new tokens and beams. A longer prompt is a
             batch of its own.
         max_new_tokens: largest number of new tokens in an answer.
@@ -82,8 +81,8 @@ class Predictor:
 
     def __init__(
         self,
-        model: BioMedGPTForConditionalGeneration,
-        processor: BioMedGPTProcessor,
+        model: Any,
+        processor: Processor,
         *,
         batch_tokens: int,
         max_new_tokens: int,
@@ -145,6 +144,8 @@ class Predictor:
     def _encode(self, group: Group) -> dict[str, list[torch.Tensor]]:
         """Return the features of a group's items: for each modality a tensor [rows, H] for each item."""
         tensors = {name: tensor.to(self.model.device) for name, tensor in self.prepare.items(group).items()}
+        if not tensors:  # there are no items, or the prompts hold them as text
+            return {}
         outputs = self.model.encode_modalities(len(group), tensors)
         return {modality: list(output.pooler_output) for modality, output in outputs.items()}
 

@@ -17,10 +17,12 @@ from biomedgpt_hf.modalities import MODALITIES
 
 if TYPE_CHECKING:
     import torch
-    from transformers import BatchFeature
+    from transformers import BatchFeature, PreTrainedConfig
 
-    from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig
+    from biomedgpt_hf.inference.text_prompts import TextProcessor
     from biomedgpt_hf.processors.processing_biomedgpt import BioMedGPTProcessor
+
+    Processor = BioMedGPTProcessor | TextProcessor
 
 
 class Request(NamedTuple):
@@ -68,12 +70,12 @@ class Preparer:
 
     Args:
         config: the model's configuration.
-        processor: its processor.
+        processor: its processor, or what writes items as text for a language model alone.
         max_new_tokens: largest number of new tokens in an answer.
         crop: cut items that are too long at their end, instead of refusing them, where the modality allows it.
     """
 
-    def __init__(self, config: BioMedGPTConfig, processor: BioMedGPTProcessor, max_new_tokens: int, crop: bool) -> None:
+    def __init__(self, config: PreTrainedConfig, processor: Processor, max_new_tokens: int, crop: bool) -> None:
         self.config, self.processor = config, processor
         self.max_new_tokens, self.crop = max_new_tokens, crop
 
@@ -89,19 +91,23 @@ class Preparer:
         if question is None or not question.strip():
             raise RequestError("The question is empty.")
         try:
-            length, truncated = self._length(conversation(request))
-            return Prompt(request, length, room_for_answer(self.config, length, self.max_new_tokens), truncated)
+            try:
+                return self._prompt(request, truncation=False)
+            except ValueError:
+                if not self.crop:
+                    raise
+                return self._prompt(request, truncation=True)
         except ValueError as error:
             raise RequestError(" ".join(str(error).split())) from error
 
-    def _length(self, messages: list[dict[str, Any]]) -> tuple[int, bool]:
-        """Return the number of tokens, and whether an item must be cut."""
-        try:
-            return len(self._process([messages], truncation=False)["input_ids"][0]), False
-        except ValueError:
-            if not self.crop:
-                raise
-            return len(self._process([messages], truncation=True)["input_ids"][0]), True
+    def _prompt(self, request: Request, truncation: bool) -> Prompt:
+        """Return the prompt of a request whose items are cut, or read whole.
+
+        Raises:
+            ValueError: it cannot be read so, or is too long.
+        """
+        length = len(self._process([conversation(request)], truncation=truncation)["input_ids"][0])
+        return Prompt(request, length, room_for_answer(self.config, length, self.max_new_tokens), truncation)
 
     def batch(self, prompts: Sequence[Prompt]) -> dict[str, torch.Tensor]:
         """Return `input_ids` and `attention_mask` [B, T] of prompts, padded on the left, without their items."""

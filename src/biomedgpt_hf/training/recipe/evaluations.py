@@ -118,7 +118,7 @@ def check_evaluations(settings: Settings, answers: AnswerOptions | None) -> tupl
     folders, options = evaluation_of(settings) or ({}, EvaluationOptions())
     for source in folders.values():
         with _told_of(EVALUATE):
-            check_evaluation(source, options, text_only=settings.language_model_only)
+            check_evaluation(source, options)
     if answers is None:
         return ()
     with _told_of(ANSWERS):

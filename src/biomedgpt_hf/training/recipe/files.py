@@ -20,6 +20,11 @@ def launcher_names() -> list[str]:
     return sorted(f"accelerate/{file.stem}" for file in (FOLDER / "accelerate").glob("*.yaml"))
 
 
+def table_names() -> list[str]:
+    """Names of the package's recipes of tables, for `biomedgpt reproduce`."""
+    return sorted(f"tables/{file.stem}" for file in (FOLDER / "tables").glob("*.yaml"))
+
+
 def summary(name: str) -> str:
     """Return what a file of the package is for: the first line of its opening comment's second paragraph."""
     comment = (FOLDER / f"{name}.yaml").read_text("utf-8")
@@ -30,14 +35,14 @@ def copy_file(name: str, output: Path | None = None) -> Path:
     """Copy a recipe, or a file for accelerate, to where it can be changed.
 
     Args:
-        name: one of `recipe_names()` or `launcher_names()`.
+        name: one of `recipe_names()`, `launcher_names()` or `table_names()`.
         output: file to write; the same name in the current folder if None.
 
     Raises:
         FileNotFoundError: if there is no such file.
         FileExistsError: if there is one already where it should go.
     """
-    names = [*recipe_names(), *launcher_names()]
+    names = [*recipe_names(), *launcher_names(), *table_names()]
     if name not in names:
         raise FileNotFoundError(f"There is no recipe {name!r}: choose {', '.join(names)}.")
     output = output or Path(f"{Path(name).name}.yaml")
