@@ -136,3 +136,16 @@ def test_the_kind_that_is_named_decides_how_a_table_is_read(tmp_path):
     assert cells_of(tmp_path, '\n[1]\n{"a": 1}\n', "a", format="jsonl") == ["not JSON", (1,)]
     with pytest.raises(SourceError, match="corrupt Parquet|not in a .gz|Is it whole"):
         cells_of(tmp_path, text, "a", format="parquet")
+
+
+@pytest.mark.parametrize(
+    ("format", "text"), [("tsv", "smiles,name\nCCO,x\n\nCCN,y\n"), ("csv", "smiles\tname\nCCO\tx\n")]
+)
+def test_a_kind_that_makes_each_line_one_cell_is_told(tmp_path, format, text):
+    with pytest.raises(SourceError, match=rf"'smiles.+name' is one column so, .* Call the format [^{format[0]}]sv"):
+        cells_of(tmp_path, text, format=format)
+
+
+def test_one_column_of_that_kind_stays_one(tmp_path):
+    assert cells_of(tmp_path, "a,b\nx, y, z\nx\n", "a,b", format="tsv") == [("x, y, z",), ("x",)]
+    assert cells_of(tmp_path, "a,b\n", "a,b", format="tsv") == []

@@ -70,7 +70,25 @@ def open_delimited(path: Path, wanted: Sequence[str], delimiters: str = DELIMITE
     named = re.fullmatch(r"sep=(.)", first[1].strip(" \"'"))
     lines.put_back([] if named else [first])
     header = _read_header(path, lines, named[1] if named else delimiters, wanted)
+    if len(header.columns) == 1 and delimiters != DELIMITERS and not named:
+        _refuse_whole_lines(path, lines, header)
     return Table(header.columns, _delimited_rows(path, lines, header, wanted))
+
+
+def _refuse_whole_lines(path: Path, lines: NumberedLines, header: _Header) -> None:
+    """Raise a SourceError where a table that its user calls CSV or TSV has one column, and another delimiter fits."""
+    ahead = list(islice(lines.look_ahead(), LINES_AHEAD))
+    lines.put_back(ahead)
+    for delimiter in DELIMITERS:
+        columns = [in_one_line(cell) for cell in header.columns[0].split(delimiter)]
+        other = _Header(delimiter, columns, 0, 0)
+        if len(columns) > 1 and any(line.strip() for _, line in ahead) and _share_of_width(ahead, other) == 1:
+            kind = "tsv" if delimiter == "\t" else "csv"
+            detail = (
+                f"the header {header.columns[0][:60]!r} is one column so, but it and the rows have {len(columns)} cells "
+                f"with {delimiter!r} between them. Call the format {kind}, or leave it out."
+            )
+            raise SourceError(path, 1, "another delimiter", detail)
 
 
 def place_of(column: str, columns: Sequence[str]) -> int | None:
