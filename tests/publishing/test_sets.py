@@ -236,6 +236,21 @@ def test_no_token_no_network_and_offline_are_one_line_each(run, built, monkeypat
     assert "cannot be reached for org/x" in result.output and result.output.count("\n") == 1
 
 
+def test_a_failure_of_the_transfer_itself_is_one_line_too(hub, run, built, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("Data processing error:\n the connection was lost")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.upload_folder", broken)
+    result = run("push", built, "org/x")
+    assert result.exit_code == 1 and result.output.count("\n") == 1
+    assert "An upload failed to org/x" in result.output and "the connection was lost" in result.output
+
+
+def test_permitted_licences_are_a_list():
+    with pytest.raises(ValueError, match="Give a list of licences"):
+        Destination("org/x", permitted="unknown")
+
+
 def test_options_of_an_upload_need_one(run, tmp_path):
     result = run("data", "table", write_table(tmp_path / "t.csv"), *TABLE, "--output", tmp_path / "set", "--private")
     assert result.exit_code == 1 and "--private says how something is uploaded" in result.output

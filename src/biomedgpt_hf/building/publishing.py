@@ -58,11 +58,6 @@ def publish_set(folder: Path, destination: Destination) -> CommitInfo:
     return publish(folder, names, destination, message=f"Upload {manifest['name']}", stale=STALE)
 
 
-def is_set(folder: Path) -> bool:
-    """Tell whether a folder is a set with a manifest, as builders make them."""
-    return (Path(folder) / MANIFEST).is_file() and bool(split_files(folder))
-
-
 def read_whole_set(folder: Path) -> tuple[Mapping[str, Any], Mapping[str, Sequence[Path]]]:
     """Return a set's manifest, and the Parquet files of each split.
 

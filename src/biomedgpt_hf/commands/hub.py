@@ -89,10 +89,12 @@ def upload(folder: Path, destination: "Destination") -> None:
         ValueError: the folder holds neither, or its rows may not be published.
         HubError: the Hub refuses, or cannot be reached.
     """
-    from biomedgpt_hf.building.publishing import publish_set
-    from biomedgpt_hf.evaluation.publishing import holds_results, publish_results
+    if (folder / "metrics.json").is_file():
+        from biomedgpt_hf.evaluation.publishing import publish_results as publish
+    else:
+        from biomedgpt_hf.building.publishing import publish_set as publish
 
-    info = (publish_results if holds_results(folder) else publish_set)(folder, destination)
+    info = publish(folder, destination)
     typer.echo(f"Uploaded to {info.pr_url or info.repo_url}")
 
 

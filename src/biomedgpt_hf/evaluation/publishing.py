@@ -27,11 +27,6 @@ ANSWERS = {"predictions": "predictions.jsonl"} | {
 }
 
 
-def holds_results(folder: Path) -> bool:
-    """Tell whether a folder has the answers and scores of an evaluation."""
-    return all((Path(folder) / name).is_file() for name in (METRICS, ANSWERS["predictions"]))
-
-
 def publish_results(folder: Path, destination: Destination) -> CommitInfo:
     """Upload the results of an evaluation to a dataset repository, in one commit.
 
@@ -51,7 +46,7 @@ def publish_results(folder: Path, destination: Destination) -> CommitInfo:
         HubError: the Hub refuses, or cannot be reached.
     """
     folder = Path(folder)
-    if not holds_results(folder):
+    if not all((folder / name).is_file() for name in (METRICS, ANSWERS["predictions"])):
         raise ValueError(f"{folder} holds no results: it lacks {METRICS} or {ANSWERS['predictions']}.")
     results = load_results(folder / METRICS)
     of_set = results.get("set") or {"name": "a set", "rows": results["runs"][0]["rows"]}

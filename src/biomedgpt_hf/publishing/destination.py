@@ -56,6 +56,10 @@ class Destination:
     permitted: Collection[str] = ()
     token: str | None = None
 
+    def __post_init__(self) -> None:
+        if isinstance(self.permitted, str):
+            raise ValueError(f"permitted is {self.permitted!r}. Give a list of licences.")
+
 
 def check_destination(destination: Destination) -> Destination:
     """Ask the Hub whether a folder can be uploaded, without changing anything there.
@@ -156,12 +160,9 @@ def _told(repo_id: str) -> Iterator[None]:
         cause = error.__cause__ or error
         if isinstance(cause, HfHubHTTPError):
             raise HubError(f"The Hub refuses {repo_id}: {_reason(cause)}") from error
-        if isinstance(error, RuntimeError) and not isinstance(cause, httpx2.HTTPError | OSError):
-            raise
-        raise HubError(
-            f"The Hub cannot be reached for {repo_id} ({type(cause).__name__}: {' '.join(str(cause).split())[:200]}). "
-            "Check the network, and give the same command again."
-        ) from error
+        said = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
+        what = "An upload failed to" if isinstance(error, RuntimeError) else "The Hub cannot be reached for"
+        raise HubError(f"{what} {repo_id} ({said}). Check the network, and give the same command again.") from error
 
 
 def _reason(error: HfHubHTTPError) -> str:

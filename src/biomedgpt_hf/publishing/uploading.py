@@ -41,11 +41,12 @@ def upload(
     Returns:
         `huggingface_hub.CommitInfo`.
     """
+    kind: dict[str, Any] = {"repo_type": repo_type} if repo_type else {}
     if revision is not None and not revision.startswith("refs/"):
-        api.create_branch(repo_id, branch=revision, repo_type=repo_type, exist_ok=True)
+        api.create_branch(repo_id, branch=revision, exist_ok=True, **kind)
     if CARD in names and gives_way(folder, api, repo_id, revision, repo_type):
         names = [name for name in names if name != CARD]
-    where: dict[str, Any] = {"repo_id": repo_id, "repo_type": repo_type, "revision": revision}
+    where = {"repo_id": repo_id, "revision": revision, **kind}
     return api.upload_folder(folder_path=folder, allow_patterns=names, **where, **options)
 
 
