@@ -65,6 +65,7 @@ INNER = {
     "files/items": {"files/tables"},
     "evaluation/honest_rows": {"evaluation/text_metrics"},
     "evaluation/metrics": {"evaluation/safety", "evaluation/text_metrics"},
+    "evaluation/paper_tables": {"evaluation/honest_rows", "evaluation/multiple_choice", "evaluation/report"},
     "evaluation/report": {"evaluation/metrics", "evaluation/multiple_choice"},
     "inference/embedding": {"inference/long_runs"},
     "inference/prediction": {"inference/long_runs"},
