@@ -14,8 +14,7 @@ Writes    a table with versions and commit
 import argparse
 import os
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one thread, before tokenizers is imported
@@ -25,7 +24,7 @@ import rdkit
 import tokenizers
 import torch
 import transformers
-from comparison import describe_software
+from comparison import cpu_seconds, describe_software
 from datasets import Dataset
 from smiles_to_batch import DRUGS
 
@@ -114,17 +113,10 @@ def measure(rows: Dataset, collator: BioMedGPTDataCollator, repeats: int) -> tup
     """Return the median ratio of the two ways, and the rows per second of each."""
     quick, each = [], []
     for _ in range(repeats):
-        quick.append(seconds(lambda: screen(rows, collator, progress=False)))
-        each.append(seconds(lambda: screen_by_building(rows, collator)))
+        quick.append(cpu_seconds(lambda: screen(rows, collator, progress=False)))
+        each.append(cpu_seconds(lambda: screen_by_building(rows, collator)))
     ratio = statistics.median(one / other for one, other in zip(quick, each, strict=True))
     return ratio, len(rows) / statistics.median(quick), len(rows) / statistics.median(each)
-
-
-def seconds(run: Callable[[], object]) -> float:
-    """Return the processor time of a call."""
-    started = time.process_time()
-    run()
-    return time.process_time() - started
 
 
 if __name__ == "__main__":

@@ -75,13 +75,15 @@ def test_a_package_that_is_needed_and_absent_is_named_with_its_purpose_and_remed
 def test_a_module_that_no_extra_has_is_not_promised_by_one():
     assert missing_module("peft.tuners") == missing_package("peft", "all")
     assert missing_module("esm") == missing_package("esm", "all")  # of fair-esm
-    if extras._requirements():
+    if extras.required_packages():
         assert missing_module("no_such_package.x") == foreign_package("no_such_package")
 
 
-def test_the_metadata_of_a_requirement_begins_with_its_name():
-    assert [extras._normal(line) for line in ("peft>=0.21; extra == 'train'", "torch_geometric", "Fair-ESM[x]")] == [
-        "peft",
-        "torch-geometric",
-        "fair-esm",
-    ]
+def test_requirements_of_any_form_are_known_by_their_packages(monkeypatch):
+    lines = ["peft>=0.21; extra == 'train'", "torch_geometric", "Fair-ESM[x]", "zope.it @ https://example.org/zope.whl"]
+    lines += ["numpy (>=2)", "biomedgpt-hf[data,train]; extra == 'all'"]
+    monkeypatch.setattr(extras.metadata, "requires", lambda name: lines)
+    assert extras.required_packages() == ("Fair-ESM", "numpy", "peft", "torch_geometric", "zope.it")
+    assert missing_module("esm.x") == missing_package("esm", "all")
+    assert missing_module("torch_geometric.nn") == missing_package("torch_geometric", "all")
+    assert missing_module("peftish") == foreign_package("peftish")

@@ -8,7 +8,7 @@ error is a fault of the package and keeps its traceback.
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from typing import Any
 
@@ -95,6 +95,20 @@ def command(parent: typer.Typer, name: str, *examples: str) -> Callable[[Any], A
 def many(metavar: str, help: str) -> Any:
     """Describe an option that may be given several times."""
     return typer.Option(metavar=metavar, help=f"{help}; may be given several times.")
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Tell whether an option of a command, by the name of its parameter, was given."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def refuse_options(context: typer.Context, names: Iterable[str], what: str) -> None:
+    """Raise a ValueError for the first of some options that was given, since it has no use for `what`."""
+    options = {option.name: max(option.opts, key=len) for option in context.command.params}
+    for name in names:
+        if is_given(context, name):
+            raise ValueError(f"{options[name]} has no use for {what}. Leave it out.")
 
 
 def summarise(output: str, summary: str, *, on_stdout: bool) -> None:

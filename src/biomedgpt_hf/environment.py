@@ -2,17 +2,15 @@
 
 import os
 import platform
-import re
-from importlib import metadata
 
 import torch
 from huggingface_hub import constants
 
 from biomedgpt_hf.device import best_device
 from biomedgpt_hf.disk.manifests import versions
+from biomedgpt_hf.extras import DISTRIBUTION, required_packages
 from biomedgpt_hf.mini import LICENCE, SOURCES
 
-DISTRIBUTION = "biomedgpt-hf"
 MISSING = "not installed"
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "HF_HUB_OFFLINE", "HF_HOME")
 
@@ -20,7 +18,7 @@ VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "HF_HUB_OFFLINE", "HF_HO
 def describe_environment() -> dict[str, str]:
     """Return versions, devices and settings by name, ready to print. Nothing in it is secret."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    requirements = _requirements()
+    requirements = required_packages() or ("torch", "transformers")
     found = versions(DISTRIBUTION, *requirements)
     return {
         DISTRIBUTION: found.get(DISTRIBUTION, MISSING),
@@ -37,13 +35,3 @@ def describe_environment() -> dict[str, str]:
         "Hub offline": str(constants.HF_HUB_OFFLINE),
         **{name: os.environ.get(name, "not set") for name in VARIABLES},
     }
-
-
-def _requirements() -> list[str]:
-    """Return the names of all packages that this package or one of its extras needs, by its metadata."""
-    try:
-        lines = metadata.requires(DISTRIBUTION) or []
-    except metadata.PackageNotFoundError:  # the program runs from its source and is not installed
-        lines = ["torch", "transformers"]
-    names = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines}
-    return sorted(names - {DISTRIBUTION}, key=str.lower)

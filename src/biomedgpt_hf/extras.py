@@ -1,6 +1,5 @@
 """What to tell a user when a package is missing: one of our extras, or one that this package does not bring."""
 
-from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 
@@ -33,8 +32,10 @@ def foreign_package(package: str) -> str:
 def missing_module(name: str) -> str:
     """Return the sentence for a module that could not be imported, such as "peft.tuners"."""
     module = name.partition(".")[0]
-    ours = _requirements()
-    if ours and _normal(PACKAGES.get(module, module)) not in ours:
+    from packaging.utils import canonicalize_name
+
+    ours = {canonicalize_name(package) for package in required_packages()}
+    if ours and canonicalize_name(PACKAGES.get(module, module)) not in ours:
         return foreign_package(module)
     return missing_package(module, "all")
 
@@ -60,18 +61,15 @@ def require(package: str, extra: str | None, purpose: str) -> None:
         raise MissingPackageError(f"{purpose} needs {package}. {remedy}")
 
 
-@cache
-def _requirements() -> frozenset[str]:
-    """Return the packages that this one or an extra needs, by its metadata; none where it runs from its source."""
+def required_packages() -> tuple[str, ...]:
+    """Return the names of all packages that this one or an extra needs, by its metadata, in their order.
+
+    There are none where the program runs from its source and is not installed.
+    """
+    from packaging.requirements import Requirement  # here, since most commands start without it
+
     try:
         lines = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         lines = []
-    return frozenset(_normal(line) for line in lines)
-
-
-def _normal(requirement: str) -> str:
-    """Return the name at the beginning of a requirement, as indexes compare names."""
-    name = requirement.strip()
-    end = next((at for at, letter in enumerate(name) if not (letter.isalnum() or letter in "-_.")), len(name))
-    return name[:end].lower().replace("_", "-")
+    return tuple(sorted({Requirement(line).name for line in lines} - {DISTRIBUTION}, key=str.lower))

@@ -61,6 +61,23 @@ def test_rows_on_standard_output_are_those_of_a_file(tmp_path):
     }
 
 
+@pytest.mark.parametrize("words", [["predict", *ASK], ["embed", "--device", "cpu"]], ids=["predict", "embed"])
+def test_columns_that_are_passed_over_are_told_beside_a_stream_too(tmp_path, words, caplog):
+    (tmp_path / "in.csv").write_text("smiles,canonical_smiles\nCCO,CCO\n")
+    assert run(words[0], tmp_path / "in.csv", *words[1:], "--output", "-").exit_code == 0
+    assert "molecules are read from 'smiles', passing over 'canonical_smiles'" in caplog.text
+
+
+@pytest.mark.parametrize("words", [["predict", *ASK], ["embed", "--device", "cpu"]], ids=["predict", "embed"])
+def test_several_processes_are_refused_a_stream_before_anything_is_loaded(tmp_path, words, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    (tmp_path / "in.smi").write_text("CCO\n")
+    given = [words[0], tmp_path / "in.smi", *words[1:], "--output", "-", "--checkpoint", tmp_path / "missing"]
+    result = run(*given)
+    assert result.exit_code == 1 and "Several processes cannot write to standard output" in result.stderr
+
+
 def _exact(row):
     return {name: value for name, value in row.items() if name != "log_probability"}
 

@@ -91,3 +91,9 @@ def test_a_prediction_of_another_protocol_is_not_scored(tmp_path):
     (tmp_path / "p.jsonl.manifest.json").write_text('{"protocol_version": 99}')
     with pytest.raises(PredictionFileError, match="protocol version 99"):
         read_predictions(path)
+
+
+def test_items_that_are_lists_are_read_as_lists(cell, tmp_path):
+    path = tmp_path / "answers.jsonl"
+    path.write_text('{"id": "a", "answer": "x", "reference": "x", "cells": [[0.5, 2.0]]}\n')
+    assert read_predictions(path).answers[0].items == {"cell": ([0.5, 2.0],)}

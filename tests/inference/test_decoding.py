@@ -1,10 +1,14 @@
 """How words are chosen: greedily unless sampling is asked for, the same way for one question and for many."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 
 import biomedgpt_hf
 from biomedgpt_hf.inference.decoding import decoding, generation_arguments, seeded
+from biomedgpt_hf.inference.prediction.in_memory import PredictionSettings
 
 WARM = {"temperature": 1.5, "max_new_tokens": 12, "device": "cpu"}
 
@@ -17,6 +21,22 @@ def test_an_option_of_sampling_turns_it_on(options):
 @pytest.mark.parametrize("options", [{}, {"temperature": None}, {"temperature": 0}, {"temperature": 0.0, "top_p": 0.5}])
 def test_without_one_or_at_temperature_zero_decoding_is_greedy(options):
     assert decoding(options) == {}
+
+
+def test_numbers_of_numpy_are_numbers():
+    given = {
+        "max_new_tokens": np.int64(4),
+        "top_k": np.uint8(5),
+        "temperature": np.float32(0.5),
+        "top_p": np.float64(1),
+    }
+    plain = {"max_new_tokens": 4, "top_k": 5, "temperature": 0.5, "top_p": 1.0}
+    assert json.loads(json.dumps(decoding(given))) == {**plain, "do_sample": True}
+    words = {"device": "cpu", "seed": 3}
+    expected = biomedgpt_hf.ask("What is it?", "CCO", **plain, **words).text
+    assert biomedgpt_hf.ask("What is it?", "CCO", **given, **{**words, "seed": np.int64(3)}).text == expected
+    settings = PredictionSettings(batch_tokens=np.int32(64), num_beams=np.int64(1), seed=np.int64(3), **given)
+    assert json.dumps([settings.batch_tokens, settings.num_beams, settings.max_new_tokens, settings.sampling])
 
 
 @pytest.mark.parametrize(
@@ -33,6 +53,12 @@ def test_without_one_or_at_temperature_zero_decoding_is_greedy(options):
         ({"num_beams": 0}, "num_beams is 0. It must be .*at least 1"),
         ({"num_beams": -2}, "num_beams is -2"),
         ({"max_new_tokens": 0}, "max_new_tokens is 0"),
+        ({"max_new_tokens": float("inf")}, "max_new_tokens is inf. It must be a whole number, at least 1"),
+        ({"max_new_tokens": np.float32("nan")}, "max_new_tokens is .*nan.* It must be a whole number"),
+        ({"num_beams": "2"}, "num_beams is '2'. It must be a whole number"),
+        ({"num_beams": True}, "num_beams is True"),
+        ({"top_k": float("inf")}, "top_k is inf"),
+        ({"temperature": float("inf")}, "temperature is inf"),
         ({"temperature": 1, "num_beams": 3}, "num_beams is 3 and temperature is 1. Choose beams or sampling"),
     ],
 )

@@ -77,6 +77,21 @@ def test_what_holds_no_column_of_items_is_told(value, said):
         given_rows(value, "molecule")
 
 
+ALIKE = {"smiles": ["CCO", "CCN"], "canonical_smiles": ["CCO", "CCN"], "sequence": ["MKTAYIAKQR"] * 2}
+
+
+@pytest.mark.parametrize("table", [pd.DataFrame(ALIKE), pa.table(ALIKE), ALIKE], ids=["pandas", "arrow", "dict"])
+def test_columns_of_a_table_that_are_passed_over_are_told_as_those_of_a_file(table, caplog):
+    assert given_rows(table, "molecule") == [("CCO",), ("CCN",)]
+    assert caplog.messages == [
+        "The table: molecules are read from 'smiles', passing over 'canonical_smiles'. Choose another by "
+        "molecules=table[NAME]."
+    ]
+    caplog.clear()
+    assert given_rows(table, "protein") == [("MKTAYIAKQR",)] * 2
+    assert given_rows(table["smiles"], "molecule") == [("CCO",), ("CCN",)] and not caplog.messages
+
+
 def test_tables_are_asked_about_and_embedded():
     answers = biomedgpt_hf.predict("What is it?", FRAME, FRAME, ids=FRAME["cid"], max_new_tokens=4)
     assert [(one.id, one.status) for one in answers] == [("702", "ok"), ("6341", "ok")]

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from biomedgpt_hf import mini_checkpoint
-from biomedgpt_hf.inference.loading import identify
+from biomedgpt_hf.inference.loading import identify, ready
 
 
 @pytest.fixture
@@ -57,3 +57,11 @@ def test_another_configuration_is_another_checkpoint(copied):
     path = copied / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "molecule_features": "ogb"}))
     assert digest(copied) != before
+
+
+@pytest.mark.parametrize(("device", "dtype", "expected"), [("cpu", "auto", "float32"), ("cpu", "float16", "float16")])
+def test_half_precision_stays_on_a_cpu_only_where_it_is_asked_for(device, dtype, expected):
+    model = torch.nn.Linear(2, 2).half()
+    model.dtype = torch.float16
+    assert ready(model, device, dtype).weight.dtype == getattr(torch, expected) and not model.training
+    assert ready(torch.nn.Linear(2, 2).half().train(), torch.device(device), "float16").training is False

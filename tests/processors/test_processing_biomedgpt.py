@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
-from transformers import AutoTokenizer, EsmConfig, LlamaConfig
+from transformers import AutoTokenizer, EsmConfig, LlamaConfig, PreTrainedTokenizerBase
 
 from biomedgpt_hf.modeling.configuration_biomedgpt import BioMedGPTConfig, GINConfig
 from biomedgpt_hf.processors.molecular_graph import InvalidMoleculeError, smiles_to_graph
@@ -578,6 +578,17 @@ def test_the_callers_tokenizer_is_left_as_it_was(tokenizer):
         assert processor.protein_token_id == length + (pad is None) + 1
         assert processor.tokenizer.pad_token == (pad or "[PAD]")
     assert (len(tokenizer), tokenizer.pad_token, tokenizer.padding_side) == (length, pad, side)
+
+
+def test_a_tokenizer_is_copied_once_and_stays_as_it_was(llama_like, monkeypatch):
+    copied = []
+    monkeypatch.setattr(copy, "deepcopy", lambda one, deepcopy=copy.deepcopy: copied.append(one) or deepcopy(one))
+    side, template, size = llama_like.padding_side, llama_like.chat_template, len(llama_like)
+    processor = BioMedGPTProcessor.from_parts(llama_like)
+    again = BioMedGPTProcessor.from_parts(processor.tokenizer)
+    assert [one for one in copied if isinstance(one, PreTrainedTokenizerBase)] == [llama_like, processor.tokenizer]
+    assert again.tokenizer is not processor.tokenizer and again.tokenizer.padding_side == "left"
+    assert (llama_like.padding_side, llama_like.chat_template, len(llama_like)) == (side, template, size)
 
 
 def test_a_processor_survives_saving_and_pickling(processor, tmp_path):

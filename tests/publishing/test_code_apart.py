@@ -1,13 +1,17 @@
 """A run's folder shows results, and its model loads all the same, with the package and without it."""
 
+import contextlib
 import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from transformers.dynamic_module_utils import get_relative_import_files
 
 from biomedgpt_hf import BioMedGPTForConditionalGeneration, BioMedGPTProcessor, mini_checkpoint
+from biomedgpt_hf.publishing import code_apart
 from biomedgpt_hf.publishing.code_apart import put_code_apart
 
 LOAD = """
@@ -46,8 +50,39 @@ def test_code_goes_into_a_folder_of_its_own_and_anybodys_files_stay(saved):
     for name in ("config.json", "processor_config.json"):
         auto_map = json.loads((saved / name).read_text("utf-8"))["auto_map"]
         assert auto_map and all(value.startswith("code/") for value in auto_map.values())
+    before = {file: file.read_bytes() for file in saved.rglob("*.json")}
     put_code_apart(saved)  # once more changes nothing
+    assert {file: file.read_bytes() for file in saved.rglob("*.json")} == before
     assert {file.name for file in (saved / "code").glob("*.py")} == apart.keys()
+
+
+@pytest.mark.parametrize("step", [1, 5, 12, 30, 40, 50, 60])
+def test_a_folder_loads_wherever_putting_apart_is_cut_short(saved, monkeypatch, step):
+    """Each configuration names code that is there, with everything that it imports; the next call goes on."""
+    calls = 0
+
+    def killing(work):
+        def wrapped(*arguments, **options):
+            nonlocal calls
+            calls += 1
+            if calls == step:
+                raise KeyboardInterrupt
+            return work(*arguments, **options)
+
+        return wrapped
+
+    with monkeypatch.context() as patch:
+        for owner, name in ((code_apart.shutil, "copyfile"), (code_apart, "replace_file"), (code_apart, "write_json")):
+            patch.setattr(owner, name, killing(getattr(owner, name)))
+        patch.setattr(Path, "unlink", killing(Path.unlink))
+        with contextlib.suppress(KeyboardInterrupt):
+            put_code_apart(saved)
+    for name in ("config.json", "processor_config.json"):
+        for named in json.loads((saved / name).read_text("utf-8"))["auto_map"].values():
+            file = saved / f"{named.split('.')[0]}.py"
+            assert all(Path(needed).is_file() for needed in [file, *get_relative_import_files(file)])
+    put_code_apart(saved)
+    assert [file.name for file in saved.glob("*.py")] == ["my_script.py"]
 
 
 def test_a_later_save_to_the_same_folder_is_put_apart_again(saved):

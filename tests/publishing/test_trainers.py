@@ -13,6 +13,7 @@ from transformers import (
     AutoProcessor,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedTokenizerBase,
     Trainer,
     TrainingArguments,
 )
@@ -101,11 +102,18 @@ def test_a_save_holds_no_pickle_and_the_collators_processor_where_no_other_was_g
     assert AutoProcessor.from_pretrained(tmp_path).to_dict() == processor.to_dict()
 
 
-def test_a_tokenizer_does_not_take_the_processors_place(model, processor, tmp_path):
-    trainer = trainer_of(model, tmp_path, processor)
+def test_a_tokenizer_does_not_take_the_processors_place_and_is_saved_once(model, processor, tmp_path, monkeypatch):
+    trainer, saved = trainer_of(model, tmp_path, processor), []
+    save = PreTrainedTokenizerBase.save_pretrained
+    monkeypatch.setattr(
+        PreTrainedTokenizerBase,
+        "save_pretrained",
+        lambda self, *args, **kw: saved.append(self) or save(self, *args, **kw),
+    )
     trainer.processing_class = processor.tokenizer
     trainer.save_model()
-    assert (tmp_path / "processor_config.json").is_file()
+    assert (tmp_path / "processor_config.json").is_file() and trainer.processing_class is processor.tokenizer
+    assert [one is processor.tokenizer for one in saved].count(True) == 1
 
 
 @pytest.mark.parametrize("strategy", ["checkpoint", "all_checkpoints"])

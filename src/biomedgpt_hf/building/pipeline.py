@@ -1,4 +1,4 @@
-"""Building a set from its sources, in five steps: read, parse, stage, split and write.
+"""Building a set from its sources, in six steps: read, parse, stage, split, settle repetitions, write.
 
     OUTPUT                    the finished set, or nothing
     .OUTPUT.building/         beside it while a build runs, and after it was interrupted

@@ -13,7 +13,7 @@ pair that is mistaken for a repetition.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -66,12 +66,15 @@ DROPS = {
     COPY: f"INSERT OR IGNORE INTO dropped SELECT number, row, '{COPY}', other FROM ({COPIES})",
 }
 # Records of which no row is left, each with the reason of its first row and the place of the record that row repeats.
-EMPTIED = """
-SELECT emptied.number, reason, examples.file, examples.line, examples.id FROM
-    (SELECT number, reason, other, MIN(row) FROM dropped GROUP BY number
-     HAVING COUNT(*) = (SELECT COUNT(*) FROM claims WHERE claims.number = dropped.number)) AS emptied
-    JOIN examples ON examples.number = other
-"""
+REJECT_EMPTIED = f"""
+INSERT OR REPLACE INTO rejected
+SELECT own.number, own.file, own.line, own.id, reason,
+    CASE reason WHEN '{COPY}' THEN 'repeats ' ELSE 'contradicts ' END || other.id || ', line ' || other.line || ' of '
+    || other.file, 0
+FROM (SELECT number, reason, other, MIN(row) FROM dropped GROUP BY number
+      HAVING COUNT(*) = (SELECT COUNT(*) FROM claims WHERE claims.number = dropped.number)) AS emptied
+    JOIN examples AS own ON own.number = emptied.number JOIN examples AS other ON other.number = emptied.other
+"""  # noqa: S608
 
 
 def repetition_options(duplicates: str, contradictions: str) -> dict[str, str]:
@@ -99,14 +102,6 @@ class Claim(NamedTuple):
     asked: int
     answer: int
     written: int
-
-
-class Emptied(NamedTuple):
-    """A record that lost all its rows: its number, why, and which record it repeats or contradicts."""
-
-    number: int
-    reason: str
-    detail: str
 
 
 def claim_of(row: Mapping[str, Any]) -> Claim:
@@ -159,10 +154,9 @@ def dropped_rows(base: Database, records: tuple[int, int]) -> set[int]:
     return {row for (row,) in base.rows("SELECT row FROM dropped WHERE number >= ? AND number < ?", records)}
 
 
-def emptied_records(base: Database) -> Iterator[Emptied]:
-    """Yield the records of which `settle_claims` left no row."""
-    for number, reason, file, line, id in base.rows(EMPTIED):
-        yield Emptied(number, reason, f"{'repeats' if reason == COPY else 'contradicts'} {id}, line {line} of {file}")
+def reject_emptied(base: Database) -> None:
+    """Reject the records of which `settle_claims` left no row, by rule and not as faulty."""
+    base.execute(REJECT_EMPTIED)
 
 
 def tell_repetitions(counts: Mapping[str, int], options: Mapping[str, Any]) -> list[str]:

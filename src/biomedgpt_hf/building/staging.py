@@ -20,7 +20,7 @@ from biomedgpt_hf.building.examples import Example, Rejection, StagedExample
 from biomedgpt_hf.building.exclusions import ExcludedKeys
 from biomedgpt_hf.building.parsing import EXAMPLE_COLUMN, ParsedChunk
 from biomedgpt_hf.building.repetitions import TABLES as CLAIM_TABLES
-from biomedgpt_hf.building.repetitions import add_claims, dropped_rows, emptied_records, settle_claims
+from biomedgpt_hf.building.repetitions import add_claims, dropped_rows, reject_emptied, settle_claims
 from biomedgpt_hf.disk.databases import WRITE_AHEAD, Database
 from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
 
@@ -181,9 +181,7 @@ class Staging:
         """
         with self._base.transaction():
             counts = settle_claims(self._base, choices)
-            for emptied in list(emptied_records(self._base)):
-                query = "SELECT number, file, line, id FROM examples WHERE number = ?"
-                self._reject(self._base.row(query, (emptied.number,)), UnwantedRecord(emptied.reason, emptied.detail))
+            reject_emptied(self._base)
         return counts
 
     def _accepted(self) -> Iterator[StagedExample]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from biomedgpt_hf.commands import options
-from biomedgpt_hf.console import command, group, many
+from biomedgpt_hf.console import command, group, is_given, many, refuse_options
 
 commands = group("What answers are worth.")
 
@@ -25,6 +25,12 @@ NoWordNet = Annotated[
 Resamples = Annotated[int, typer.Option(metavar="N", min=100, help="Resamples of the bootstrap.")]
 
 
+# Options of `evaluate` that have no use for a kind of set.
+OF_CHOICES = ("protocol", "few_shot", "shuffles")
+OF_TEXTS = ("tokenizer", "ontology", "no_wordnet")
+OF_ITEMS = ("memory", "no_controls", "long_proteins")
+
+
 @command(
     commands,
     "evaluate",
@@ -33,6 +39,7 @@ Resamples = Annotated[int, typer.Option(metavar="N", min=100, help="Resamples of
     "evaluate biomedical_qa --protocol loglik --few-shot 5 --shuffles 3 --output scores",
 )
 def evaluate(
+    context: typer.Context,
     set_folder: Annotated[Path, typer.Argument(metavar="SET", help="A set of `biomedgpt data`, or the word safety.")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for predictions, scores and report.")],
     checkpoint: options.Checkpoint = None,
@@ -75,7 +82,14 @@ def evaluate(
     from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
     from biomedgpt_hf.evaluation.safety.questions import is_safety_set
 
-    if not is_safety_set(set_folder) and is_choice_set(set_folder, split):
+    is_safety = is_safety_set(set_folder)
+    if not is_safety and is_choice_set(set_folder, split):
+        refuse_options(context, (*OF_TEXTS, *OF_ITEMS, "num_beams"), "questions of multiple choice")
+        if protocol == "loglik":
+            refuse_options(context, ["max_new_tokens"], "the protocol loglik, in which no text is written")
+        if set_folder.is_file():
+            refuse_options(context, ["split"], "a file of questions")
+        written = {"new_tokens": max_new_tokens} if is_given(context, "max_new_tokens") else {}
         evaluate_choice_set(
             set_folder,
             output,
@@ -83,6 +97,7 @@ def evaluate(
             checkpoint=checkpoint,
             revision=revision,
             split=split,
+            limit=limit,
             protocol=protocol,
             few_shot=few_shot,
             examples=set_folder if few_shot else (),
@@ -92,9 +107,13 @@ def evaluate(
             device=device,
             items_as_text=items_as_text,
             chat_template=chat_template,
+            **written,
         )
         typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
         return
+    if is_safety:
+        refuse_options(context, (*OF_CHOICES, *OF_TEXTS, *OF_ITEMS, "split"), "the safety set")
+    refuse_options(context, OF_CHOICES, "a set without questions of multiple choice")
     results = evaluate_set(
         set_folder,
         output,

@@ -15,6 +15,7 @@ from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.resampling import estimate
 from biomedgpt_hf.neighbours.index import NeighbourIndex
 
+COMPARED = ("molecule", "protein")  # what an index compares
 ALIKE = 0.7  # similarity from which on two items count as alike
 
 
@@ -44,7 +45,7 @@ def alike_pairs(rows: Sequence[Answered], index: NeighbourIndex) -> list[tuple[i
 
 def _only_item(row: Answered) -> tuple[str, str] | None:
     items = [(modality, item) for modality, of_row in row.items.items() for item in of_row]
-    return items[0] if len(items) == 1 else None
+    return items[0] if len(items) == 1 and items[0][0] in COMPARED else None
 
 
 def same_answers(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from biomedgpt_hf.files.items.cells import item_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,7 @@ class Answered:
         reference: the right answer.
         question: what was asked.
         task: the kind of question, such as "molecule_caption"; scores are also told for each kind.
-        items: SMILES and sequences that were asked about, by the name of their modality.
+        items: what was asked about, by the name of its modality: SMILES, sequences, lists of numbers.
         error: why there is no answer, None where there is one.
         log_probability: natural logarithm of the answer's probability, None where it is unknown.
         truncated: whether an item was cut before the model saw it.
@@ -29,7 +32,7 @@ class Answered:
     reference: str
     question: str = ""
     task: str = ""
-    items: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    items: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     error: str | None = None
     log_probability: float | None = None
     truncated: bool = False
@@ -41,5 +44,5 @@ class Answered:
         """Return what this answer shares with others that are not independent of it: its items, or else its name."""
         if self.drawn_with is not None:
             return self.drawn_with
-        items = [item for of_modality in self.items.values() for item in of_modality]
+        items = [item_text(item) for of_modality in self.items.values() for item in of_modality]
         return "\n".join(items) or self.id

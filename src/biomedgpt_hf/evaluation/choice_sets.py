@@ -16,7 +16,7 @@ from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
 from biomedgpt_hf.evaluation.multiple_choice.as_metric import ChosenLabels
 from biomedgpt_hf.evaluation.multiple_choice.predictions import ChoicePrediction
-from biomedgpt_hf.evaluation.multiple_choice.questions import SUBJECT_IN_ID, read_choice_questions
+from biomedgpt_hf.evaluation.multiple_choice.questions import SUBJECT_IN_ID
 from biomedgpt_hf.evaluation.multiple_choice.run import evaluate_choices
 from biomedgpt_hf.evaluation.multiple_choice.scores import majority_row
 from biomedgpt_hf.evaluation.multiple_choice.shuffles import score_shuffles
@@ -26,6 +26,7 @@ from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 from biomedgpt_hf.evaluation.report.writing import write_report
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.evaluation.results import HONEST, MODEL, TOOLS, save_results
+from biomedgpt_hf.evaluation.score_files import describe_set
 from biomedgpt_hf.evaluation.scoring import MetricTable, score_table
 from biomedgpt_hf.evaluation.set_rows import read_asked_rows
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import PROMPTS
@@ -34,18 +35,15 @@ MAJORITY = "most frequent label"
 
 
 def is_choice_set(source: str | PathLike, split: str | None = None) -> bool:
-    """Tell whether a set holds multiple-choice questions, by the task of its first row, or whether a file does.
+    """Tell whether a set holds multiple-choice questions, by the task of its first row. A file can hold nothing else.
 
     Raises:
         SourceError, OSError: the set has no rows to score, or is missing.
     """
-    if not Path(source).is_file():
-        first = next(read_asked_rows(source, split), None)
-        return first is not None and first.expected.task in {dataset.lower() for dataset in PROMPTS}
-    try:
-        return bool(read_choice_questions(source, split=split))
-    except ValueError:
-        return False
+    if Path(source).is_file():
+        return True
+    first = next(read_asked_rows(source, split), None)
+    return first is not None and first.expected.task in {dataset.lower() for dataset in PROMPTS}
 
 
 def evaluate_choice_set(
@@ -81,17 +79,18 @@ def evaluate_choice_set(
         table = _table(rows, labels)
         tables[run, table.metric.name] = table
         runs.append(_run(run, kind, rows, table, resamples))
+    limit = options.get("limit")
     model = tables[name, ChosenLabels.name].metric
     results = {
         "protocol_version": PROTOCOL_VERSION,
         "versions": versions(*TOOLS),
-        "set": {"name": Path(source).resolve().name, "rows": len(own), "split": options.get("split") or "as found"},
+        "set": {**describe_set(source, options.get("split") or "as found", len(own)), "limit": limit},
         "metrics": {model.name: {"measures": model.description, "fails": model.fails, **model.versions()}},
         "resamples": resamples,
         "runs": runs,
         "paired": [],
         "shuffles": score_shuffles(predictions, resamples=resamples, seed=0),
-        "published": _published(own),
+        "published": _published(own) if limit is None else [],
     }
     save_results(output / "metrics.json", results, tables)
     write_report(output, put_side_by_side([output / "metrics.json"]))

@@ -37,7 +37,7 @@ from biomedgpt_hf.evaluation.results import HONEST, Run, save_results, score_run
 from biomedgpt_hf.evaluation.safety.questions import FILE as SAFETY_FILE
 from biomedgpt_hf.evaluation.safety.questions import is_safety_set, safety_rows
 from biomedgpt_hf.evaluation.score_files import describe_set
-from biomedgpt_hf.evaluation.set_rows import AskedRow, chosen_split, read_asked_rows
+from biomedgpt_hf.evaluation.set_rows import AskedRow, chosen_split, equally_spaced, read_asked_rows
 from biomedgpt_hf.evaluation.text_metrics.word_pieces import SCIBERT
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.inference.item_arguments import check_names
@@ -135,16 +135,12 @@ def spread(rows: list[AskedRow], limit: int | None) -> list[AskedRow]:
     """
     if not rows:
         raise ValueError("The split has no rows to score.")
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}. Score at least 1 row, or leave it out for all.")
     seen: set[str] = set()
     for row in rows:
         if row.expected.id in seen:
             raise PredictionFileError(f"The set has two rows with the id {row.expected.id!r}. Build it again.")
         seen.add(row.expected.id)
-    if limit is None or limit >= len(rows):
-        return rows
-    return [rows[place * len(rows) // limit] for place in range(limit)]
+    return list(equally_spaced(rows, limit))
 
 
 def _controls(rows: Sequence[AskedRow]) -> list[tuple[str, list[AskedRow]]]:

@@ -17,6 +17,7 @@ from typing import Any
 from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.prediction_rows import PredictionFileError, read_prediction_rows, read_reference_rows
+from biomedgpt_hf.files.items.cells import cell_items
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import require_utf8
 from biomedgpt_hf.modalities import MODALITIES
@@ -195,13 +196,15 @@ def _number(path: Path, line: int, cell: object) -> float | None:
         ) from None
 
 
-def _items(path: Path, line: int, cells: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    items = {}
+def _items(path: Path, line: int, cells: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    items: dict[str, tuple[Any, ...]] = {}
     for name, modality in MODALITIES.items():
         cell = cells.get(modality.column)
         listed: Sequence[object] = cell if isinstance(cell, list | tuple) else [] if cell in (None, "") else [cell]
-        if listed:
+        if listed and modality.items_are_texts:
             items[name] = tuple(_text(path, line, modality.column, item) for item in listed)
+        elif listed:
+            items[name] = cell_items(cell, name)
     return items
 
 

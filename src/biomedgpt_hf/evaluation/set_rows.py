@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.neighbours.known_items import read_set_rows, set_files
 from biomedgpt_hf.rows.schema import InvalidRowError, to_conversation
 
+AnyRow = TypeVar("AnyRow")
 SPLITS = ("test", "validation")  # the first that a set has is scored
 
 
@@ -64,6 +65,19 @@ def chosen_split(folder: Path) -> str:
     raise SourceError(folder, 0, "no split", f"has no {' and no '.join(SPLITS)} rows. Name the split to score.")
 
 
+def equally_spaced(rows: Sequence[AnyRow], limit: int | None) -> Sequence[AnyRow]:
+    """Return at most `limit` rows, equally spaced; None for all.
+
+    Raises:
+        ValueError: the limit is not positive.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}. Score at least 1 row, or leave it out for all.")
+    if limit is None or limit >= len(rows):
+        return rows
+    return [rows[place * len(rows) // limit] for place in range(limit)]
+
+
 def asked_row(row: dict[str, Any]) -> AskedRow:
     """Return a row as a question with its reference.
 
@@ -76,9 +90,9 @@ def asked_row(row: dict[str, Any]) -> AskedRow:
     if not places or places[-1] == 0 or not reference.strip():
         raise InvalidRowError(row.get("id"), "messages", "there is no answer to a question to compare with")
     asked = conversation[: places[-1]]
-    items: dict[str, list[str]] = {}
+    items: dict[str, list[Any]] = {}
     for block in (block for message in asked for block in message["content"] if block["type"] != "text"):
-        items.setdefault(block["type"], []).append(str(block[block["type"]]))
+        items.setdefault(block["type"], []).append(block[block["type"]])
     question = next((_words(message) for message in reversed(asked) if message["role"] == "user"), "")
     expected = Answered(
         id=row["id"],

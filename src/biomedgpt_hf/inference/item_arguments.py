@@ -9,6 +9,7 @@ passed by hand.
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from typing import Any
@@ -19,6 +20,9 @@ from biomedgpt_hf.files.items.cells import cell_items
 from biomedgpt_hf.files.tables.empty_cells import is_empty, is_null
 from biomedgpt_hf.modalities import MODALITIES
 
+logger = logging.getLogger(__name__)
+
+TABLE = "The table"  # what a table is called in sentences
 Given = Any | Sequence[Any] | None  # one item, several, or none
 
 
@@ -154,26 +158,39 @@ def _item_column(table: Any, names: Sequence[Any], modality: str) -> Any:
         )
     if names.count(found[0]) > 1:
         raise ValueError(f"{kind.column} is a table with several columns {found[0]!r}. Pass the values of one of them.")
+    _tell_passed_over(names, modality, found[0])
     return found[0]
 
 
 def _chosen(table: Any, names: Sequence[Any]) -> Mapping[str, tuple[str, ...]]:
     """Return the columns of each modality that are read of a table, by the rules for files."""
     # Here, since most questions come without a table.
-    from biomedgpt_hf.files.items.column_choice import ROWS_LOOKED_AT, choose_columns
+    from biomedgpt_hf.files.items.column_choice import ROWS_LOOKED_AT
+    from biomedgpt_hf.files.items.frames import choice_in_memory
     from biomedgpt_hf.files.items.items import NO_COLUMNS
 
-    texts = [name for name in names if isinstance(name, str)]
+    texts = _texts(names)
 
-    def sample(wanted: Sequence[str]) -> list[Mapping[str, Any]]:
-        once = [name for name in wanted if texts.count(name) == 1]
-        columns = [list(table[name][:ROWS_LOOKED_AT]) for name in once]
-        return [dict(zip(once, row, strict=True)) for row in zip(*columns, strict=True)]
+    def cells_of(wanted: Sequence[str]) -> dict[str, list[Any]]:
+        return {name: list(table[name][:ROWS_LOOKED_AT]) for name in wanted if texts.count(name) == 1}
 
     try:
-        return choose_columns("The table", texts, NO_COLUMNS, sample).columns.items
+        return choice_in_memory(TABLE, texts, NO_COLUMNS, cells_of).columns.items
     except ValueError:  # no column is known
         return {}
+
+
+def _tell_passed_over(names: Sequence[Any], modality: str, column: Any) -> None:
+    """Warn of the other columns of a table that seem to hold items of a modality."""
+    from biomedgpt_hf.files.items.column_choice import passed_over
+
+    remedy = f"Choose another by {MODALITIES[modality].column}=table[NAME]."
+    if note := passed_over(TABLE, _texts(names), modality, column, remedy):
+        logger.warning(note)
+
+
+def _texts(names: Sequence[Any]) -> list[str]:
+    return [name for name in names if isinstance(name, str)]
 
 
 def _is_nothing(given: Any, modality: str) -> Callable[[Any], bool]:

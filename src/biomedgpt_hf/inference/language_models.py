@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedToken
 from biomedgpt_hf.checkpoints import find_config, load_foreign_model, load_tokenizer
 from biomedgpt_hf.device import best_device
 from biomedgpt_hf.inference.answering import context_length
-from biomedgpt_hf.inference.loading import check_machine, load, open_checkpoint, place
+from biomedgpt_hf.inference.loading import check_machine, load, open_checkpoint, ready
 from biomedgpt_hf.inference.text_prompts import TextProcessor
 from biomedgpt_hf.mini import mini_checkpoint
 
@@ -50,7 +50,7 @@ def load_language_model(
     check_machine(device, dtype)
     _refuse_revision(checkpoint, revision)
     model = load_foreign_model(AutoModelForCausalLM, checkpoint, dtype=dtype)
-    return place(model, device or best_device(), dtype), load_tokenizer(checkpoint)
+    return ready(model, device or best_device(), dtype), load_tokenizer(checkpoint)
 
 
 def open_as_text(

@@ -105,13 +105,19 @@ def _load(
     find_config(checkpoint, revision)  # the folder may have changed since it was opened
     model: Any = load_model(checkpoint, revision, dtype=dtype)
     processor.check_model(model.config)
-    return place(model, device, dtype), processor
+    return ready(model, device, dtype), processor
 
 
-def place(model: Any, device: str | torch.device, dtype: str) -> Any:
-    """Return a model on a device, in evaluation mode, and in a precision that the device computes fast."""
-    if dtype == "auto" and str(device) == "cpu" and model.dtype == torch.float16:
-        model = model.float()  # half precision is two orders of magnitude slower there
+def ready(model: Any, device: str | torch.device, dtype: str) -> Any:
+    """Return a model that was loaded, in evaluation mode on its device.
+
+    Args:
+        model: on the CPU.
+        device: where it is to run.
+        dtype: what was asked for. "auto" becomes float32 where half precision is two orders of magnitude slower.
+    """
+    if dtype == "auto" and torch.device(device).type == "cpu" and model.dtype == torch.float16:
+        model = model.float()
     return model.to(device).eval()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from biomedgpt_hf.files.items.cells import item_identity
 from biomedgpt_hf.files.sources import SourceError
-from biomedgpt_hf.modalities import item_columns
 from biomedgpt_hf.rows.row_items import holds_rows, split_files
-from biomedgpt_hf.rows.schema import SPLITS, to_conversation
+from biomedgpt_hf.rows.schema import SPLITS, STRING_FIELDS, row_fields, to_conversation
 from biomedgpt_hf.similarity.kmers import sequence_key
 
-COLUMNS = ["messages", *item_columns().values(), "task", "id", "source", "license"]
 REMEDY = "A table becomes one by `biomedgpt data table`."
 ROWS = 1_000  # rows that are read at a time
 
@@ -37,14 +36,14 @@ class KnownItem(NamedTuple):
     """An item and what is known of it.
 
     Attributes:
-        modality: "molecule" or "protein".
-        item: SMILES, InChI or sequence, as the first row that has it writes it.
+        modality: "molecule", "protein", or another one that is registered.
+        item: SMILES, InChI, sequence or list, as the first row that has it writes it.
         id: id of that row.
         sources, licenses, texts: those of all rows that have the item, each once and in order (keys of a mapping).
     """
 
     modality: str
-    item: str
+    item: Any
     id: str
     sources: dict[str, None]
     licenses: dict[str, None]
@@ -83,14 +82,16 @@ def read_set_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a set's Parquet file.
 
     Raises:
-        SourceError: the file is corrupt, or does not have the columns of `rows.schema`.
+        SourceError: the file is corrupt, or does not have the columns of `rows.schema`. Sets that were built before a
+            modality was registered have no column for it.
     """
     try:
         with pq.ParquetFile(path) as file:
-            if not holds_rows(file) or not set(COLUMNS) <= set(file.schema_arrow.names):
-                detail = f"does not have the columns {', '.join(COLUMNS)} of a data set's rows."
+            there = [column for column in row_fields() if column in file.schema_arrow.names]
+            if not holds_rows(file) or not {"messages", *STRING_FIELDS} <= set(there):
+                detail = f"does not have the columns {', '.join(row_fields())} of a data set's rows."
                 raise SourceError(path, 0, "no rows", detail)
-            for batch in file.iter_batches(ROWS, columns=COLUMNS):
+            for batch in file.iter_batches(ROWS, columns=there):
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise SourceError(path, 0, "corrupt Parquet", f"{' '.join(str(error).split())} Is it whole?") from error
@@ -102,7 +103,7 @@ def row_items(row: Mapping[str, Any]) -> list[KnownItem]:
     Raises:
         InvalidRowError: the row breaks the rules of `rows.schema`.
     """
-    items: list[tuple[str, str]] = []
+    items: list[tuple[str, Any]] = []
     texts: dict[Text, None] = {}
     question = ""
     for message in to_conversation(row):
@@ -125,12 +126,12 @@ def gather(rows: Iterator[dict[str, Any]], counts: Counter[str]) -> list[KnownIt
         rows: rows as `read_set_rows` yields them. Memory holds one at a time.
         counts: the numbers of "rows" and of "rows_without_items" are added to it.
     """
-    known: dict[tuple[str, str], KnownItem] = {}
+    known: dict[tuple[str, Hashable], KnownItem] = {}
     for row in rows:
         items = row_items(row)
         counts["rows"] += 1
         counts["rows_without_items"] += not items
         for one in items:
-            name = (one.modality, sequence_key(one.item) if one.modality == "protein" else one.item)
+            name = (one.modality, sequence_key(one.item) if one.modality == "protein" else item_identity(one.item))
             known.setdefault(name, one).add(one)
     return list(known.values())

@@ -155,10 +155,13 @@ class BioMedGPTProcessor(ProcessorMixin):
             for part in (tokenizer, protein_tokenizer)
         )
         template = find_template(chat_template, tokenizer)
-        tokenizer = copy.deepcopy(tokenizer)
-        tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"  # saved only where it was given
-        tokenizer.chat_template = template
-        return cls(tokenizer, protein_tokenizer, chat_template=template, **settings)
+        processor = cls(tokenizer, protein_tokenizer, chat_template=template, **settings)
+        if processor.tokenizer is tokenizer:  # where it lacked tokens, it is a copy already
+            processor.tokenizer = copy.deepcopy(tokenizer)
+        own = processor.tokenizer
+        own.padding_side = own.init_kwargs["padding_side"] = "left"  # saved only where it was given
+        own.chat_template = template
+        return processor
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, *args: Any, **kwargs: Any) -> Any:

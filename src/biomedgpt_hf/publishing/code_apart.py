@@ -6,11 +6,15 @@ subfolder that `auto_map` names: "code/modeling_biomedgpt.BioMedGPTModel".
 
 from __future__ import annotations
 
+import filecmp
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from transformers.dynamic_module_utils import get_relative_import_files
+
+from biomedgpt_hf.disk.replacing import replace_file, write_json
 
 CODE = "code"
 CONFIGS = ("config.json", "processor_config.json")  # the files that may have an `auto_map`
@@ -19,7 +23,9 @@ CONFIGS = ("config.json", "processor_config.json")  # the files that may have an
 def put_code_apart(folder: Path) -> None:
     """Move the code that a checkpoint's configurations name, and what that imports, from beside the weights to `code`.
 
-    Other Python files stay where they are. Without configurations that name code, nothing happens.
+    The checkpoint loads at any moment, also where this is cut short: code is copied, configurations name the copies,
+    and only then what lay beside the weights is removed; the next call removes what was left. Other Python files stay
+    where they are. Without configurations that name code, nothing happens.
     """
     changed: dict[Path, dict[str, Any]] = {}
     sources: set[Path] = set()
@@ -34,11 +40,16 @@ def put_code_apart(folder: Path) -> None:
             changed[path] = {**settings, "auto_map": {**settings["auto_map"], **apart}}
     for source in sources:
         (folder / CODE).mkdir(exist_ok=True)
-        source.replace(folder / CODE / source.name)
+        copied = folder / CODE / f".{source.name}"
+        shutil.copyfile(source, copied)
+        replace_file(copied, folder / CODE / source.name)
     for path, settings in changed.items():
-        path.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(path, settings)
+    for source in (folder / copied.name for copied in (folder / CODE).glob("*.py")):
+        if source.is_file() and filecmp.cmp(source, folder / CODE / source.name, shallow=False):
+            source.unlink()
 
 
 def _is_beside(folder: Path, name: Any) -> bool:
     """Tell whether a class of an `auto_map` is in a file beside the weights."""
-    return isinstance(name, str) and (folder / f"{name.split('.')[0]}.py").is_file()
+    return isinstance(name, str) and "/" not in name and (folder / f"{name.split('.')[0]}.py").is_file()

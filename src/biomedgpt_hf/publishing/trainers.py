@@ -52,6 +52,7 @@ class PublishingMixin(_Trainer):
     of molecules and proteins cannot answer without its processor.
     """
 
+    processing_class: Any
     push_in_progress: PushInProgress | None
     _facts_are_marked = False
     _origin_is_noted = False
@@ -176,14 +177,15 @@ class PublishingMixin(_Trainer):
         if self.args.should_save:
             self._note_origin(model)
         before = file_times(folder)
-        with without_pefts_card(model):
-            super()._save(output_dir, state_dict)
+        given, self.processing_class = self.processing_class, self._processor()  # it has the tokenizer, saved once
+        try:
+            with without_pefts_card(model):
+                super()._save(output_dir, state_dict)
+        finally:
+            self.processing_class = given
         if not self.args.should_save:
             return
         (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)
-        processor = self._processor()
-        if processor is not None and processor is not self.processing_class:
-            processor.save_pretrained(folder)
         if isinstance(model, PreTrainedModel) or adapter_of(model) is not None:
             write_model_card(model, folder, tags=getattr(model, "model_tags", None))
         others = tuple(

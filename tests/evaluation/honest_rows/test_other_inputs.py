@@ -39,3 +39,13 @@ def test_items_are_left_out():
 def test_rows_without_items_stay_as_they_are():
     row = AskedRow([{"role": "user", "content": [{"type": "text", "text": "?"}]}], Answered("a", "", "x"))
     assert with_other_items([row]) == without_items([row]) == [row]
+
+
+def test_items_that_are_lists_stay_lists(cell):
+    values = [[0.5, 2.0], [1.0], [0.5, 2.0]]
+    labels = {"task": "t", "source": "s", "license": "CC0-1.0"}
+    rows = [asked_row(question_row("What?", "It.", cells=[v], id=str(i), **labels)) for i, v in enumerate(values)]
+    assert [row.expected.items for row in rows] == [{"cell": (v,)} for v in values]
+    assert rows[0].expected.unit == rows[2].expected.unit != rows[1].expected.unit
+    swapped = [row.messages[0]["content"][0]["cell"] for row in with_other_items(rows)]
+    assert swapped == [[1.0], [0.5, 2.0], [1.0]]

@@ -62,6 +62,50 @@ def test_predictions_that_are_there_are_scored_again(exam, language_model, tmp_p
     assert evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, **FAST)["runs"] == first["runs"]
 
 
+def test_a_limit_takes_questions_from_the_whole_set(exam, language_model, tmp_path):
+    pytest.importorskip("matplotlib")
+    found = evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, limit=3, **FAST)
+    assert (found["set"]["rows"], found["set"]["limit"]) == (3, 3)
+    lines = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["q0", "q4", "q8"]
+    with pytest.raises(ValueError, match="limit is 0"):
+        evaluate_choice_set(exam, tmp_path / "none", checkpoint=language_model, limit=0, **FAST)
+
+
+@pytest.mark.parametrize(
+    ("source", "words", "said"),
+    [
+        ("exam", "--memory index", "--memory has no use for questions of multiple choice"),
+        ("exam", "--no-controls", "--no-controls has no use for questions of multiple choice"),
+        ("exam", "--num-beams 1", "--num-beams has no use for questions of multiple choice"),
+        ("exam", "--ontology x.obo", "--ontology has no use for questions of multiple choice"),
+        ("exam", "--max-new-tokens 9", "--max-new-tokens has no use for the protocol loglik"),
+        ("exam", "--split test", "--split has no use for a file of questions"),
+        ("captions", "--protocol loglik", "--protocol has no use for a set without questions of multiple choice"),
+        ("captions", "--few-shot 0", "--few-shot has no use for a set without questions of multiple choice"),
+        ("captions", "--shuffles 2", "--shuffles has no use for a set without questions of multiple choice"),
+        ("safety", "--memory index", "--memory has no use for the safety set"),
+        ("safety", "--split test", "--split has no use for the safety set"),
+        ("safety", "--shuffles 2", "--shuffles has no use for the safety set"),
+    ],
+)
+def test_an_option_without_use_is_refused_by_its_name(exam, tmp_path, source, words, said):
+    captions = write_set(tmp_path / "captions", {"test": [row("a", molecules=["CCO"])]})
+    folder = {"exam": exam, "captions": captions, "safety": "safety"}[source]
+    result = CliRunner().invoke(app, ["evaluate", str(folder), "--output", str(tmp_path / "out"), *words.split()])
+    assert result.exit_code == 1 and f"Error: {said}" in result.output and result.output.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_longest_answer_counts_where_text_is_written(exam, language_model, tmp_path):
+    pytest.importorskip("matplotlib")
+    words = ["evaluate", str(exam), "--checkpoint", str(language_model), "--output", str(tmp_path / "out")]
+    words += ["--protocol", "generate_strict", "--max-new-tokens", "3", "--limit", "2", "--resamples", "100"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    manifest = json.loads((tmp_path / "out" / "predictions.jsonl.manifest.json").read_text())
+    assert (manifest["new_tokens"], manifest["questions"]) == (3, 2)
+
+
 def test_predictions_of_something_else_are_not_taken(exam, language_model, tmp_path):
     pytest.importorskip("matplotlib")
     options = {"checkpoint": language_model, **FAST}

@@ -90,10 +90,37 @@ def test_a_table_of_ones_own_may_have_items(tmp_path, kind):
         assert prompt(other) == "Question: Is it an enzyme?\nAnswer:" and not other.is_lettered
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_a_table_of_ones_own_is_read_as_all_tables_are(tmp_path, delimiter, caplog):
+    path = tmp_path / "own.csv"
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        header = [" Question", "choices ", "Answer_Index", "SMILES", "ID"]
+        writer.writerow(header)
+        writer.writerow(['Is "it"; a, b | c?\nSay.', json.dumps(["a, b", "c;d|e"]), "1.0", " CCO", "7.0"])
+        writer.writerow(["", "", "", "", ""])
+        writer.writerow(header)
+        writer.writerow(["Two?", json.dumps(["yes", "no"]), "0", "NA", "8"])
+    first, second = read_choice_questions(path)
+    assert first.question == 'Is "it"; a, b | c?\nSay.' and first.choices == ("a, b", "c;d|e")
+    assert (first.answer_index, first.items) == (1, {"molecule": ("CCO",)})
+    assert second.items == {} and second.id == "8"
+    assert "2 of 4 records are left out (1 × empty row, 1 × header again)" in caplog.text
+
+
+def test_a_table_that_is_not_utf8_is_told_by_its_line(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_bytes('question;choices;answer_index\nWhat is M\xe4?;["a", "b"];0\n'.encode("latin-1"))
+    with pytest.raises(ValueError, match="line 2: not UTF-8 text: byte 0xE4 after 'What is M'"):
+        read_choice_questions(path)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"answer_index": 2}, "line 1: answer_index is 2, not a number from 0 to 1"),
+        ({"answer_index": 2}, "line 1: answer_index is 2, not a whole number from 0 to 1"),
+        ({"answer_index": 0.5}, "line 1: answer_index is 0.5, not a whole number"),
+        ({"molecules": [1]}, "line 1: molecules hold '1', not a text"),
         ({"answer_index": "B"}, "line 1: answer_index is 'B'"),
         ({"choices": ["one"]}, "line 1: choices are"),
         ({"choices": "one, two"}, "line 1: choices are 'one, two', not a list of 2 to 26 texts"),

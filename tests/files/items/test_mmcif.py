@@ -1,6 +1,7 @@
 """mmCIF files of writers that leave out what they can."""
 
 import random
+import time
 
 import gemmi
 import pytest
@@ -86,6 +87,14 @@ REFERENCE = {
     **{"pdbx_auth_seq_align_beg": "1", "pdbx_auth_seq_align_end": "3"},
 }  # to a table _struct_ref that is not there
 REFERENCES = "\n".join(["loop_", *(f"_struct_ref_seq.{column}" for column in REFERENCE), " ".join(REFERENCE.values())])
+
+
+@pytest.mark.filterwarnings("ignore:.*only the first model")
+def test_rows_of_many_models_are_found_wherever_they_stand(tmp_path):
+    models = [[*row[:-1], model] for row in TWO for model in range(1, 401)]  # atom by atom, not model by model
+    started = time.monotonic()
+    assert sequences(tmp_path, written(models)) == {"x:A": "GAS", "x:B": "MATV"}
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(

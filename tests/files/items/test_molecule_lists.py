@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from rdkit import Chem
 
+from biomedgpt_hf.files.items import Columns, read_items
 from biomedgpt_hf.files.items.molecule_lists import Structure, molecule_text, read_molecule_records
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
@@ -31,6 +32,16 @@ def sdf(*molecules):
         block = Chem.MolToMolBlock(Chem.MolFromSmiles(smiles)).split("\n", 1)[1]
         text += f"{title}\n{block}" + (f"> <PUBCHEM_COMPOUND_CID>\n{cid}\n\n" if cid else "") + "$$$$\n"
     return text
+
+
+def test_lines_that_are_said_to_be_smiles_are_read_one_by_one(tmp_path):
+    path = tmp_path / "list"
+    path.write_text("bad line\n?? worse\nno molecule\nCCO ethanol\n")
+    with pytest.raises(SourceError, match="unknown format|not an item|not the beginning"):
+        list(read_molecule_records(path))
+    records = list(read_molecule_records(path, Columns(format="smiles")))
+    assert [record.line for record in records] == [1, 2, 3, 4] and records[3].content.text == "CCO"
+    assert len(records) == len(list(read_items([path], Columns(format="smiles"))))
 
 
 @pytest.mark.parametrize(

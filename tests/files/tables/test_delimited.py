@@ -1,8 +1,12 @@
 """Text with delimiters is cut into rows as people and programs write them."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from biomedgpt_hf.files.items import read_items
 from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.files.tables import delimited
 from biomedgpt_hf.files.tables.table import UnknownColumnError, open_table
 
 
@@ -70,6 +74,41 @@ def test_joined_files_with_another_order_of_columns_are_an_error_that_names_the_
         cells_of(tmp_path, f"a,b\n1,x\n{BOM}b,a\ny,2\n", "a")
 
 
+def test_rows_are_compared_with_the_header_only_where_they_may_name_the_columns(tmp_path, monkeypatch):
+    compared, compare = [], delimited._header_again
+    monkeypatch.setattr(delimited, "_header_again", lambda *args: compared.append(args[1]) or compare(*args))
+    text = "a,b\n" + "1,a\n" * 50 + " b ,x\na,b\n2,y\n"
+    assert cells_of(tmp_path, text, "a") == [*[("1",)] * 50, (" b ",), "header again", ("2",)]
+    assert compared == [52, 53]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("wanted", ["smiles", " smiles", "smiles "])
+@pytest.mark.parametrize("written", ["smiles", " smiles", "smiles "])
+def test_blanks_around_the_name_of_a_column_do_not_count_in_any_kind_of_table(tmp_path, kind, wanted, written):
+    path = tmp_path / f"t.{kind}"
+    if kind == "csv":
+        path.write_text(f"id,{written}\n1,CCO\n2,CCN\n")
+    elif kind == "jsonl":
+        path.write_text(f'{{"id": 1, "{written}": "CCO"}}\n{{"{written}": "CCN"}}\n{{"id": 3}}\n')
+    else:
+        pq.write_table(pa.table({"id": [1, 2], written: ["CCO", "CCN"]}), path)
+    table = open_table(path, [wanted])
+    assert table.columns == ["id", "smiles"]
+    assert [row.cells[wanted] for row in table.rows][:2] == ["CCO", "CCN"]
+    assert [item.molecules for item in read_items([path])][:2] == [("CCO",), ("CCN",)]
+
+
+def test_names_that_differ_by_blanks_alone_are_told_in_any_kind_of_table(tmp_path):
+    (tmp_path / "t.csv").write_text("a,a \n1,2\n")
+    (tmp_path / "t.jsonl").write_text('{"a": 1, "a ": 2}\n')
+    pq.write_table(pa.table({"a": [1], "a ": [2]}), tmp_path / "t.parquet")
+    for name in ("t.csv", "t.jsonl", "t.parquet"):
+        with pytest.raises(UnknownColumnError, match="2 columns named 'a'"):
+            open_table(tmp_path / name, ["a"])
+        assert [row.cells["a"] for row in open_table(tmp_path / name, ["a"], guessed=["a"]).rows] in ([1], ["1"])
+
+
 def test_a_column_of_one_that_repeats_its_name_is_kept(tmp_path):
     assert cells_of(tmp_path, "C\nC\nCC\n", "C") == [("C",), ("CC",)]
 
@@ -97,3 +136,16 @@ def test_the_kind_that_is_named_decides_how_a_table_is_read(tmp_path):
     assert cells_of(tmp_path, '\n[1]\n{"a": 1}\n', "a", format="jsonl") == ["not JSON", (1,)]
     with pytest.raises(SourceError, match="corrupt Parquet|not in a .gz|Is it whole"):
         cells_of(tmp_path, text, "a", format="parquet")
+
+
+@pytest.mark.parametrize(
+    ("format", "text"), [("tsv", "smiles,name\nCCO,x\n\nCCN,y\n"), ("csv", "smiles\tname\nCCO\tx\n")]
+)
+def test_a_kind_that_makes_each_line_one_cell_is_told(tmp_path, format, text):
+    with pytest.raises(SourceError, match=rf"'smiles.+name' is one column so, .* Call the format [^{format[0]}]sv"):
+        cells_of(tmp_path, text, format=format)
+
+
+def test_one_column_of_that_kind_stays_one(tmp_path):
+    assert cells_of(tmp_path, "a,b\nx, y, z\nx\n", "a,b", format="tsv") == [("x, y, z",), ("x",)]
+    assert cells_of(tmp_path, "a,b\n", "a,b", format="tsv") == []

@@ -126,6 +126,7 @@ def test_answers_need_no_end_token(monkeypatch):
         ({"molecules": ["CCO"], "proteins": ["M", "M"]}, "equally many entries"),
         ({"molecules": None}, "equally many entries"),
         ({"batch_tokens": 0}, "batch_tokens is 0"),
+        ({"batch_tokens": float("inf")}, "batch_tokens is inf. It must be a whole number"),
         ({"long_proteins": "cut"}, "report, crop"),
         ({"dtype": "int8"}, "float32"),
         ({"neighbours": 2}, "biomedgpt data index"),

@@ -301,6 +301,11 @@ def test_errors_of_transformers_become_one_line(required):
     assert "\n" not in str(error.value)
 
 
+def test_a_recipe_leaves_the_search_for_parts_without_gradient_to_the_trainer(required):
+    """So that parts which no row of a batch reaches, such as experts, stop no run on several processes."""
+    assert read_recipe("mini", required).training_arguments().ddp_find_unused_parameters is None
+
+
 def test_what_somebody_says_otherwise_stays(required):
     words = ["--ddp-find-unused-parameters", "--accelerator-config.dispatch_batches", "true"]
     arguments = read_recipe("mini", [*required, *words]).training_arguments()

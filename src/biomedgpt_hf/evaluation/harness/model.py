@@ -135,7 +135,7 @@ class BioMedGPTLM(HFLM):
             new_tokens = self.max_length - left_truncate_len
             contexts = [self._encoder.fit_prompt(context, new_tokens)[0] for context in contexts]
         self._item_tensors = self._scorer.answerer.item_tensors([context.items for context in contexts])
-        return self._scorer.answerer.pad_left([context.ids for context in contexts])
+        return self._scorer.answerer.pad([context.ids for context in contexts], left=True)
 
     def _model_generate(self, context: torch.Tensor, max_length: int, stop: list[str], **kwargs: Any) -> torch.Tensor:
         tensors, self._item_tensors = self._item_tensors, {}

@@ -5,12 +5,13 @@ A model that answers as well about another molecule, or about none, has not look
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
 from biomedgpt_hf.evaluation.set_rows import AskedRow
+from biomedgpt_hf.files.items.cells import item_identity
 
 SWAPPED, REMOVED = "another item", "no item"
 Message = dict[str, Any]
@@ -27,17 +28,20 @@ def with_other_items(rows: Sequence[AskedRow], *, seed: int = 0) -> list[AskedRo
         ValueError: there are not two different items of a modality, so that nothing can be exchanged.
     """
     random = np.random.default_rng(seed)
-    other: dict[str, dict[str, str]] = {}
+    other: dict[str, dict[Hashable, Any]] = {}
     for modality in dict.fromkeys(name for row in rows for name in row.expected.items):
-        items = list(dict.fromkeys(item for row in rows for item in row.expected.items.get(modality, ())))
+        given = (item for row in rows for item in row.expected.items.get(modality, ()))
+        items = list({item_identity(item): item for item in given}.values())
         if len(items) < 2:
             raise ValueError(f"All rows are about one {modality}, so there is no other one to ask about.")
         order = random.permutation(len(items))
-        other[modality] = {items[one]: items[two] for one, two in zip(order, np.roll(order, 1), strict=True)}
+        other[modality] = {
+            item_identity(items[one]): items[two] for one, two in zip(order, np.roll(order, 1), strict=True)
+        }
 
     def exchange(block: dict[str, Any]) -> list[dict[str, Any]]:
         modality = block["type"]
-        return [{"type": modality, modality: other[modality][str(block[modality])]}]
+        return [{"type": modality, modality: other[modality][item_identity(block[modality])]}]
 
     return [_changed(row, exchange) for row in rows]
 

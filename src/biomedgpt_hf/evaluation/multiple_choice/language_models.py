@@ -63,15 +63,21 @@ class Answerer:
         known = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id, 0)
         return next(number for number in known if number is not None)
 
-    def pad_left(self, ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return prompts of different lengths as one batch, ids and mask, int64 [B, T]."""
+    def pad(self, ids: Sequence[Sequence[int]], *, left: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return tokens of different numbers as one batch on the model's device, ids and mask, int64 [B, T].
+
+        Args:
+            ids: of each row.
+            left: whether padding stands before them, or else behind.
+        """
         width = max(map(len, ids))
         tokens = torch.full((len(ids), width), self.pad_id)
         mask = torch.zeros_like(tokens)
         for row, of_row in enumerate(ids):
-            tokens[row, width - len(of_row) :] = torch.tensor(of_row)
-            mask[row, width - len(of_row) :] = 1
-        return tokens, mask
+            place = slice(width - len(of_row), None) if left else slice(len(of_row))
+            tokens[row, place] = torch.tensor(of_row, dtype=torch.long)
+            mask[row, place] = 1
+        return tokens.to(self.model.device), mask.to(self.model.device)
 
     def item_tensors(self, items: Sequence[Mapping[str, Sequence[Any]]]) -> dict[str, torch.Tensor]:
         """Return the tensors of a batch's items on the model's device.

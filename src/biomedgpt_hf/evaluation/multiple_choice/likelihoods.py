@@ -166,20 +166,13 @@ class LikelihoodScorer:
 
         Where padding is on the left, only the last position's logits are returned, [B, 1, V].
         """
-        device, width = self.model.device, max(map(len, ids))
-        tokens = torch.full((len(ids), width), self.answerer.pad_id)
-        real = torch.zeros_like(tokens)
-        for row, of_row in enumerate(ids):
-            place = slice(width - len(of_row), None) if left else slice(len(of_row))
-            tokens[row, place] = torch.tensor(of_row, dtype=torch.long)
-            real[row, place] = 1
-        real = real.to(device)
+        tokens, real = self.answerer.pad(ids, left=left)
         mask = real if before is None else torch.cat([before.mask, real], 1)
-        inputs: dict[str, Any] = {"input_ids": tokens.to(device), "attention_mask": mask, "use_cache": cached}
+        inputs: dict[str, Any] = {"input_ids": tokens, "attention_mask": mask, "use_cache": cached}
         if before is not None:
             inputs[CACHE_NAME] = before.cache
         if self._takes_positions:
-            inputs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, -width:]
+            inputs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
         if left and self._keeps_logits:
             inputs["logits_to_keep"] = 1
         output = self.model(**inputs, **self.answerer.item_tensors(items))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from biomedgpt_hf.evaluation.multiple_choice.asking import Asked
+from biomedgpt_hf.files.items.cells import item_text
 from biomedgpt_hf.files.sources import read_lines
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import labels
 
@@ -59,7 +60,7 @@ class ChoicePrediction:
     @property
     def unit(self) -> str:
         """Return what it shares with others that are not independent of it: its items, or else its name."""
-        items = [str(item) for of_modality in (self.items or {}).values() for item in of_modality]
+        items = [item_text(item) for of_modality in (self.items or {}).values() for item in of_modality]
         return "\n".join(items) or self.id
 
     @property

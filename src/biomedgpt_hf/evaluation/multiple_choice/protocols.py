@@ -140,9 +140,9 @@ class Chooser:
 
     def _write(self, contexts: Sequence[Context]) -> list[Generated]:
         """Return what the model writes after prompts, greedily."""
-        tokens, mask = self.answerer.pad_left([context.ids for context in contexts])
+        tokens, mask = self.answerer.pad([context.ids for context in contexts], left=True)
         model = self.answerer.model
-        inputs: dict[str, Any] = {"input_ids": tokens.to(model.device), "attention_mask": mask.to(model.device)}
+        inputs: dict[str, Any] = {"input_ids": tokens, "attention_mask": mask}
         inputs |= self.answerer.item_tensors([context.items for context in contexts])
         reader = self.answerer.processor or self.answerer.tokenizer
         limits = [self.new_tokens] * len(contexts)

@@ -1,36 +1,30 @@
 """Where questions come from: the files of the benchmarks, sets that were built of them, and tables of one's own.
 
-A table of one's own (JSON Lines, Parquet, CSV) has the columns `question`, `choices` (a list, in CSV as JSON) and
-`answer_index` (from 0), and if wanted `id`, `subject`, and items (`molecules`, `proteins`).
+`own_tables` tells what a table of one's own has.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
+from biomedgpt_hf.evaluation.multiple_choice.own_tables import NEEDED, own_columns, read_own_table
 from biomedgpt_hf.evaluation.set_rows import asked_row, chosen_split
-from biomedgpt_hf.files.items.cells import cell_items
 from biomedgpt_hf.files.records import RejectedRecord
-from biomedgpt_hf.files.sources import SourceError, require_utf8
-from biomedgpt_hf.files.tables.table import open_table
-from biomedgpt_hf.modalities import MODALITIES
+from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.neighbours.known_items import read_set_rows, set_files
 from biomedgpt_hf.sets.biomedical_qa.builder import MEDICAL_SUBJECTS
 from biomedgpt_hf.sets.biomedical_qa.formats import recognise_exam_file
-from biomedgpt_hf.sets.biomedical_qa.multiple_choice import LETTERS, PROMPTS, MultipleChoiceQuestion, prompt, read_back
+from biomedgpt_hf.sets.biomedical_qa.multiple_choice import PROMPTS, MultipleChoiceQuestion, prompt, read_back
 from biomedgpt_hf.sets.biomedical_qa.parsing import parse_question
 from biomedgpt_hf.sets.biomedical_qa.reading import read_questions
 
 logger = logging.getLogger(__name__)
 
 SUBJECT_IN_ID = ("MMLU", "MedConceptsQA")  # as SET:SUBJECT:PART:NUMBER, see `reading.read_questions`
-OWN_COLUMNS = ("question", "choices", "answer_index")
 
 
 def read_choice_questions(
@@ -86,7 +80,7 @@ def _read(
     except SourceError as error:
         if error.reason != "unknown format":
             raise
-        yield from _read_own_table(source, error)
+        yield from read_own_table(source, _columns(source, error))
         return
     for record in read_questions(source, numbers):
         try:
@@ -122,54 +116,12 @@ def _named(found: MultipleChoiceQuestion, asked: str, source: str) -> MultipleCh
     return next((one for one in candidates if prompt(one) == asked), None)
 
 
-def _read_own_table(path: Path, error: SourceError) -> Iterator[MultipleChoiceQuestion]:
+def _columns(source: Path, error: SourceError) -> dict[str, str]:
+    """Return the columns of a table of one's own; `error` says that it is no benchmark's file."""
     try:
-        columns = open_table(path, []).columns
-    except ValueError:
+        return own_columns(source)
+    except SourceError:  # no table either
         raise error from None
-    if not set(OWN_COLUMNS) <= set(columns):
-        detail = f"{error} A table of one's own needs the columns {', '.join(OWN_COLUMNS)}."
-        raise ValueError(detail) from None
-    items = {name: modality.column for name, modality in MODALITIES.items() if modality.column in columns}
-    optional = [name for name in ("id", "subject") if name in columns]
-    for row in open_table(path, [*OWN_COLUMNS, *optional, *items.values()]).rows:
-        where = f"{path}, line {row.line}"
-        if row.problem:
-            raise ValueError(f"{where}: {row.problem.in_words}. Mend or remove the row.")
-        cells = row.cells
-        choices, place = _own_choices(where, cells)
-        question = cells["question"]
-        if not isinstance(question, str) or not question.strip():
-            raise ValueError(f"{where}: question is {str(question)[:60]!r}, not a text. Mend or remove the row.")
-        yield MultipleChoiceQuestion(
-            dataset=path.stem,
-            id=str(cells.get("id") or f"{path.stem}:{row.line}"),
-            question=require_utf8(question),
-            choices=choices,
-            answer_index=place,
-            subject=str(cells.get("subject") or ""),
-            items={name: of for name, column in items.items() if (of := _own_items(cells[column], name))},
-        )
-
-
-def _own_choices(where: str, cells: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:
-    choices, answer = cells["choices"], cells["answer_index"]
-    if isinstance(choices, str):
-        try:
-            choices = json.loads(choices)
-        except ValueError:
-            choices = None
-    sound = isinstance(choices, list) and all(isinstance(choice, str) and choice.strip() for choice in choices)
-    if not sound or not 2 <= len(choices) <= len(LETTERS):
-        raise ValueError(f"{where}: choices are {str(cells['choices'])[:60]!r}, not a list of 2 to 26 texts.")
-    try:
-        place = int(answer) if not isinstance(answer, bool) else -1
-    except (TypeError, ValueError):
-        place = -1
-    if not 0 <= place < len(choices):
-        raise ValueError(f"{where}: answer_index is {answer!r}, not a number from 0 to {len(choices) - 1}.")
-    return tuple(map(require_utf8, choices)), place
-
-
-def _own_items(cell: Any, modality: str) -> tuple[Any, ...]:
-    return cell_items(cell, modality) if cell != "" else ()
+    except ValueError as missing:
+        needed = f"A table of one's own needs the columns {', '.join(NEEDED)}."
+        raise ValueError(f"{error} {needed} {missing}") from missing

@@ -38,6 +38,7 @@ from biomedgpt_hf.evaluation.multiple_choice.questions import check_ids, read_ch
 from biomedgpt_hf.evaluation.multiple_choice.scores import score_choices
 from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
+from biomedgpt_hf.evaluation.set_rows import equally_spaced
 from biomedgpt_hf.inference.loading import check_choice, identify
 from biomedgpt_hf.inference.long_runs.journal import Journal
 from biomedgpt_hf.inference.long_runs.run import TOOLS, manifest_path, running_folder
@@ -77,6 +78,7 @@ def evaluate_choices(
     items_as_text: bool = False,
     output: str | PathLike | None = None,
     split: str | None = None,
+    limit: int | None = None,
     subjects: Collection[str] | None = MEDICAL_SUBJECTS,
     device: str | torch.device | None = None,
     dtype: str = "auto",
@@ -102,6 +104,7 @@ def evaluate_choices(
         items_as_text: let a BioMedGPT read molecules and proteins as text, as any other language model does.
         output: file of predictions to write, .jsonl. An unfinished run goes on; a finished one is read and scored.
         split: which rows of a set are asked; None for its test rows, or else its validation rows.
+        limit: ask only so many questions, spread over all of them; None for all.
         subjects: which subjects of MMLU are asked; None for all.
         device: where to run; None is the first of cuda, mps, cpu.
         dtype: "float32", "bfloat16", "float16", or "auto" for the checkpoint's own. Only float32 gives the same
@@ -130,7 +133,7 @@ def evaluate_choices(
     if output is not None:
         _check_output(Path(output))
     asked = ask_all(
-        _questions(questions, split, subjects),
+        equally_spaced(_questions(questions, split, subjects), limit),
         few_shot=few_shot,
         examples=_questions(examples, "train", None) if few_shot and examples else (),
         shuffles=shuffles,

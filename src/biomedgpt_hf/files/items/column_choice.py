@@ -69,7 +69,7 @@ def choose_columns(table: str, there: Sequence[str], columns: Columns, sample: S
     id = columns.id or id_column(there, items)
     chosen = Columns(question=columns.question, id=id, items=items, format=columns.format)
     guessed = frozenset(chosen.names) - set(columns.names)
-    notes = [] if columns.items else [_passed_over(table, there, *pair) for pair in guess.items()]
+    notes = [] if columns.items else [passed_over(table, there, *pair) for pair in guess.items()]
     return Choice(chosen, guessed, (*filter(None, notes), *_unread(table, there, items, cells, guess)))
 
 
@@ -166,8 +166,15 @@ def _without_stereo(smiles: str) -> str:
     return smiles if molecule is None else Chem.MolToSmiles(molecule, isomericSmiles=False)
 
 
-def _passed_over(table: str, there: Sequence[str], modality: str, column: str) -> str:
-    """Return a sentence on the other columns that seem to hold items of a modality, or ""."""
+def passed_over(table: str, there: Sequence[str], modality: str, column: str, remedy: str = "") -> str:
+    """Return a sentence on the other columns that seem to hold items of a modality, or "" where there are none.
+
+    Args:
+        table, there: see `choose_columns`.
+        modality: its name.
+        column: the one that is read.
+        remedy: how others are chosen; the commands' option if it is empty.
+    """
     known = {*known_columns(there, modality), *likely_columns(there, modality)}
     others = [other for other in there if other in known]
     if column in others:
@@ -175,8 +182,8 @@ def _passed_over(table: str, there: Sequence[str], modality: str, column: str) -
     if not others:
         return ""
     listed = ", ".join(f"{other!r} (again)" if other == column else repr(other) for other in others)
-    kind = MODALITIES[modality].column
-    return f"{table}: {kind} are read from {column!r}, passing over {listed}. Choose others with --{modality}-column."
+    kind, default = MODALITIES[modality].column, f"Choose others with --{modality}-column."
+    return f"{table}: {kind} are read from {column!r}, passing over {listed}. {remedy or default}"
 
 
 def _unread(

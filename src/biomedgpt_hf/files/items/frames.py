@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from biomedgpt_hf.files.items.column_choice import ROWS_LOOKED_AT, Choice, choose_columns
@@ -44,15 +44,33 @@ def frame_choice(frame: Any, columns: Columns = NO_COLUMNS) -> Choice:
     Raises:
         ValueError: no column of items is named, and none can be guessed.
     """
-
-    def sample(wanted: Sequence[str]) -> list[Mapping[str, Any]]:
-        cells = _cells_of(frame.iloc[:ROWS_LOOKED_AT], wanted, wanted)
-        return [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
-
     try:
-        return choose_columns(FRAME, _names(frame), columns, sample)
+        first = frame.iloc[:ROWS_LOOKED_AT]
+        return choice_in_memory(FRAME, _names(frame), columns, lambda wanted: _cells_of(first, wanted, wanted))
     except ValueError as error:
         raise ValueError(f"The {FRAME} {error}") from error
+
+
+def choice_in_memory(
+    table: str, names: Sequence[str], columns: Columns, cells_of: Callable[[Sequence[str]], Mapping[str, Sequence[Any]]]
+) -> Choice:
+    """Return which columns of any table in memory are read.
+
+    Args:
+        table: what it is called in sentences.
+        names: of its columns.
+        columns: those that are named.
+        cells_of: gives the cells of some columns in the first `ROWS_LOOKED_AT` rows.
+
+    Raises:
+        ValueError: no column of items is named, and none can be guessed.
+    """
+
+    def sample(wanted: Sequence[str]) -> list[Mapping[str, Any]]:
+        cells = cells_of(wanted)
+        return [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
+
+    return choose_columns(table, names, columns, sample)
 
 
 def _cells_of(frame: Any, wanted: Sequence[str], guessed: Sequence[str] | frozenset[str]) -> dict[str, list[Any]]:

@@ -135,8 +135,10 @@ class _Columns:
         sites = list(self._sites(labels))
         names: dict[str, tuple[str, str]] = {}
         column = self._block.find_loop(f"{ATOM}auth_asym_id")
-        for model in dict.fromkeys(models):
-            rows = [row for row, one in enumerate(models) if one == model]
+        rows_of: dict[str, list[int]] = {}
+        for row, model in enumerate(models):
+            rows_of.setdefault(model, []).append(row)
+        for rows in rows_of.values():
             chains = divide_chains([sites[row] for row in rows], (), self._places(rows))
             for number, chain in enumerate(chains, start=1):
                 for part, positions in enumerate(chain.parts):

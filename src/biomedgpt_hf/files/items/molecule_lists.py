@@ -13,8 +13,8 @@ from biomedgpt_hf.files.items.formats import FileKind
 from biomedgpt_hf.files.items.items import NO_COLUMNS, Columns
 from biomedgpt_hf.files.items.kinds import recognise_item_file
 from biomedgpt_hf.files.items.molblock import Structure, molecule_text
-from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf_records
-from biomedgpt_hf.files.items.smiles_lines import EXPECTED_MOLECULES, read_smiles_lines
+from biomedgpt_hf.files.items.readers import OF_MOLECULES, reader_of
+from biomedgpt_hf.files.items.smiles_lines import EXPECTED_MOLECULES
 from biomedgpt_hf.files.items.tables import row_id, structure_of, table_choice, table_format
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
@@ -45,12 +45,11 @@ def read_molecule_records(path: Path, columns: Columns = NO_COLUMNS) -> Iterator
     if kind is FileKind.TABLE:
         yield from _read_table(path, columns)
         return
-    readers = {FileKind.SDF: read_sdf_records, FileKind.MOL2: read_mol2, FileKind.SMILES: read_smiles_lines}
     if columns.names:
         raise UnknownColumnError(f"{path} is a {kind} and has no columns. Leave out {columns.names[0]!r}.")
-    if kind not in readers:
+    if kind not in OF_MOLECULES:
         raise SourceError(path, 0, "unknown format", f"is a {kind}, which holds no molecules. {EXPECTED_MOLECULES}")
-    yield from readers[kind](path)
+    yield from reader_of(kind, columns.format)(path)
 
 
 def _read_table(path: Path, columns: Columns) -> Iterator[Record]:

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from biomedgpt_hf.files.items.column_choice import Choice
-from biomedgpt_hf.files.items.fasta import read_fasta
 from biomedgpt_hf.files.items.formats import FileKind
 from biomedgpt_hf.files.items.frames import FRAME, frame_choice, is_frame, read_frame
 from biomedgpt_hf.files.items.items import NO_COLUMNS, Columns, Contents, Item, item_of
 from biomedgpt_hf.files.items.kinds import recognise_item_file
-from biomedgpt_hf.files.items.mmcif import read_mmcif
 from biomedgpt_hf.files.items.molblock import Structure
-from biomedgpt_hf.files.items.pdb import read_pdb
-from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf_records
-from biomedgpt_hf.files.items.smiles_lines import read_smiles_lines
+from biomedgpt_hf.files.items.readers import reader_of
 from biomedgpt_hf.files.items.tables import read_table, table_choice
 from biomedgpt_hf.files.records import Record
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.files.tables.table import UnknownColumnError
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE
-
-READERS: dict[FileKind, Callable[[Path], Iterator[Record]]] = {
-    FileKind.SMILES: read_smiles_lines,
-    FileKind.SDF: read_sdf_records,
-    FileKind.MOL2: read_mol2,
-    FileKind.FASTA: read_fasta,
-    FileKind.PDB: read_pdb,
-    FileKind.MMCIF: read_mmcif,
-}
 
 
 def read_items(
@@ -151,7 +138,6 @@ def _records_of(path: Path, columns: Columns) -> Iterator[Record]:
     if columns.names:
         named = ", ".join(map(repr, columns.names))
         raise UnknownColumnError(f"{path} is a {kind} and has no columns. Leave out {named}, or pass a table.")
-    is_sure = kind is FileKind.SMILES and columns.format is not None
-    for record in read_smiles_lines(path, is_sure=True) if is_sure else READERS[kind](path):
+    for record in reader_of(kind, columns.format)(path):
         is_molecule = isinstance(record.content, Structure)
         yield record._replace(content=Contents({MOLECULE.name: (record.content,)})) if is_molecule else record

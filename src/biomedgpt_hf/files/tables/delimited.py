@@ -70,16 +70,36 @@ def open_delimited(path: Path, wanted: Sequence[str], delimiters: str = DELIMITE
     named = re.fullmatch(r"sep=(.)", first[1].strip(" \"'"))
     lines.put_back([] if named else [first])
     header = _read_header(path, lines, named[1] if named else delimiters, wanted)
+    if len(header.columns) == 1 and delimiters != DELIMITERS and not named:
+        _refuse_whole_lines(path, lines, header)
     return Table(header.columns, _delimited_rows(path, lines, header, wanted))
+
+
+def _refuse_whole_lines(path: Path, lines: NumberedLines, header: _Header) -> None:
+    """Raise a SourceError where a table that its user calls CSV or TSV has one column, and another delimiter fits."""
+    ahead = list(islice(lines.look_ahead(), LINES_AHEAD))
+    lines.put_back(ahead)
+    for delimiter in DELIMITERS:
+        columns = [in_one_line(cell) for cell in header.columns[0].split(delimiter)]
+        other = _Header(delimiter, columns, 0, 0)
+        if len(columns) > 1 and any(line.strip() for _, line in ahead) and _share_of_width(ahead, other) == 1:
+            kind = "tsv" if delimiter == "\t" else "csv"
+            detail = (
+                f"the header {header.columns[0][:60]!r} is one column so, but it and the rows have {len(columns)} cells "
+                f"with {delimiter!r} between them. Call the format {kind}, or leave it out."
+            )
+            raise SourceError(path, 1, "another delimiter", detail)
 
 
 def place_of(column: str, columns: Sequence[str]) -> int | None:
     """Return where a column stands first, or None. A line break in its name may be written as a blank."""
-    return next((columns.index(name) for name in (column, _in_one_line(column)) if name in columns), None)
+    return next((columns.index(name) for name in (column, in_one_line(column)) if name in columns), None)
 
 
-def _in_one_line(name: str) -> str:
-    return re.sub(r"\s*[\r\n]\s*", " ", name.strip())
+def in_one_line(name: str) -> str:
+    """Return the name of a column without the blanks around it, and with blanks in the place of line breaks."""
+    name = name.strip()
+    return re.sub(r"\s*[\r\n]\s*", " ", name) if "\n" in name or "\r" in name else name
 
 
 class _Header(NamedTuple):
@@ -103,7 +123,7 @@ def _read_header(path: Path, lines: NumberedLines, delimiters: str, wanted: Sequ
         if record is None:
             raise SourceError(path, 1, "empty file", "has no header.")
         lines.put_back(record.lines)
-        columns = [_in_one_line(cell) for cell in record.cells]
+        columns = [in_one_line(cell) for cell in record.cells]
         found = sum(place_of(column, columns) is not None for column in wanted)
         readings.append(_Header(delimiter, columns, len(record.lines), found))
     most = max(reading.found for reading in readings)
@@ -129,14 +149,13 @@ def _share_of_width(ahead: Sequence[tuple[int, str]], header: _Header) -> float:
 def _delimited_rows(path: Path, lines: NumberedLines, header: _Header, wanted: Sequence[str]) -> Iterator[TableRow]:
     columns = header.columns
     places = {column: place for column in wanted if (place := place_of(column, columns)) is not None}
-    number = 0
+    names, number = set(columns), 0
     while (record := _cut_row(lines, header.delimiter, len(columns))) is not None:
         number += 1
         line = record.lines[0][0]
         problem = record.problem or _problem_of(record.cells, columns)
-        if not problem and _holds_other_header(record.cells, columns):
-            detail = f"the columns are named again, in another order ({', '.join(record.cells)[:80]}). Split the file."
-            raise SourceError(path, line, "joined tables", detail)
+        if not problem and len(columns) > 1 and in_one_line(record.cells[0]) in names:  # rare, so rows cost little
+            problem = _header_again(path, line, record.cells, columns)
         values = {} if problem else {column: record.cells[place] for column, place in places.items()}
         yield TableRow(number, line, values, problem)
 
@@ -148,14 +167,22 @@ def _problem_of(cells: Sequence[str], columns: Sequence[str]) -> RejectedRecord 
     if len(cells) != len(columns):
         joined = "; a byte order mark in it shows that files were joined here" if "\ufeff" in "".join(cells) else ""
         return RejectedRecord("ragged row", f"{len(cells)} cells, where the header has {len(columns)}{joined}")
-    if len(columns) > 1 and [_in_one_line(cell) for cell in cells] == list(columns):
-        return UnwantedRecord("header again", "the columns are named once more, as in files that were joined")
     return None
 
 
-def _holds_other_header(cells: Sequence[str], columns: Sequence[str]) -> bool:
-    """Tell whether a row holds nothing but the names of the columns."""
-    return len(columns) > 1 and sorted(map(_in_one_line, cells)) == sorted(columns)
+def _header_again(path: Path, line: int, cells: Sequence[str], columns: Sequence[str]) -> RejectedRecord | None:
+    """Return why a row is none, if it names the columns once more.
+
+    Raises:
+        SourceError: it names them in another order.
+    """
+    names = [in_one_line(cell) for cell in cells]
+    if names == list(columns):
+        return UnwantedRecord("header again", "the columns are named once more, as in files that were joined")
+    if sorted(names) == sorted(columns):
+        detail = f"the columns are named again, in another order ({', '.join(cells)[:80]}). Split the file."
+        raise SourceError(path, line, "joined tables", detail)
+    return None
 
 
 class _CutRow(NamedTuple):

@@ -23,7 +23,15 @@ import pyarrow.parquet as pq
 
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import BYTE_ORDER_MARK, GZIP_ERRORS, SourceError, open_source, read_lines, truncated
-from biomedgpt_hf.files.tables.delimited import DELIMITERS, REMEDY, Table, TableRow, open_delimited, place_of
+from biomedgpt_hf.files.tables.delimited import (
+    DELIMITERS,
+    REMEDY,
+    Table,
+    TableRow,
+    in_one_line,
+    open_delimited,
+    place_of,
+)
 from biomedgpt_hf.files.tables.numbered_lines import NumberedLines, skip_blank
 
 ROWS_AT_ONCE = 500
@@ -120,7 +128,7 @@ def _open_json_lines(path: Path, wanted: Sequence[str]) -> Table:
     lines.put_back(asked)
     objects = (_read_object(line) for _, line in asked if line.strip())
     columns = list(dict.fromkeys(key for one in objects if isinstance(one, dict) for key in one))
-    return Table(columns, _json_rows(lines, wanted))
+    return Table([in_one_line(column) for column in columns], _json_rows(lines, wanted))
 
 
 def _json_rows(lines: NumberedLines, wanted: Sequence[str]) -> Iterator[TableRow]:
@@ -131,7 +139,14 @@ def _json_rows(lines: NumberedLines, wanted: Sequence[str]) -> Iterator[TableRow
         if isinstance(found, RejectedRecord):
             yield TableRow(number, line[0], {}, found)
         else:
-            yield TableRow(number, line[0], {column: found.get(column) for column in wanted})
+            yield TableRow(number, line[0], {column: _value_of(found, column) for column in wanted})
+
+
+def _value_of(found: dict[str, Any], column: str) -> Any:
+    """Return the value under a column's name, or under the same name with other blanks around it; or None."""
+    if column in found:
+        return found[column]
+    return next((value for key, value in found.items() if in_one_line(key) == in_one_line(column)), None)
 
 
 def _read_object(line: str) -> dict[str, Any] | RejectedRecord:
@@ -149,16 +164,18 @@ def _open_parquet(path: Path, wanted: Sequence[str]) -> Table:
         file = pq.ParquetFile(path, buffer_size=2**16, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise SourceError(path, 0, "corrupt Parquet", f"{_one_line(error)}. Is it whole, and not in a .gz?") from error
-    return Table(list(file.schema_arrow.names), _parquet_rows(path, file, wanted))
+    return Table([in_one_line(name) for name in file.schema_arrow.names], _parquet_rows(path, file, wanted))
 
 
 def _parquet_rows(path: Path, file: pq.ParquetFile, wanted: Sequence[str]) -> Iterator[TableRow]:
-    number = 0
+    number, written = 0, list(file.schema_arrow.names)
+    places = find_columns(str(path), [in_one_line(name) for name in written], wanted, guessed=wanted)
+    names = [written[place] for place in places.values()]
     with file:
         try:
-            for batch in file.iter_batches(ROWS_AT_ONCE, columns=list(wanted)):
-                places = [batch.schema.get_all_field_indices(column)[0] for column in wanted]
-                values = [_values(batch.column(place)) for place in places]
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=list(dict.fromkeys(names))):
+                indices = [batch.schema.get_all_field_indices(name)[0] for name in names]
+                values = [_values(batch.column(index)) for index in indices]
                 for cells in zip(*values, strict=True):
                     number += 1
                     yield TableRow(number, number, dict(zip(wanted, cells, strict=True)))

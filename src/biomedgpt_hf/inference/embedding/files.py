@@ -20,7 +20,7 @@ from biomedgpt_hf.inference.item_arguments import check_names
 from biomedgpt_hf.inference.loading import check_choice, identify
 from biomedgpt_hf.inference.long_runs.journal import Result
 from biomedgpt_hf.inference.long_runs.processes import own_device, rank
-from biomedgpt_hf.inference.long_runs.run import Done, check_output, run_over_files, stream_over_files
+from biomedgpt_hf.inference.long_runs.run import Done, check_output, run_over_files, stream_over_files, tell_columns
 from biomedgpt_hf.modalities import MODALITIES
 
 
@@ -93,10 +93,11 @@ def embed_files(
         return write_safetensors(path, results, header_size=survey.header, **about)
 
     if streams:
+        told = tell_columns(paths, columns, modality)
         rows = count_items(paths, columns)
         results = stream_over_files(paths, columns, work=work, rows=rows, progress=chosen.progress)
         counts = write_csv(sys.stdout, results, width=embedder.width)
-        manifest = {**facts, "rows": rows, **counts}
+        manifest = {**facts, **told, "rows": rows, **counts}
     else:
         manifest = run_over_files(
             paths,

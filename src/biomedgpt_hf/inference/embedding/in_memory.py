@@ -12,6 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from biomedgpt_hf.batches.lengths import SMILES
+from biomedgpt_hf.inference.decoding import whole_number
 from biomedgpt_hf.inference.embedding.embedder import FEATURES, LEVELS, Embedder, EmbeddingError, ItemPreparer
 from biomedgpt_hf.inference.item_arguments import check_names, given_column, table_modalities
 from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load, open_checkpoint
@@ -65,8 +66,7 @@ class EmbeddingSettings:
         check_choice("level", self.level, LEVELS)
         check_choice("features", self.features, FEATURES)
         check_choice("long_proteins", self.long_proteins, LONG_PROTEINS)
-        if self.batch_tokens < 1:
-            raise ValueError(f"batch_tokens is {self.batch_tokens}. It must be at least 1.")
+        object.__setattr__(self, "batch_tokens", whole_number("batch_tokens", self.batch_tokens))
 
     def load(
         self, device: str | torch.device | None = None

@@ -88,7 +88,7 @@ def run_over_files(
     started = time.monotonic()
     paths, output = [Path(path) for path in inputs], Path(output)
     folder = running_folder(output)
-    told = _tell_columns(paths, columns, modality) if read is None else []
+    told = tell_columns(paths, columns, modality) if read is None else {}
     if not rows:
         raise ValueError(f"{', '.join(map(str, paths))}: there is no row to work on.")
     facts = {"inputs": describe_inputs(paths), "columns": columns.facts, **facts}
@@ -102,7 +102,7 @@ def run_over_files(
         manifest = {
             **facts,
             **notes,
-            **({"columns_passed_over": told} if told else {}),
+            **told,
             "rows": rows,
             "processes": world_size(),
             "versions": versions(*TOOLS),
@@ -118,12 +118,12 @@ def run_over_files(
         journal.close()
 
 
-def _tell_columns(paths: Sequence[Path], columns: Columns, modality: str | None) -> list[str]:
-    """Return what was decided about columns, and warn of it."""
+def tell_columns(paths: Sequence[Path], columns: Columns, modality: str | None = None) -> dict[str, list[str]]:
+    """Warn of what was decided about columns, and return it as an entry of the manifest, if there is anything."""
     told = column_notes(paths, columns, modality)
     for note in told if rank() == 0 else ():
         logger.warning(note)
-    return told
+    return {"columns_passed_over": told} if told else {}
 
 
 def stream_over_files(
@@ -134,11 +134,8 @@ def stream_over_files(
     The arguments are those of `run_over_files`.
 
     Raises:
-        ValueError: several processes share the work.
         OSError: a file cannot be read.
     """
-    if world_size() > 1:
-        raise ValueError("Several processes cannot write to standard output in order. Choose a file as --output.")
     items = read_items(inputs, columns)
     hidden = sys.stdout.isatty() or (None if progress is None else not progress)
     with tqdm(desc="rows", total=rows, unit="", disable=hidden) as bar:
@@ -160,12 +157,15 @@ def check_output(
         output_format: the format of standard output, without the dot.
 
     Raises:
-        ValueError: the file's name does not end in one of the suffixes, or standard output cannot have the format.
+        ValueError: the file's name does not end in one of the suffixes, or standard output cannot have the format, or
+            several processes would share it.
         FileExistsError: the file exists already, and no killed run of the same kind has just written it.
         OSError: there is no folder that it can be written to.
     """
     output = Path(output)
     if is_standard_output(output):
+        if world_size() > 1:
+            raise ValueError("Several processes cannot write to standard output in order. Choose a file as --output.")
         if output_format is not None and f".{output_format}" not in streamed:
             known = " or ".join(streamed).replace(".", "")
             raise ValueError(f"The output format is {output_format!r}. Standard output is {known}.")

@@ -20,7 +20,7 @@ from biomedgpt_hf.files.items.reading import count_items, read_items
 from biomedgpt_hf.inference.item_arguments import check_names
 from biomedgpt_hf.inference.long_runs.journal import Result
 from biomedgpt_hf.inference.long_runs.processes import own_device, rank
-from biomedgpt_hf.inference.long_runs.run import Done, check_output, run_over_files, stream_over_files
+from biomedgpt_hf.inference.long_runs.run import Done, check_output, run_over_files, stream_over_files, tell_columns
 from biomedgpt_hf.inference.prediction.in_memory import PredictionSettings, check_questions, requests_of
 from biomedgpt_hf.inference.prediction.predictor import Predictor
 from biomedgpt_hf.inference.prediction.writing import STREAMED, SUFFIXES, to_bytes, write_predictions
@@ -78,7 +78,7 @@ def predict_files(
         check_questions(preparer, asked)
     predictor = chosen.predictor(own_device(chosen.device))
     facts = {**chosen.facts(predictor), "questions": asked}
-    told = {"empty_cells": dict(empty)} if empty else {}
+    told: dict[str, Any] = {"empty_cells": dict(empty)} if empty else {}
 
     def work(window: Sequence[Item], done: Done) -> Iterator[list[Result]]:
         for batch in predictor.answer(list(requests_of(window, asked)), done):
@@ -93,6 +93,7 @@ def predict_files(
         return counts
 
     if is_standard_output(output):
+        told |= tell_columns(paths, columns)
         results = stream_over_files(paths, columns, work=work, rows=rows, progress=chosen.progress)
         payloads = (payload for _, _, payload in results)
         counts = write_predictions(sys.stdout, suffix, payloads, predictor.finder is not None)

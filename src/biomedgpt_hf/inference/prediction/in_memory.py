@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from biomedgpt_hf.files.items.items import Item
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
-from biomedgpt_hf.inference.decoding import decoding
+from biomedgpt_hf.inference.decoding import decoding, whole_number
 from biomedgpt_hf.inference.item_arguments import given_rows, is_table, split_arguments
 from biomedgpt_hf.inference.language_models import OWN_TEMPLATE, is_language_model, load_as_text, open_as_text
 from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, identify, load, open_checkpoint
@@ -82,8 +82,9 @@ class PredictionSettings:
 
     def __post_init__(self) -> None:
         for name in ("batch_tokens", "max_new_tokens", "num_beams"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}. It must be at least 1.")
+            object.__setattr__(self, name, whole_number(name, getattr(self, name)))  # of numpy too
+        if self.seed is not None:
+            object.__setattr__(self, "seed", whole_number("seed", self.seed, least=-(2**63)))
         check_choice("long_proteins", self.long_proteins, LONG_PROTEINS)
         check_neighbours(self.index, self.neighbours)
         decoding({**self._options, "num_beams": self.num_beams})

@@ -128,7 +128,6 @@ class Recipe:
         for key, value in self.trainer.defaults.items():
             arguments.setdefault(key, value)
         arguments.setdefault("remove_unused_columns", False)  # the collator needs all columns of a row
-        arguments.setdefault("ddp_find_unused_parameters", False)  # every forward in training uses all parts
         config = arguments.get("accelerator_config") or {}
         if isinstance(config, Mapping):  # accelerate would divide tensors along a dimension that is not the batch
             arguments["accelerator_config"] = {"dispatch_batches": False, **config}
