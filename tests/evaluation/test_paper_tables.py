@@ -16,7 +16,6 @@ from biomedgpt_hf.rows.schema import question_row
 from ..built_set import write_set
 
 
-
 def write(path, text):
     path.write_text(text)
     return str(path)

@@ -21,7 +21,7 @@ from biomedgpt_hf.inference.prediction.in_memory import PredictionSettings
 def ask_cases(
     recipe: CasesRecipe, rows: Sequence[Row], source: Path, output: Path, *, device: str | None = None, **settings: Any
 ) -> Path | None:
-    """Ask each checkpoint about the cases, and write `cases.md` with all answers.
+    """Ask each checkpoint about the cases, and write cases.md with all answers.
 
     Args:
         recipe: the questions.

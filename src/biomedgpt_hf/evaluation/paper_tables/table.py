@@ -35,7 +35,7 @@ class Line(NamedTuple):
 
 
 def write_table(output: Path, recipe: TableRecipe, rows: Sequence[EvaluatedRow]) -> Path:
-    """Write `table.md` and `table.csv` of rows that are evaluated, and return the first.
+    """Write table.md and table.csv of rows that are evaluated, and return the first.
 
     Raises:
         ValueError, OSError: the results of a row cannot be read.
