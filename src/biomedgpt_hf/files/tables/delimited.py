@@ -85,8 +85,8 @@ def _refuse_whole_lines(path: Path, lines: NumberedLines, header: _Header) -> No
         if len(columns) > 1 and any(line.strip() for _, line in ahead) and _share_of_width(ahead, other) == 1:
             kind = "tsv" if delimiter == "\t" else "csv"
             detail = (
-                f"the header {header.columns[0][:60]!r} is one column so, but it and the rows have {len(columns)} cells "
-                f"with {delimiter!r} between them. Call the format {kind}, or leave it out."
+                f"the header {header.columns[0][:60]!r} is one column so, but it and the rows have {len(columns)} "
+                f"cells with {delimiter!r} between them. Call the format {kind}, or leave it out."
             )
             raise SourceError(path, 1, "another delimiter", detail)
 

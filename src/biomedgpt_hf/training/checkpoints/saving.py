@@ -12,6 +12,7 @@ from torch import distributed, nn
 from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 from biomedgpt_hf.training.checkpoints import folders
+from biomedgpt_hf.training.checkpoints.finite_weights import WeightsNotFiniteError, check_finite
 from biomedgpt_hf.training.checkpoints.running_sums import RunningSumsMixin
 from biomedgpt_hf.training.checkpoints.states import ResumableStateMixin, check_resumable
 from biomedgpt_hf.training.engine.preemption import PreemptionCallback
@@ -67,6 +68,7 @@ class CompleteCheckpointsMixin(ResumableStateMixin, RunningSumsMixin):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Write a checkpoint, mark it complete, and only then remove old ones."""
+        self._check_weights()
         folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         model_alone = self.args.save_only_model
@@ -88,6 +90,10 @@ class CompleteCheckpointsMixin(ResumableStateMixin, RunningSumsMixin):
             raise self._not_saved(folder, error) from error
         finally:
             self.args.save_total_limit, self.args.save_only_model = limit, model_alone
+
+    def _check_weights(self) -> None:
+        """Raise a WeightsNotFiniteError, or what tells of it, if a process holds a weight that is not a number."""
+        self._everywhere(lambda: check_finite(self.model, self.args, self.state.global_step), True)
 
     def _make_room(self, folder: Path) -> None:
         """Remove what an earlier start left under this name, and look whether the disk has room."""
@@ -161,7 +167,7 @@ class CompleteCheckpointsMixin(ResumableStateMixin, RunningSumsMixin):
         try:
             if here and failure is None:
                 work()
-        except (OSError, RuntimeError, SafetensorError) as error:
+        except (OSError, RuntimeError, SafetensorError, WeightsNotFiniteError) as error:
             failure = error
         if self.args.world_size > 1:
             told: list[str | None] = [None] * self.args.world_size

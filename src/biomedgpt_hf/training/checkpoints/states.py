@@ -113,8 +113,12 @@ class ResumableStateMixin(_Trainer):
             values = torch.load(folder / OPTIMIZER_NAME, map_location="cpu", weights_only=True, mmap=True)
         try:
             without_state = self._without_state(values, optimizer)
-            options = self._options(not sharded, strict=False)  # looked at by the line above
-            set_optimizer_state_dict(self.model_wrapped, optimizer, values, options=options)
+            if sharded or _holds_tensors(values["state"]):
+                options = self._options(not sharded, strict=False)  # looked at by the line above
+                set_optimizer_state_dict(self.model_wrapped, optimizer, values, options=options)
+            else:  # SGD without momentum keeps none, which torch does not expect
+                for group, saved in zip(optimizer.param_groups, values["param_groups"], strict=True):
+                    group.update({name: value for name, value in saved.items() if name != "params"})
         except (KeyError, ValueError, RuntimeError) as error:
             raise DamagedCheckpointError(
                 f"The optimizer state of {folder} does not fit this training ({str(error)[:200]}): go on with the "
@@ -167,6 +171,10 @@ def check_resumable(folder: str | os.PathLike) -> None:
 def unwrapped(optimizer: AcceleratedOptimizer | torch.optim.Optimizer) -> torch.optim.Optimizer:
     """Return torch's optimizer out of accelerate's."""
     return getattr(optimizer, "optimizer", optimizer)
+
+
+def _holds_tensors(states: dict[str, dict[str, Any]]) -> bool:
+    return any(isinstance(value, torch.Tensor) for state in states.values() for value in state.values())
 
 
 def _drop_unsaved(folder: Path, states: Any) -> None:

@@ -174,6 +174,7 @@ class RunTrainerMixin(AnswerMetricsMixin, PublishingMixin, CompleteCheckpointsMi
             DamagedCheckpointError: if the checkpoint is incomplete, or a file of it is not what was saved; names it.
             CheckpointNotSavedError: if a checkpoint cannot be written; older ones stay.
             DataWorkerError: if a process that reads rows dies.
+            WeightsNotFiniteError: if a trained weight becomes infinite, or not a number; checkpoints stay.
         """
         resume_from_checkpoint = self._choose_checkpoint(resume_from_checkpoint)
         self._read_running_sums(resume_from_checkpoint)
@@ -209,6 +210,7 @@ class RunTrainerMixin(AnswerMetricsMixin, PublishingMixin, CompleteCheckpointsMi
 
     def _finalize_training(self, trial: Any, num_train_samples: int, start_time: float) -> TrainOutput:
         """As the Trainer's, which with `save_total_limit=1` removes the newest checkpoint where another is the best."""
+        self._check_weights()  # the last steps may be neither logged nor saved
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         best = self.args.load_best_model_at_end
         # A run that was stopped is not at its end.
@@ -240,6 +242,7 @@ class RunTrainerMixin(AnswerMetricsMixin, PublishingMixin, CompleteCheckpointsMi
         `train_loss`, at the end, is the mean of all steps, where the Trainer's covers those since it last went on.
         """
         if "loss" in logs:
+            self._check_weights()
             now = time.perf_counter()
             logs.update({**self._tally.results(now - self._tally_started), "loss": logs["loss"]})
             self._tally.reset()
