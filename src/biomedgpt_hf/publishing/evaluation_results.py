@@ -112,7 +112,7 @@ def model_index(entry: Mapping[str, Any] | None) -> list[EvalResult]:
             dataset_split=one["split"],
             dataset_args={"rows": one["rows"], "sha256": one["sha256"]},
             metric_type=name,
-            metric_name=NAMES.get(name, name.replace("_", " ")),
+            metric_name=_shown(name),
             metric_value=value,
             metric_args={"interval_95": [low, high], "protocol": one["protocol"]},
         )
@@ -135,14 +135,23 @@ def _of_set(record: Mapping[str, Any]) -> Iterator[str]:
     rows = f"{record['rows']:,} rows" + (", spread over the split" if record["limit"] else "")
     yield f"### {title}, split {record['split']}"
     yield f"{rows}; {record['protocol']}."
-    runs, published = record["runs"], record["published"]
-    lines = [["score", *(run["name"] for run in runs), *(f"{row['name']} ({row['source']})" for row in published)]]
+    runs = record["runs"]
+    lines = [["score", *(run["name"] for run in runs)]]
     for name in runs[0]["scores"]:
-        cells = [_estimate(run["scores"].get(name)) for run in runs]
-        cells += [f"{row['scores'][name]:.3f}" if name in row["scores"] else "–" for row in published]
-        lines.append([NAMES.get(name, name.replace("_", " ")), *cells])
+        lines.append([_shown(name), *(_estimate(run["scores"].get(name)) for run in runs)])
     rows_told = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
     yield "\n".join([rows_told[0], "|" + "---|" * len(lines[0]), *rows_told[1:]])
+    if record["published"]:
+        yield "\n".join(["What papers report on this set:\n", *map(_published, record["published"])])
+
+
+def _published(row: Mapping[str, Any]) -> str:
+    told = ", ".join(f"{_shown(name)} {value:.3f}" for name, value in row["scores"].items())
+    return f"- {row['name']}: {told} ({row['source']})"
+
+
+def _shown(score: str) -> str:
+    return NAMES.get(score, score.replace("_", " "))
 
 
 def _estimate(score: Sequence[float] | None) -> str:

@@ -258,7 +258,7 @@ FAILS_LATER = {
     "--report-to nonsense": "report_to has 'nonsense': choose from azure_ml, ",
     "--report-to comet_ml": "report_to has 'comet_ml', whose package is not installed. Install it, or leave",
     "--lr-scheduler-kwargs.cycles 2": "lr_scheduler_kwargs has 'cycles', but cosine takes num_cycles",
-    "--metric-for-best-model accuracy": "metric_for_best_model is 'accuracy', but an evaluation gives loss, loss_text,",
+    "--metric-for-best-model rougel": "metric_for_best_model is 'rougel', but an evaluation gives loss, loss_text,",
     "--deepspeed file.json": "distribution was not found",
 }
 

@@ -97,7 +97,7 @@ class ResumableStateMixin(_Trainer):
         set_model_state_dict(model, weights, options=self._options(True, strict=False))
 
     def _load_best_model(self) -> None:
-        self._load_from_checkpoint(self.state.best_model_checkpoint, self.model_wrapped)
+        self._load_from_checkpoint(self.state.best_model_checkpoint)  # not into DDP's wrapper, which renames tensors
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is None:

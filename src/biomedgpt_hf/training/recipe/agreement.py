@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -95,7 +96,9 @@ def _check_pairs(arguments: TrainingArguments) -> None:
 def _check_best(arguments: TrainingArguments, metrics: Sequence[str]) -> None:
     metric = arguments.metric_for_best_model
     if metric is not None and metric.removeprefix("eval_") not in metrics:
-        raise ValueError(f"metric_for_best_model is {metric!r}, but an evaluation gives {', '.join(metrics)}.")
+        nearest = difflib.get_close_matches(metric.removeprefix("eval_"), metrics, n=1)
+        hint = f": did you mean {nearest[0]!r}?" if nearest else "."
+        raise ValueError(f"metric_for_best_model is {metric!r}, but an evaluation gives {', '.join(metrics)}{hint}")
 
 
 def evaluates_checkpoints(arguments: Mapping[str, Any]) -> bool:

@@ -86,19 +86,40 @@ def scores_of(options: AnswerOptions) -> tuple[str, ...]:
     return possible_scores(options.metrics, wordnet=options.wordnet, graded=options.ontology is not None)
 
 
-def check_direction(metric: str, given: bool | None) -> bool:
-    """Return whether the best is the highest value of a metric.
+def watch(settings: Settings, answers: AnswerOptions | None, arguments: dict[str, Any]) -> None:
+    """Add to a run's arguments what early stopping and the best checkpoint need: by what, and which direction is better.
+
+    Args:
+        settings: of the run.
+        answers: see `answers_of`.
+        arguments: of the trainer; they are changed.
 
     Raises:
-        ValueError: if `greater_is_better` says otherwise.
+        ValueError: if a key would have no effect, or `greater_is_better` is not so.
     """
-    better = higher_is_better(metric)
+    patience, metric = settings.early_stopping_patience, arguments.get("metric_for_best_model")
+    asked = {
+        "early_stopping_patience": patience,
+        ANSWERS: settings.eval_answers,
+        "metric_for_best_model": metric if answers is not None else None,
+    }
+    key = next((key for key, value in asked.items() if value is not None), None)
+    if key is not None and str(arguments.get("eval_strategy", "no")) == "no":
+        raise ValueError(
+            f"{key} is {asked[key]!r}, which would have no effect: eval_strategy is 'no'. Set eval_strategy to steps or "
+            f"epoch, or leave {key} out."
+        )
+    if metric is None and (patience is not None or arguments.get("load_best_model_at_end")):
+        metric = arguments["metric_for_best_model"] = "loss"
+    if metric is None:
+        return
+    better, given = higher_is_better(metric), arguments.get("greater_is_better")
     if given is not None and given != better:
         raise ValueError(
             f"greater_is_better is {given}, but {metric} is the better the {'higher' if better else 'lower'} it is: "
             "leave greater_is_better out."
         )
-    return better
+    arguments["greater_is_better"] = better
 
 
 def check_evaluations(settings: Settings, answers: AnswerOptions | None) -> tuple[Metric, ...]:

@@ -17,10 +17,10 @@ from biomedgpt_hf.training.recipe.agreement import check_arguments, check_output
 from biomedgpt_hf.training.recipe.evaluations import (
     ANSWERS,
     answers_of,
-    check_direction,
     check_evaluations,
     evaluation_of,
     scores_of,
+    watch,
 )
 from biomedgpt_hf.training.recipe.files import find_recipe, read_mapping, recipe_names
 from biomedgpt_hf.training.recipe.keys import (
@@ -40,13 +40,13 @@ from biomedgpt_hf.training.recipe.refusals import check_device, check_heeded, ch
 from biomedgpt_hf.training.recipe.requirements import check_readable, check_runnable
 from biomedgpt_hf.training.recipe.settings import Settings
 from biomedgpt_hf.training.recipe.values import fit, members
+from biomedgpt_hf.training.trainers.answer_metrics import AnswerOptions
 from biomedgpt_hf.training.trainers.trainer_kinds import SUPERVISED, TrainerKind, check_trainer_name, find_trainer
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
     from biomedgpt_hf.evaluation.metrics.metric import Metric
-    from biomedgpt_hf.training.trainers.answer_metrics import AnswerOptions
 
 __all__ = ["Recipe", "read_recipe", "recipe_names"]
 logger = logging.getLogger(__name__)
@@ -124,26 +124,6 @@ class Recipe:
         """
         return check_evaluations(self.settings, self.answers)
 
-    def _watch(self, arguments: dict[str, Any]) -> None:
-        """Add to arguments what early stopping and the best checkpoint need, and check that they can be heeded."""
-        patience, metric = self.settings.early_stopping_patience, arguments.get("metric_for_best_model")
-        asked = {
-            "early_stopping_patience": patience,
-            "eval_answers": self.settings.eval_answers,
-            "metric_for_best_model": metric if self.answers is not None else None,
-        }
-        key = next((key for key, value in asked.items() if value is not None), None)
-        if key is not None and str(arguments.get("eval_strategy", "no")) == "no":
-            raise ValueError(
-                f"{key} is {asked[key]!r}, which would have no effect: eval_strategy is 'no'. Set eval_strategy to "
-                f"steps or epoch, or leave {key} out."
-            )
-        if metric is None and (patience is not None or arguments.get("load_best_model_at_end")):
-            metric = arguments["metric_for_best_model"] = "loss"
-        if metric is not None:
-            better = check_direction(metric, arguments.get("greater_is_better"))
-            arguments["greater_is_better"] = better
-
     def check_start(self, arguments: Mapping[str, Any]) -> None:
         """Raise a ValueError if a reference would be copied from a model before its weights have arrived.
 
@@ -179,9 +159,10 @@ class Recipe:
         config = arguments.get("accelerator_config") or {}
         if isinstance(config, Mapping):  # accelerate would divide tensors along a dimension that is not the batch
             arguments["accelerator_config"] = {"dispatch_batches": False, **config}
-        scores = () if self.answers is None else scores_of(self.answers)
+        generates = ANSWERS not in self.trainer.refused
+        scores = scores_of(self.answers or AnswerOptions()) if generates else ()
         try:
-            self._watch(arguments)
+            watch(self.settings, self.answers, arguments)
             made = self.trainer.arguments_class(**arguments)
             check_arguments(made, (*self.trainer.metrics, *scores))
             return made

@@ -189,7 +189,7 @@ class AnswerMetricsMixin(_Trainer):
             if place < len(batches) or self.is_fsdp_enabled:
                 # Divided parameters are gathered by all at once, so a process without a batch answers one for nothing.
                 batch = batches[min(place, len(batches) - 1)]
-                with self.compute_loss_context_manager():
+                with self.accelerator.autocast():  # in which the forward runs, too; encoders are called outside of it
                     answers |= metrics.answer(self.model, batch, synced_gpus=self.is_fsdp_enabled)
         every: list[Any] = [answers]
         if processes > 1:
