@@ -1,7 +1,6 @@
 """`biomedgpt data`: raw public files, and tables of one's own, become training sets."""
 
 import inspect
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,6 +79,7 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
             **chosen: Any,
         ) -> None:
             from biomedgpt_hf.building.pipeline import BuildSettings
+            from biomedgpt_hf.disk.workers import available_cores
 
             settings = BuildSettings(
                 seed=seed,
@@ -87,7 +87,7 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
                 max_rejected=max_rejected,
                 duplicates=duplicates,
                 contradictions=contradictions,
-                processes=processes or cores(),
+                processes=processes or available_cores(),
             )
             if downloads:
                 sources = find(name, sources, download, download_folder, output)
@@ -302,11 +302,6 @@ def molecule_facts(
     )
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def clustered(settings: "BuildSettings", split_by: str | None, clusters: Path | None, level: str) -> "BuildSettings":
     """Return the `BuildSettings` with the clusters that a split should keep together."""
     if (split_by == "cluster") != (clusters is not None):
@@ -360,6 +355,7 @@ def index(
     processes: Processes = None,
 ) -> None:
     """Index the molecules and proteins of sets, to find the nearest known ones."""
+    from biomedgpt_hf.disk.workers import available_cores
     from biomedgpt_hf.neighbours import build_index
 
     manifest = build_index(
@@ -367,7 +363,7 @@ def index(
         output,
         splits=[split.strip() for split in splits.split(",")],
         protein_embeddings=protein_embeddings,
-        processes=processes or cores(),
+        processes=processes or available_cores(),
         progress=True,
     )
     counts = manifest["counts"]
