@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+LONGEST_UNIT = 64  # characters; longer ones, such as sequences, are told apart by a hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +45,12 @@ class Answered:
         """Return what this answer shares with others that are not independent of it: its items, or else its name."""
         if self.drawn_with is not None:
             return self.drawn_with
-        items = [item for of_modality in self.items.values() for item in of_modality]
-        return "\n".join(items) or self.id
+        return unit_of(self.items, self.id)
+
+
+def unit_of(items: Mapping[str, Iterable[Any]], id: str) -> str:
+    """Return what rows about the same items share, as a short text; a row without items has its own name."""
+    joined = "\n".join(str(item) for of_modality in items.values() for item in of_modality)
+    if len(joined) <= LONGEST_UNIT:
+        return joined or id
+    return hashlib.blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -27,6 +27,7 @@ class Words:
     name = "words"
     description = "Shared n-grams (BLEU, ROUGE) and aligned words (METEOR) of answer and reference."
     fails = "A fluent answer that is right about nothing keeps BLEU-2 near .25; length alone moves it."
+    in_chunks = False
 
     def __init__(self, tokenizer: str | os.PathLike | Any = SCIBERT, *, wordnet: bool = True) -> None:
         self._tokenizer, self._wordnet = tokenizer, wordnet

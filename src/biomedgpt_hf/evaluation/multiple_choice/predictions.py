@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.evaluation.answers import unit_of
 from biomedgpt_hf.evaluation.multiple_choice.asking import Asked
 from biomedgpt_hf.files.sources import read_lines
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import labels
@@ -59,8 +60,7 @@ class ChoicePrediction:
     @property
     def unit(self) -> str:
         """Return what it shares with others that are not independent of it: its items, or else its name."""
-        items = [str(item) for of_modality in (self.items or {}).values() for item in of_modality]
-        return "\n".join(items) or self.id
+        return unit_of(self.items or {}, self.id)
 
     @property
     def chosen_content(self) -> int | None:

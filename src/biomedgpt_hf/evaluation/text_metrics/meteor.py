@@ -68,9 +68,10 @@ class WordFormReader:
             word = piece.lower()  # as NLTK does with each of them
             number = self._number(word)
             if number not in self.forms.stems:
-                stem = self._stem(word)
-                self.forms.stems[number] = self._number(stem)
-                self.forms.synonyms.setdefault(self._number(stem), self._synonyms(stem))
+                text = self._stem(word)
+                stem = self.forms.stems[number] = self._number(text)
+                if stem not in self.forms.synonyms:
+                    self.forms.synonyms[stem] = self._synonyms(text)
             self.forms.words.append(number)
 
     def _synonyms(self, stem: str) -> frozenset[int]:
