@@ -136,6 +136,9 @@ def table(
     features: FeatureSet = "graphmvp",
     id_column: Annotated[str | None, typer.Option(metavar="C", help="File and row number if none.")] = None,
     split_column: Annotated[str | None, typer.Option(metavar="C", help="Holds train, validation or test.")] = None,
+    date_column: Annotated[
+        str | None, typer.Option(metavar="C", help="When each entry was made: day, month or year, or empty.")
+    ] = None,
     split_by: Annotated[
         str | None, typer.Option(metavar="molecule|protein|row|cluster", help="What a split keeps together.")
     ] = None,
@@ -161,6 +164,7 @@ def table(
         features=features,
         id_column=id_column,
         split_column=split_column,
+        date_column=date_column,
         split_by=split_by,
         task=task,
         source=source,

@@ -23,6 +23,9 @@ NoWordNet = Annotated[
     bool, typer.Option("--no-wordnet", help="METEOR without synonyms, under the name meteor_no_wordnet.")
 ]
 Resamples = Annotated[int, typer.Option(metavar="N", min=100, help="Resamples of the bootstrap.")]
+Cutoff = Annotated[
+    str | None, typer.Option(metavar="DATE", help="Score apart what was entered before this day, month or year.")
+]
 
 
 @command(
@@ -56,6 +59,7 @@ def evaluate(
     ontology: Ontology = None,
     no_wordnet: NoWordNet = False,
     resamples: Resamples = 1_000,
+    cutoff: Cutoff = None,
     protocol: Annotated[
         str, typer.Option(metavar="P", help="Of multiple choice: loglik, generate_lmflow or generate_strict.")
     ] = "loglik",
@@ -77,6 +81,7 @@ def evaluate(
             set_folder,
             output,
             resamples=resamples,
+            cutoff=cutoff,
             checkpoint=checkpoint,
             revision=revision,
             split=split,
@@ -101,6 +106,7 @@ def evaluate(
         ontology=ontology,
         wordnet=not no_wordnet,
         resamples=resamples,
+        cutoff=cutoff,
         checkpoint=checkpoint,
         revision=revision,
         batch_tokens=batch_tokens,
@@ -135,6 +141,7 @@ def score(
     ontology: Ontology = None,
     no_wordnet: NoWordNet = False,
     resamples: Resamples = 1_000,
+    cutoff: Cutoff = None,
 ) -> None:
     """Score files of answers without a model: with intervals, by kind of question, and compared row by row."""
     from biomedgpt_hf.evaluation.report.markdown import as_markdown
@@ -152,6 +159,7 @@ def score(
         ontology=ontology,
         wordnet=not no_wordnet,
         resamples=resamples,
+        cutoff=cutoff,
     )
     typer.echo(as_markdown(put_side_by_side([output])))
 

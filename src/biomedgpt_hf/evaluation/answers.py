@@ -24,7 +24,7 @@ class Answered:
         error: why there is no answer, None where there is one.
         log_probability: natural logarithm of the answer's probability, None where it is unknown.
         truncated: whether an item was cut before the model saw it.
-        entry_date: when the source's entry was made, as year-month-day; None where it is unknown.
+        entry_date: when the source's entry was made, see `rows.entry_dates`; None where it is unknown.
         drawn_with: the `unit`, where the items themselves are not at hand.
     """
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from biomedgpt_hf.disk.manifests import versions
 from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.by_date import by_date, check_dates, read_cutoff
 from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
 from biomedgpt_hf.evaluation.multiple_choice.as_metric import ChosenLabels
 from biomedgpt_hf.evaluation.multiple_choice.predictions import ChoicePrediction, read_choice_predictions
@@ -49,7 +50,12 @@ def is_choice_set(source: str | PathLike, split: str | None = None) -> bool:
 
 
 def evaluate_choice_set(
-    source: str | PathLike, output: str | PathLike, *, resamples: int = RESAMPLES, **options: Any
+    source: str | PathLike,
+    output: str | PathLike,
+    *,
+    resamples: int = RESAMPLES,
+    cutoff: str | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """Put a set of multiple-choice questions to a checkpoint, and score it beside the majority row.
 
@@ -57,6 +63,7 @@ def evaluate_choice_set(
         source: a set that `biomedgpt data biomedical-qa` made, a benchmark's file, or a table of one's own.
         output: folder to write. Predictions that are there already are scored again, not asked again.
         resamples: of the bootstrap.
+        cutoff: a day, month or year; questions whose entries were made before it and from it on are scored apart.
         options: see `evaluate_choices`: checkpoint, protocol, few_shot, shuffles, …
 
     Returns:
@@ -68,6 +75,8 @@ def evaluate_choice_set(
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.jsonl"
+    if cutoff is not None:
+        read_cutoff(cutoff)
     if not path.exists():
         evaluate_choices(source, output=path, resamples=resamples, **options)
     predictions = read_choice_predictions(path)
@@ -80,6 +89,7 @@ def evaluate_choice_set(
         tables[run, table.metric.name] = table
         runs.append(_run(run, kind, rows, table, resamples))
     model = tables[name, ChosenLabels.name].metric
+    check_dates(tables[name, model.name].rows, cutoff)
     results = {
         "protocol_version": PROTOCOL_VERSION,
         "versions": versions(*TOOLS),
@@ -91,6 +101,7 @@ def evaluate_choice_set(
         "shuffles": score_shuffles(predictions, resamples=resamples, seed=0),
         "published": [row._asdict() for dataset in sorted({one.dataset for one in own}) for row in _published(dataset)],
     }
+    results |= by_date(tables[name, model.name].rows, tables, cutoff=cutoff, resamples=resamples)
     save_results(output / "metrics.json", results, tables)
     write_report(output, put_side_by_side([output / "metrics.json"]))
     return results
@@ -112,6 +123,7 @@ def _table(predictions: Sequence[ChoicePrediction], labels: Sequence[str]) -> Me
             error=one.error if one.status != "ok" else None,
             truncated=one.truncated,
             drawn_with=one.unit,
+            entry_date=one.entry_date,
         )
         for one in predictions
     )

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.modalities import item_columns
 from biomedgpt_hf.rows.row_items import holds_rows, split_files
-from biomedgpt_hf.rows.schema import SPLITS, to_conversation
+from biomedgpt_hf.rows.schema import ENTRY_DATE, SPLITS, to_conversation
 from biomedgpt_hf.similarity.kmers import sequence_key
 
 COLUMNS = ["messages", *item_columns().values(), "task", "id", "source", "license"]
@@ -90,7 +90,8 @@ def read_set_rows(path: Path) -> Iterator[dict[str, Any]]:
             if not holds_rows(file) or not set(COLUMNS) <= set(file.schema_arrow.names):
                 detail = f"does not have the columns {', '.join(COLUMNS)} of a data set's rows."
                 raise SourceError(path, 0, "no rows", detail)
-            for batch in file.iter_batches(ROWS, columns=COLUMNS):
+            dated = [ENTRY_DATE] if ENTRY_DATE in file.schema_arrow.names else []
+            for batch in file.iter_batches(ROWS, columns=[*COLUMNS, *dated]):
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise SourceError(path, 0, "corrupt Parquet", f"{' '.join(str(error).split())} Is it whole?") from error

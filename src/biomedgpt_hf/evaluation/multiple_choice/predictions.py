@@ -37,6 +37,7 @@ class ChoicePrediction:
         status: "ok", or "error" where the question could not be put.
         error: why.
         items: molecules and proteins by the name of their modality.
+        entry_date: when the source's entry was made (see `rows.entry_dates`), where it tells.
     """
 
     id: str
@@ -56,6 +57,7 @@ class ChoicePrediction:
     status: str = "ok"
     error: str | None = None
     items: Mapping[str, tuple[Any, ...]] | None = None
+    entry_date: str | None = None
 
     @property
     def unit(self) -> str:
@@ -110,6 +112,7 @@ def start_prediction(asked: Asked, **found: Any) -> ChoicePrediction:
         labels=labels(question),
         answer_index=question.answer_index,
         items=dict(question.items) or None,
+        entry_date=question.entry_date,
         **found,
     )
 

@@ -1,7 +1,7 @@
 """Where questions come from: the files of the benchmarks, sets that were built of them, and tables of one's own.
 
 A table of one's own (JSON Lines, Parquet, CSV) has the columns `question`, `choices` (a list, in CSV as JSON) and
-`answer_index` (from 0), and if wanted `id`, `subject`, and items (`molecules`, `proteins`).
+`answer_index` (from 0), and if wanted `id`, `subject`, `entry_date`, and items (`molecules`, `proteins`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from biomedgpt_hf.files.sources import SourceError, require_utf8
 from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.modalities import MODALITIES
 from biomedgpt_hf.neighbours.known_items import read_set_rows, set_files
+from biomedgpt_hf.rows.entry_dates import read_entry_date
+from biomedgpt_hf.rows.schema import ENTRY_DATE
 from biomedgpt_hf.sets.biomedical_qa.builder import MEDICAL_SUBJECTS
 from biomedgpt_hf.sets.biomedical_qa.formats import recognise_exam_file
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import LETTERS, PROMPTS, MultipleChoiceQuestion, prompt, read_back
@@ -110,7 +112,9 @@ def _read_set(folder: Path, split: str | None) -> Iterator[MultipleChoiceQuestio
             if named:
                 id = asked.expected.id
                 subject = id.split(":")[1] if named.dataset in SUBJECT_IN_ID and id.count(":") == 3 else ""
-                yield named._replace(id=id, subject=subject, items=asked.expected.items)
+                yield named._replace(
+                    id=id, subject=subject, items=asked.expected.items, entry_date=asked.expected.entry_date
+                )
             else:
                 yield RejectedRecord("not multiple choice", f"row {asked.expected.id!r}")
 
@@ -131,7 +135,7 @@ def _read_own_table(path: Path, error: SourceError) -> Iterator[MultipleChoiceQu
         detail = f"{error} A table of one's own needs the columns {', '.join(OWN_COLUMNS)}."
         raise ValueError(detail) from None
     items = {name: modality.column for name, modality in MODALITIES.items() if modality.column in columns}
-    optional = [name for name in ("id", "subject") if name in columns]
+    optional = [name for name in ("id", "subject", ENTRY_DATE) if name in columns]
     for row in open_table(path, [*OWN_COLUMNS, *optional, *items.values()]).rows:
         where = f"{path}, line {row.line}"
         if row.problem:
@@ -149,7 +153,15 @@ def _read_own_table(path: Path, error: SourceError) -> Iterator[MultipleChoiceQu
             answer_index=place,
             subject=str(cells.get("subject") or ""),
             items={name: of for name, column in items.items() if (of := _own_items(cells[column], name))},
+            entry_date=_own_date(where, cells.get(ENTRY_DATE)),
         )
+
+
+def _own_date(where: str, cell: Any) -> str | None:
+    try:
+        return read_entry_date(str(cell)) if cell is not None and str(cell).strip() else None
+    except ValueError as error:
+        raise ValueError(f"{where}: entry_date {error} Mend it, or leave it empty.") from error
 
 
 def _own_choices(where: str, cells: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:
