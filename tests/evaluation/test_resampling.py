@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from biomedgpt_hf.evaluation.resampling import compare, estimate
+from biomedgpt_hf.evaluation.resampling import break_down, compare, estimate
 
 
 def mean(sums):
     """Return the mean of a column of values beside a column of ones."""
-    return {"mean": sums[..., 0] / sums[..., 1]}
+    return {"mean": sums[..., 0] / np.maximum(sums[..., 1], 1)}
 
 
 def table(values):
@@ -54,7 +54,7 @@ def test_there_is_no_difference_between_a_run_and_itself():
 def test_many_rows_take_several_blocks_and_give_one_answer(monkeypatch):
     values, units = np.random.default_rng(5).normal(size=300), [str(i) for i in range(300)]
     whole = estimate(table(values), units, mean, resamples=64)["mean"]
-    monkeypatch.setattr("biomedgpt_hf.evaluation.resampling._ROWS_AT_ONCE", 1_000)
+    monkeypatch.setattr("biomedgpt_hf.evaluation.resampling._COUNTS_AT_ONCE", 1_000)
     assert estimate(table(values), units, mean, resamples=64)["mean"] == pytest.approx(whole)
 
 
@@ -67,3 +67,29 @@ def test_what_cannot_be_drawn_is_named(rows, units, words):
 def test_runs_of_different_length_are_not_compared():
     with pytest.raises(ValueError, match="3 and 2 rows"):
         compare(table(range(3)), table(range(2)), ["a"] * 3, mean)
+
+
+def test_parts_and_their_mean_come_out_of_the_draw_of_all_rows():
+    values = np.random.default_rng(6).normal(size=600)
+    parts = ["large" if place % 3 else "small" for place in range(600)]
+    units = [str(place // 6) for place in range(600)]
+    found = break_down(table(values), units, parts, mean)
+    assert found.all["mean"] == pytest.approx(estimate(table(values), units, mean)["mean"])
+    chosen = np.array(parts) == "small"
+    assert found.parts["small"]["mean"].value == pytest.approx(values[chosen].mean())
+    alone = estimate(table(values[chosen]), list(np.array(units)[chosen]), mean)["mean"]
+    assert found.parts["small"]["mean"].low == pytest.approx(alone.low, abs=0.05)
+    assert found.macro["mean"].value == pytest.approx(np.mean([found.parts[name]["mean"].value for name in set(parts)]))
+    assert found.macro["mean"].low < found.macro["mean"].value < found.macro["mean"].high
+
+
+def test_a_part_of_one_row_has_its_value_and_not_that_of_sets_without_it():
+    found = break_down(table([7, *range(40)]), [str(i) for i in range(41)], ["one", *["many"] * 40], mean)
+    assert tuple(found.parts["one"]["mean"]) == (7, 7, 7)
+    assert found.macro["mean"].low > 5  # the mean of no row is not taken for 0
+
+
+def test_long_names_of_units_take_no_room_of_their_own():
+    values = np.arange(2_000)
+    units = ["M" * 30_000 + str(place) for place in range(2)] + [str(place) for place in range(1_998)]
+    assert estimate(table(values), units, mean, resamples=10)["mean"].value == values.mean()

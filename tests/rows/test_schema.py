@@ -13,6 +13,7 @@ from biomedgpt_hf.rows.schema import (
     question_row,
     reserved_texts,
     row_fields,
+    set_features,
     to_conversation,
     validate_row,
 )
@@ -161,3 +162,13 @@ def test_an_item_is_what_its_modality_says(monkeypatch, item_type, items, wrong)
     assert Dataset.from_list([good], features=features())[0]["doses"] == items
     with pytest.raises(InvalidRowError, match=f"'doses': item 0 must be a {item_type.split('[')[0]}"):
         validate_row({**good, "doses": wrong})
+
+
+def test_a_row_may_tell_when_its_entry_was_made(row):
+    for entry_date in (None, "2021", "2021-05-31"):
+        validate_row({**row, "entry_date": entry_date})
+    with pytest.raises(InvalidRowError, match="'entry_date': '31/5/2021' is no date"):
+        validate_row({**row, "entry_date": "31/5/2021"})
+    with pytest.raises(InvalidRowError, match="must be a date as a string, but is 2021"):
+        validate_row({**row, "entry_date": 2021})
+    assert set(set_features()) == {*features(), "entry_date"}

@@ -226,6 +226,16 @@ def test_mmlu_has_line_breaks_quotes_and_carriage_returns(tmp_path):
     assert (first.answer_index, second.answer_index, second.subject) == (0, 2, "college_medicine")
 
 
+def test_pubmedqa_has_the_year_of_its_abstract_where_it_is_one(tmp_path):
+    years = {"1": "2011", "2": None, "3": "199?"}
+    path = write_object(
+        tmp_path / "ori_pqal.json", {id: pubmedqa(f"Is it {id}?", YEAR=year) for id, year in years.items()}
+    )
+    biomedical_qa.build_biomedical_qa([path], tmp_path / "out", settings=QUIET)
+    rows = {row["id"]: row["entry_date"] for split in load_dataset(str(tmp_path / "out")).values() for row in split}
+    assert rows == {"PMID:1": "2011", "PMID:2": None, "PMID:3": None}
+
+
 def test_the_hugging_face_copies_give_the_same_questions_as_the_originals(tmp_path):
     original = write_object(tmp_path / "ori_pqal.json", {"7": pubmedqa("Is it?", "maybe")})
     context = {"contexts": pubmedqa("")["CONTEXTS"], "labels": ["METHODS"], "reasoning_required_pred": ["m"]}

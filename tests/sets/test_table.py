@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import pickle
+from datetime import date, datetime
 from decimal import Decimal
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from biomedgpt_hf.building.pipeline import BuildSettings
+from biomedgpt_hf.evaluation.set_rows import read_asked_rows
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.sources import SourceError, read_lines
 from biomedgpt_hf.files.tables.table import open_table
@@ -701,3 +703,33 @@ def test_words_for_nothing_in_a_column_of_items_are_empty_cells_and_elsewhere_wo
         assert kept["messages"][-1]["content"][0]["text"] == word
     nothing = example_of({"s": word, "p": word, "a": "yes"}, columns._replace(optional_items=True))
     assert nothing.notes == ("a question about items has none, since their cells are empty",)
+
+
+def test_a_column_of_dates_goes_into_the_rows_and_a_cell_that_is_none_costs_its_row(tmp_path):
+    dates = {1: "2023-06-01", 2: "2023", 3: "", 4: "1/6/2023", 5: "2999-01-01"}
+    path = write_csv(
+        tmp_path / "t.csv", [{**ROWS[number], "made": dates.get(number, "2020-05")} for number in range(10)]
+    )
+    manifest, rows, rejected = build(path, tmp_path / "out", date_column="made", **COLUMNS)
+    assert manifest["options"]["date_column"] == "made"
+    assert [(one["reason"], one["detail"].split(" is ")[0]) for one in rejected] == [
+        ("unreadable date", "column 'made': '1/6/2023'"),
+        ("unreadable date", "column 'made': '2999-01-01' lies in the future, where no entry can have been made."),
+    ]
+    expected = ["2020-05", "2023-06-01", "2023", None, *["2020-05"] * 4]
+    assert [row["entry_date"] for row in rows] == expected
+    splits = manifest["counts"]["rows_by_split"]
+    asked = [row.expected.entry_date for split in splits for row in read_asked_rows(tmp_path / "out", split)]
+    assert sorted(asked, key=str) == sorted(expected, key=str)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [(date(2023, 6, 1), "2023-06-01"), (2023, "2023"), (datetime(2023, 6, 1, 12), "2023-06-01")],
+    ids=["days", "years", "times"],
+)
+def test_days_of_parquet_and_years_as_numbers_are_dates(tmp_path, cell, expected):
+    rows = [{**row, "made": cell} for row in ROWS[:10]]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    _, found, _ = build(tmp_path / "t.parquet", tmp_path / "out", date_column="made", **COLUMNS)
+    assert {row["entry_date"] for row in found} == {expected}

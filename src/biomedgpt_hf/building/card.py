@@ -48,7 +48,8 @@ def dataset_card(manifest: Mapping[str, Any], leakage: Mapping[str, Any]) -> str
         f"# {manifest['name']}\n\n{manifest['description']}",
         "```python\nfrom datasets import load_dataset\n\nrows = load_dataset(FOLDER)\n```",
         f"Each row is one conversation: `messages` (a bare {' or '.join(columns)} block takes the next "
-        f"item of {' or '.join(f'`{column}`' for column in columns.values())}), `task`, `source`, `id`, `license`.",
+        f"item of {' or '.join(f'`{column}`' for column in columns.values())}), `task`, `source`, `id`, `license`, and "
+        "`entry_date`, when the source's entry was made (null where the source does not tell).",
         "## Rows\n\n" + _rows_table(counts["rows_by_task"]),
         "## What the splits share\n\n" + leakage_section(leakage),
         "## Sources\n\n" + _sources_table(manifest["sources"]),

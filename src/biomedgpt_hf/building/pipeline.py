@@ -131,8 +131,8 @@ def build_set(
     if (building.exists() or settings.reuse) and (finished := _finished(output, building, facts)):
         return finished
     require_free(output)
-    schema_of_rows = schema.features().arrow_schema  # first, since it fails if a package is missing
-    staging = Staging(building, fingerprint([schema.row_fields(), facts]))
+    schema_of_rows = schema.set_features().arrow_schema  # first, since it fails if a package is missing
+    staging = Staging(building, fingerprint([schema.row_fields(), schema.ENTRY_DATE, facts]))
     done = False  # whether the folder beside the output is no longer needed
     try:
         _tell_start(staging, output)

@@ -88,7 +88,7 @@ class DatasetWriter:
         self._sources = [dict(source) for source in sources]
         self._options = dict(options)
         self._leakage_options = dict(leakage_options or {})
-        self._schema: pa.Schema = schema.features().arrow_schema
+        self._schema: pa.Schema = schema.set_features().arrow_schema
         self._tables: dict[str, list[pa.Table]] = {}
         self._shards: dict[str, ParquetWriter] = {}
         self._shard_counts: Counter[str] = Counter()

@@ -1,7 +1,6 @@
 """`biomedgpt data`: raw public files, and tables of one's own, become training sets."""
 
 import inspect
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,6 +80,7 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
             **chosen: Any,
         ) -> None:
             from biomedgpt_hf.building.pipeline import BuildSettings
+            from biomedgpt_hf.disk.workers import available_cores
 
             destination = hub.find_destination(**{name: chosen.pop(name) for name in hub.OPTIONS})
             if destination is not None and "license" in chosen:
@@ -91,7 +91,7 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
                 max_rejected=max_rejected,
                 duplicates=duplicates,
                 contradictions=contradictions,
-                processes=processes or cores(),
+                processes=processes or available_cores(),
                 reuse=destination is not None,
             )
             if downloads:
@@ -149,6 +149,9 @@ def table(
     features: FeatureSet = "graphmvp",
     id_column: Annotated[str | None, typer.Option(metavar="C", help="File and row number if none.")] = None,
     split_column: Annotated[str | None, typer.Option(metavar="C", help="Holds train, validation or test.")] = None,
+    date_column: Annotated[
+        str | None, typer.Option(metavar="C", help="When each entry was made: day, month or year, or empty.")
+    ] = None,
     split_by: Annotated[
         str | None, typer.Option(metavar="molecule|protein|row|cluster", help="What a split keeps together.")
     ] = None,
@@ -174,6 +177,7 @@ def table(
         features=features,
         id_column=id_column,
         split_column=split_column,
+        date_column=date_column,
         split_by=split_by,
         task=task,
         source=source,
@@ -329,11 +333,6 @@ def check_license_of_table(license: str, destination: "Destination") -> None:
         )
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def clustered(settings: "BuildSettings", split_by: str | None, clusters: Path | None, level: str) -> "BuildSettings":
     """Return the `BuildSettings` with the clusters that a split should keep together."""
     if (split_by == "cluster") != (clusters is not None):
@@ -387,6 +386,7 @@ def index(
     processes: Processes = None,
 ) -> None:
     """Index the molecules and proteins of sets, to find the nearest known ones."""
+    from biomedgpt_hf.disk.workers import available_cores
     from biomedgpt_hf.neighbours import build_index
 
     manifest = build_index(
@@ -394,7 +394,7 @@ def index(
         output,
         splits=[split.strip() for split in splits.split(",")],
         protein_embeddings=protein_embeddings,
-        processes=processes or cores(),
+        processes=processes or available_cores(),
         progress=True,
     )
     counts = manifest["counts"]

@@ -29,6 +29,9 @@ NoWordNet = Annotated[
     bool, typer.Option("--no-wordnet", help="METEOR without synonyms, under the name meteor_no_wordnet.")
 ]
 Resamples = Annotated[int, typer.Option(metavar="N", min=100, help="Resamples of the bootstrap.")]
+Cutoff = Annotated[
+    str | None, typer.Option(metavar="DATE", help="Score apart what was entered before this day, month or year.")
+]
 
 
 # Options of `evaluate` that have no use for a kind of set.
@@ -76,6 +79,7 @@ def evaluate(
     ontology: Ontology = None,
     no_wordnet: NoWordNet = False,
     resamples: Resamples = 1_000,
+    cutoff: Cutoff = None,
     protocol: Annotated[
         str, typer.Option(metavar="P", help="Of multiple choice: loglik, generate_lmflow or generate_strict.")
     ] = "loglik",
@@ -118,6 +122,7 @@ def evaluate(
         "ontology": None if ontology is None else str(ontology),
         "wordnet": not no_wordnet,
         "resamples": resamples,
+        "cutoff": cutoff,
         "batch_tokens": batch_tokens,
         "max_new_tokens": max_new_tokens if is_given(context, "max_new_tokens") else None,
         "num_beams": num_beams,
@@ -221,6 +226,7 @@ def score(
     ontology: Ontology = None,
     no_wordnet: NoWordNet = False,
     resamples: Resamples = 1_000,
+    cutoff: Cutoff = None,
 ) -> None:
     """Score files of answers without a model: with intervals, by kind of question, and compared row by row."""
     from biomedgpt_hf.evaluation.report.markdown import as_markdown
@@ -238,6 +244,7 @@ def score(
         ontology=ontology,
         wordnet=not no_wordnet,
         resamples=resamples,
+        cutoff=cutoff,
     )
     typer.echo(as_markdown(put_side_by_side([output])))
 

@@ -6,16 +6,20 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from itertools import chain, islice
+from types import ModuleType
 from typing import Any, TypeVar
 
 from biomedgpt_hf.disk.held_signals import ignore_signals, signals_held
 
+REGISTER = "BIOMEDGPT_REGISTER"  # the package asks it, when it is imported, whether to register its Auto classes
 IN_FLIGHT = 4  # items per process that are sent ahead of the result which is wanted; bounds the memory
 
 Item = TypeVar("Item")
@@ -24,20 +28,32 @@ Result = TypeVar("Result")
 _worker: dict[str, Callable[[Any], Any]] = {}
 
 
-def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], processes: int, *, bare: bool = False
+) -> Iterator[Result]:
     """Yield `function(item)` for each item, in order; memory holds a few items for each process.
 
     Args:
         function: picklable; it travels once to each process, so it may carry large tables along.
         items: read in this process, as fast as results are taken; each is worth some tenths of a second.
-        processes: how many; 1 works in this one, as do more where the items are too few to be worth starting them.
+        processes: how many at most; fewer are started where there are not some items for each, and with 1 the work is
+            done in this one.
+        bare: start processes that know neither the program that runs here nor the package's Auto classes: fast, and
+            without running again the program of somebody who has no `if __name__ == "__main__"`. Function, items and
+            results are to be of this package then.
 
     Raises:
         OSError: a worker process died, or could not be started.
     """
     items = iter(items)
     first = list(islice(items, IN_FLIGHT * processes)) if processes > 1 else []
-    if len(first) < IN_FLIGHT * processes:
+    processes = min(processes, len(first) // IN_FLIGHT)
+    if processes <= 1:
         yield from map(function, chain(first, items))
         return
     context = multiprocessing.get_context("spawn")
@@ -46,7 +62,8 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], proc
         waiting: deque[Future[Result]] = deque()
         try:
             for item in chain(first, items):
-                waiting.append(_submit_item(pool, item))
+                with _bare_start() if bare else nullcontext():
+                    waiting.append(_submit_item(pool, item))
                 if len(waiting) >= IN_FLIGHT * processes:
                     yield waiting.popleft().result()
             while waiting:
@@ -62,6 +79,22 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], proc
         finally:
             for future in waiting:
                 future.cancel()
+
+
+@contextmanager
+def _bare_start() -> Iterator[None]:
+    """Let processes that are started inside know nothing of the program that runs here."""
+    main, told = sys.modules["__main__"], os.environ.get(REGISTER)
+    sys.modules["__main__"] = ModuleType("__main__")
+    os.environ[REGISTER] = "later"
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        if told is None:
+            del os.environ[REGISTER]
+        else:
+            os.environ[REGISTER] = told
 
 
 def _submit_item(pool: ProcessPoolExecutor, item: Any) -> Future[Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from biomedgpt_hf.files.items.cells import item_text
+
+LONGEST_UNIT = 64  # characters; longer ones, such as sequences, are told apart by a hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Answered:
         error: why there is no answer, None where there is one.
         log_probability: natural logarithm of the answer's probability, None where it is unknown.
         truncated: whether an item was cut before the model saw it.
-        entry_date: when the source's entry was made, as year-month-day; None where it is unknown.
+        entry_date: when the source's entry was made, see `rows.entry_dates`; None where it is unknown.
         drawn_with: the `unit`, where the items themselves are not at hand.
     """
 
@@ -44,5 +47,12 @@ class Answered:
         """Return what this answer shares with others that are not independent of it: its items, or else its name."""
         if self.drawn_with is not None:
             return self.drawn_with
-        items = [item_text(item) for of_modality in self.items.values() for item in of_modality]
-        return "\n".join(items) or self.id
+        return unit_of(self.items, self.id)
+
+
+def unit_of(items: Mapping[str, Iterable[Any]], id: str) -> str:
+    """Return what rows about the same items share, as a short text; a row without items has its own name."""
+    joined = "\n".join(item_text(item) for of_modality in items.values() for item in of_modality)
+    if len(joined) <= LONGEST_UNIT:
+        return joined or id
+    return hashlib.blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

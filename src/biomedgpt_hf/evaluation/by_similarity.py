@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from biomedgpt_hf.evaluation.bins import score_bins
 from biomedgpt_hf.evaluation.honest_rows.nearest_known import NearestKnown, bins_by_similarity
-from biomedgpt_hf.evaluation.resampling import estimate
 from biomedgpt_hf.evaluation.scoring import MetricTable
-
-SMALLEST = 10  # rows that a bin needs for a score; smaller ones are counted only
 
 
 def by_similarity(
@@ -23,25 +21,12 @@ def by_similarity(
         resamples: of the bootstrap.
 
     Returns:
-        "memory", "measure", and "bins": each with "name", "rows", and "scores", a dictionary of scores for each run.
+        "memory", "measure", and "bins" (see `score_bins`).
     """
-    bins = []
-    for name, places in bins_by_similarity(nearest).items():
-        chosen = {nearest.answers[place].id for place in places}
-        bins.append({"name": name, "rows": len(places), "scores": _scores(chosen, tables, resamples)})
-    return {"memory": f"Memory: {nearest.memory}.", "measure": f"Similarity: {nearest.measure}", "bins": bins}
-
-
-def _scores(
-    chosen: set[str], tables: Mapping[tuple[str, str], MetricTable], resamples: int
-) -> dict[str, dict[str, Any]]:
-    if len(chosen) < SMALLEST:
-        return {}
-    scores: dict[str, dict[str, Any]] = {}
-    for (run, _), table in tables.items():
-        places: Sequence[int] = [place for place, row in enumerate(table.rows) if row.id in chosen]
-        if len(places) >= SMALLEST:
-            part = table.of(places)
-            found = estimate(part.statistics, part.units, part.metric.scores, resamples=resamples)
-            scores.setdefault(run, {}).update({name: value._asdict() for name, value in found.items()})
-    return scores
+    places = bins_by_similarity(nearest)
+    bins = {nearest.answers[place].id: name for name, of_bin in places.items() for place in of_bin}
+    return {
+        "memory": f"Memory: {nearest.memory}.",
+        "measure": f"Similarity: {nearest.measure}",
+        "bins": score_bins(bins, list(places), tables, resamples=resamples),
+    }

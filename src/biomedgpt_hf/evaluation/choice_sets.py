@@ -14,6 +14,7 @@ from typing import Any
 
 from biomedgpt_hf.disk.manifests import versions
 from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.by_date import by_date, check_dates, read_cutoff
 from biomedgpt_hf.evaluation.finding_sets import find_set, scored_depositors
 from biomedgpt_hf.evaluation.honest_rows.published import PUBLISHED
 from biomedgpt_hf.evaluation.multiple_choice.as_metric import ChosenLabels
@@ -56,6 +57,7 @@ def evaluate_choice_set(
     *,
     limit: int | None = None,
     resamples: int = RESAMPLES,
+    cutoff: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Put a set of multiple-choice questions to a checkpoint, and score it beside the majority row.
@@ -66,6 +68,7 @@ def evaluate_choice_set(
         output: folder to write. Predictions of the same are scored again, not asked again.
         limit: put only so many questions, spread over the split; None for all.
         resamples: of the bootstrap.
+        cutoff: a day, month or year; questions whose entries were made before it and from it on are scored apart.
         options: see `evaluate_choices`: checkpoint, protocol, few_shot, shuffles, …
 
     Returns:
@@ -78,6 +81,8 @@ def evaluate_choice_set(
     source, output = find_set(source), Path(output)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.jsonl"
+    if cutoff is not None:
+        read_cutoff(cutoff)
     evaluated = evaluate_choices(source, output=path, limit=limit, resamples=resamples, **options)
     if rank() > 0:
         return {}
@@ -95,6 +100,7 @@ def evaluate_choice_set(
     split = options.get("split")
     if split is None:
         split = chosen_split(Path(source)) if Path(source).is_dir() else "as found"
+    check_dates(tables[name, model.name].rows, cutoff)
     results = {
         "protocol_version": PROTOCOL_VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -108,6 +114,7 @@ def evaluate_choice_set(
         "shuffles": score_shuffles(predictions, resamples=resamples, seed=0),
         "published": _published(own) if limit is None else [],
     }
+    results |= by_date(tables[name, model.name].rows, tables, cutoff=cutoff, resamples=resamples)
     save_results(output / "metrics.json", results, tables)
     write_report(output, put_side_by_side([output / "metrics.json"]))
     return results
@@ -135,6 +142,7 @@ def _table(predictions: Sequence[ChoicePrediction], labels: Sequence[str]) -> Me
             error=one.error if one.status != "ok" else None,
             truncated=one.truncated,
             drawn_with=one.unit,
+            entry_date=one.entry_date,
         )
         for one in predictions
     )

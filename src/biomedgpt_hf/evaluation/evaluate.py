@@ -37,6 +37,7 @@ class EvaluationOptions:
         ontology: an ontology in OBO format, for partial credit.
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
+        cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.
         batch_tokens, num_beams, dtype, long_proteins, items_as_text, chat_template: see `PredictionSettings`.
         max_new_tokens: of an answer; None for the usual number of the kind of set.
         protocol, few_shot, shuffles: of multiple choice, see `evaluate_choices`.
@@ -50,6 +51,7 @@ class EvaluationOptions:
     ontology: str | None = None
     wordnet: bool = True
     resamples: int = RESAMPLES
+    cutoff: str | None = None
     batch_tokens: int = 8192
     max_new_tokens: int | None = None
     num_beams: int = 1

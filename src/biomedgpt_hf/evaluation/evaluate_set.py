@@ -21,6 +21,7 @@ from typing import Any
 from biomedgpt_hf.evaluation.alike_pairs import alike_pairs, same_answers
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.asking import ask_rows
+from biomedgpt_hf.evaluation.by_date import by_date, check_dates
 from biomedgpt_hf.evaluation.by_similarity import by_similarity
 from biomedgpt_hf.evaluation.finding_sets import find_set, scored_depositors, set_name, set_title
 from biomedgpt_hf.evaluation.honest_rows import constant_answer, majority_answer
@@ -65,6 +66,7 @@ def evaluate_set(
     ontology: str | PathLike | None = None,
     wordnet: bool = True,
     resamples: int = RESAMPLES,
+    cutoff: str | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Ask a checkpoint about a set, and score its answers beside the honest rows.
@@ -84,6 +86,7 @@ def evaluate_set(
         ontology: an ontology in OBO format, for partial credit.
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
+        cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.
         settings: see `PredictionSettings`, among them the checkpoint.
 
     Returns:
@@ -99,6 +102,7 @@ def evaluate_set(
     split = "all" if is_safety else split or chosen_split(set_folder)
     files = [SAFETY_FILE] if is_safety else set_files(set_folder, [split])
     rows = spread(list(safety_rows() if is_safety else read_asked_rows(set_folder, split)), limit)
+    check_dates([row.expected for row in rows], cutoff)
     metrics: Sequence[Metric] = [Safety()]
     if not is_safety:
         metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
@@ -126,6 +130,7 @@ def evaluate_set(
     about: dict[str, Any] = {"set": described, "published": _published(set_folder, rows, split, limit)}
     about["depositors"] = scored_depositors(set_folder, split)
     results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
+    results |= by_date(expected, tables, cutoff=cutoff, resamples=resamples)
     if nearest is not None:
         results["by_similarity"] = by_similarity(nearest, tables, resamples=resamples)
     if not is_safety and (pairs := _alike(expected, set_folder, split, output)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from biomedgpt_hf.files.items.cells import cell_items
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import require_utf8
 from biomedgpt_hf.modalities import MODALITIES
+from biomedgpt_hf.rows.entry_dates import read_entry_date
 
 PROTOCOL_VERSION = 1
 SHOWN = 3  # names of rows in an error
@@ -147,7 +149,7 @@ def _answered(path: Path, line: int, cells: Mapping[str, Any], references: Mappi
         error=error if failed else None,
         log_probability=_number(path, line, cells.get("log_probability")),
         truncated=str(cells.get("truncated")).lower() == "true",
-        entry_date=_text(path, line, "entry_date", cells.get("entry_date")) or None,
+        entry_date=_date(path, line, cells.get("entry_date")),
     )
     if references is None:
         if not found.reference.strip():
@@ -169,6 +171,7 @@ def _answered(path: Path, line: int, cells: Mapping[str, Any], references: Mappi
         error=found.error,
         log_probability=found.log_probability,
         truncated=found.truncated,
+        entry_date=known.entry_date or found.entry_date,
     )
 
 
@@ -183,6 +186,14 @@ def _text(path: Path, line: int, column: str, cell: object) -> str:
         return require_utf8(cell)
     except RejectedRecord as error:
         raise PredictionFileError(f"{path}, line {line}: {column} is {error.in_words}") from error
+
+
+def _date(path: Path, line: int, cell: object) -> str | None:
+    text = _text(path, line, "entry_date", cell.isoformat() if isinstance(cell, date) else cell)
+    try:
+        return read_entry_date(text) if text.strip() else None
+    except ValueError as error:
+        raise PredictionFileError(f"{path}, line {line}: entry_date {error}") from error
 
 
 def _number(path: Path, line: int, cell: object) -> float | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from biomedgpt_hf.disk.manifests import versions
@@ -30,6 +31,12 @@ from biomedgpt_hf.evaluation.scoring import MetricTable, compare_tables, score_t
 TOOLS = ("biomedgpt-hf", "numpy", "rdkit", "torch", "transformers")
 LISTED = 100  # failed rows whose reasons are listed; all are counted
 MODEL, HONEST = "model", "honest row"
+ROWS_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("run", "metric", "id", "task", "unit", "reference")),
+        ("statistics", pa.list_(pa.float64())),
+    ]
+)
 
 
 class ResultsError(ValueError):
@@ -152,18 +159,27 @@ def save_results(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     rows_path = rows_file(path)
-    columns: dict[str, list[Any]] = {name: [] for name in ("run", "metric", "id", "task", "unit", "reference")}
-    statistics: list[list[float]] = []
-    for (run, metric), table in tables.items():
-        for row, numbers in zip(table.rows, table.statistics.tolist(), strict=True):
-            for name, value in zip(columns, (run, metric, row.id, row.task, row.unit, row.reference), strict=True):
-                columns[name].append(value)
-            statistics.append(numbers)
-    rows = pa.table({**columns, "statistics": pa.array(statistics, pa.list_(pa.float64()))})
     partial = rows_path.with_name(f".{rows_path.name}.partial")
-    pq.write_table(rows, partial, compression="zstd", use_dictionary=["run", "metric", "task"])
+    with pq.ParquetWriter(partial, ROWS_SCHEMA, compression="zstd", use_dictionary=["run", "metric", "task"]) as file:
+        for (run, metric), table in tables.items():
+            file.write_table(_rows_table(run, metric, table))
     replace_file(partial, rows_path)
     write_json(path, results)
+
+
+def _rows_table(run: str, metric: str, table: MetricTable) -> pa.Table:
+    rows, width = table.statistics.shape
+    ends = np.arange(rows + 1, dtype=np.int32) * width
+    columns = {
+        "run": [run] * rows,
+        "metric": [metric] * rows,
+        "id": [row.id for row in table.rows],
+        "task": [row.task for row in table.rows],
+        "unit": table.units,
+        "reference": [row.reference for row in table.rows],
+        "statistics": pa.ListArray.from_arrays(ends, table.statistics.astype(float).ravel()),
+    }
+    return pa.table(columns, schema=ROWS_SCHEMA)
 
 
 def rows_file(path: Path) -> Path:
@@ -202,24 +218,24 @@ def load_tables(path: str | PathLike, metrics: Sequence[Metric]) -> dict[tuple[s
     """
     path = rows_file(Path(path))
     try:
-        rows = pq.read_table(path).to_pylist()
+        rows = pq.read_table(path, schema=ROWS_SCHEMA)
     except (OSError, pa.ArrowException) as error:
         raise ResultsError(
             f"{path} cannot be read ({' '.join(str(error).split())}). Paired tests need it: score the predictions "
             "again."
         ) from error
     known = {metric.name: metric for metric in metrics}
-    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows:
-        if row["metric"] in known:
-            grouped.setdefault((row["run"], row["metric"]), []).append(row)
+    pairs = rows.select(["run", "metric"]).group_by(["run", "metric"], use_threads=False).aggregate([]).to_pylist()
     return {
-        (run, name): MetricTable(
-            known[name],
-            tuple(
-                Answered(one["id"], "", one["reference"], task=one["task"], drawn_with=one["unit"]) for one in of_run
-            ),
-            np.array([one["statistics"] for one in of_run]),
-        )
-        for (run, name), of_run in grouped.items()
+        (pair["run"], pair["metric"]): _table_of(rows, pair["run"], known[pair["metric"]])
+        for pair in pairs
+        if pair["metric"] in known
     }
+
+
+def _table_of(rows: pa.Table, run: str, metric: Metric) -> MetricTable:
+    own = rows.filter((pc.field("run") == run) & (pc.field("metric") == metric.name)).combine_chunks()
+    told = zip(*(own[name].to_pylist() for name in ("id", "reference", "task", "unit")), strict=True)
+    answers = tuple(Answered(id, "", reference, task=task, drawn_with=unit) for id, reference, task, unit in told)
+    numbers = pc.list_flatten(own["statistics"]).to_numpy()
+    return MetricTable(metric, answers, numbers.reshape(len(answers), -1))

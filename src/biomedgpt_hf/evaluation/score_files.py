@@ -11,6 +11,7 @@ from typing import Any
 
 from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.by_date import by_date, check_dates
 from biomedgpt_hf.evaluation.finding_sets import find_set, set_name
 from biomedgpt_hf.evaluation.metrics.registry import all_metrics
 from biomedgpt_hf.evaluation.prediction_files import PredictionFileError, read_predictions, read_references_of_table
@@ -32,6 +33,7 @@ def score_files(
     ontology: str | PathLike | None = None,
     wordnet: bool = True,
     resamples: int = RESAMPLES,
+    cutoff: str | None = None,
 ) -> dict[str, Any]:
     """Score files of answers, and write `metrics.json` and the statistics of the rows beside it.
 
@@ -47,6 +49,7 @@ def score_files(
         ontology: an ontology in OBO format, for partial credit.
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
+        cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.
 
     Returns:
         The results.
@@ -65,6 +68,8 @@ def score_files(
     for path, name in zip(paths, shown, strict=True):
         read = read_predictions(path, references, partial=partial)
         runs.append(Run(name, read.answers, facts={"predictions": read.facts}))
+    rows = list({row.id: row for run in runs for row in run.answers}.values())
+    check_dates(rows, cutoff)
     about: dict[str, Any] = {}
     if set_folder is not None and references:
         is_table = Path(set_folder).is_file()
@@ -72,6 +77,7 @@ def score_files(
         about["set"] = describe_set(set_folder, told, len(references))
     metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
     results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
+    results |= by_date(rows, tables, cutoff=cutoff, resamples=resamples)
     save_results(output, results, tables)
     return results
 

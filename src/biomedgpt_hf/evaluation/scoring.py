@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from biomedgpt_hf.disk.workers import available_cores, map_in_order
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.metrics.metric import Metric
-from biomedgpt_hf.evaluation.resampling import Difference, Scores, compare, estimate
+from biomedgpt_hf.evaluation.resampling import Difference, break_down, compare
 
 MACRO = "macro"
 ALL = "all"
+ROWS_AT_ONCE = 1024  # rows that other processes get together
+
+Computed = tuple[list[int], np.ndarray]  # places of rows, and their statistics
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class MetricTable:
     rows: tuple[Answered, ...]
     statistics: np.ndarray
 
-    @property
+    @cached_property
     def units(self) -> list[str]:
         """Return what is drawn together (see `resampling`), one entry a row."""
         return [row.unit for row in self.rows]
@@ -40,14 +46,61 @@ class MetricTable:
         return MetricTable(self.metric, tuple(self.rows[place] for place in places), self.statistics[list(places)])
 
 
-def tabulate(answers: Sequence[Answered], metrics: Sequence[Metric]) -> dict[str, MetricTable]:
-    """Compute every metric's statistics of the rows that it applies to; a metric without rows is left out."""
-    tables = {}
+class Tabulator:
+    """Computes statistics of rows by several metrics; it travels to other processes.
+
+    Args:
+        metrics: the metrics.
+    """
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = metrics
+
+    def __call__(self, rows: Sequence[Answered]) -> list[Computed]:
+        """Return for each metric the places of the rows that it applies to, and their statistics."""
+        found = []
+        for metric in self._metrics:
+            places = [place for place, row in enumerate(rows) if metric.applies_to(row)]
+            chosen = [rows[place] for place in places]
+            found.append((places, metric.statistics(chosen) if chosen else np.zeros((0, 0))))
+        return found
+
+
+def tabulate(
+    answers: Sequence[Answered], metrics: Sequence[Metric], processes: int | None = None
+) -> dict[str, MetricTable]:
+    """Compute every metric's statistics of the rows that it applies to; a metric without rows is left out.
+
+    Args:
+        answers: the rows.
+        metrics: the metrics.
+        processes: how many processes compute where there are many rows; None is as many as there are processor cores.
+
+    Raises:
+        OSError: a process died.
+    """
+    found: dict[str, list[Computed]] = {metric.name: [] for metric in metrics}
+
+    def keep(start: int, computing: Sequence[Metric], computed: Iterable[Computed]) -> None:
+        for metric, (places, statistics) in zip(computing, computed, strict=True):
+            if places:
+                found[metric.name].append(([start + place for place in places], statistics))
+
+    in_chunks = [metric for metric in metrics if metric.in_chunks]
+    starts = range(0, len(answers), ROWS_AT_ONCE)
+    chunks = (answers[start : start + ROWS_AT_ONCE] for start in starts)
+    results = map_in_order(Tabulator(in_chunks), chunks, processes or available_cores(), bare=True)
+    for start, computed in zip(starts, results, strict=True):
+        keep(start, in_chunks, computed)
     for metric in metrics:
-        rows = tuple(row for row in answers if metric.applies_to(row))
-        if rows:
-            tables[metric.name] = MetricTable(metric, rows, metric.statistics(rows))
-    return tables
+        if not metric.in_chunks:
+            keep(0, [metric], Tabulator([metric])(answers))
+    return {metric.name: _joined(metric, answers, found[metric.name]) for metric in metrics if found[metric.name]}
+
+
+def _joined(metric: Metric, answers: Sequence[Answered], parts: Sequence[Computed]) -> MetricTable:
+    rows = tuple(answers[place] for places, _ in parts for place in places)
+    return MetricTable(metric, rows, np.concatenate([statistics for _, statistics in parts]))
 
 
 def score_table(table: MetricTable, *, resamples: int, seed: int = 0) -> dict[str, Any]:
@@ -57,56 +110,14 @@ def score_table(table: MetricTable, *, resamples: int, seed: int = 0) -> dict[st
         "rows": their number; "kinds": the tasks; "all": each score as {"value", "low", "high"}; where there are several
         tasks, "by_task" with the same for each, and "macro".
     """
-    draws = {"resamples": resamples, "seed": seed}
-    found: dict[str, Any] = {
-        "rows": len(table.rows),
-        "kinds": list(by_task(table.rows)),
-        ALL: _plain(estimate(table.statistics, table.units, table.metric.scores, **draws)),
-    }
-    groups = by_task(table.rows)
-    if len(groups) > 1:
-        found["by_task"] = {
-            task: {"rows": len(places), **_plain(_estimate(table.of(places), draws))} for task, places in groups.items()
-        }
-        stacked = stack(table, groups)
-        found[MACRO] = _plain(estimate(stacked, table.units, macro(table.metric.scores), **draws))
+    tasks = [row.task for row in table.rows]
+    told = break_down(table.statistics, table.units, tasks, table.metric.scores, resamples=resamples, seed=seed)
+    found: dict[str, Any] = {"rows": len(table.rows), "kinds": sorted(set(tasks)), ALL: _plain(told.all)}
+    if len(told.parts) > 1:
+        rows = Counter(tasks)
+        found["by_task"] = {task: {"rows": rows[task], **_plain(scores)} for task, scores in told.parts.items()}
+        found[MACRO] = _plain(told.macro)
     return found
-
-
-def _estimate(table: MetricTable, draws: Mapping[str, int]) -> Mapping[str, Any]:
-    return estimate(table.statistics, table.units, table.metric.scores, **draws)
-
-
-def by_task(rows: Sequence[Answered]) -> dict[str, list[int]]:
-    """Return the places of the rows of each task, in the order of the tasks' names."""
-    groups: dict[str, list[int]] = {}
-    for place, row in enumerate(rows):
-        groups.setdefault(row.task, []).append(place)
-    return dict(sorted(groups.items()))
-
-
-def stack(table: MetricTable, groups: Mapping[str, Sequence[int]]) -> np.ndarray:
-    """Return statistics with an axis for the tasks, float64 [N, tasks, K], zero outside a row's own task."""
-    rows, width = table.statistics.shape
-    stacked = np.zeros((rows, len(groups), width))
-    for number, places in enumerate(groups.values()):
-        stacked[list(places), number] = table.statistics[list(places)]
-    return stacked
-
-
-def macro(scores: Scores) -> Scores:
-    """Return the scores that are the means over tasks, out of sums [..., tasks, K].
-
-    A task for which a score is not defined (NaN), such as harm done where nothing harmful is asked, is left out of it.
-    """
-    return lambda sums: {name: _mean_of_defined(values) for name, values in scores(sums).items()}
-
-
-def _mean_of_defined(values: np.ndarray) -> np.ndarray:
-    defined = np.isfinite(values)
-    counts = defined.sum(axis=-1)
-    totals = np.where(defined, values, 0).sum(axis=-1)
-    return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
 
 
 def compare_tables(first: MetricTable, second: MetricTable, *, resamples: int, seed: int = 0) -> dict[str, Any]:

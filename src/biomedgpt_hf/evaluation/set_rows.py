@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.neighbours.known_items import read_set_rows, set_files
-from biomedgpt_hf.rows.schema import InvalidRowError, to_conversation
+from biomedgpt_hf.rows.schema import InvalidRowError, entry_date_of, to_conversation
 
 AnyRow = TypeVar("AnyRow")
 SPLITS = ("test", "validation")  # the first that a set has is scored
@@ -110,6 +110,7 @@ def asked_row(row: dict[str, Any]) -> AskedRow:
         question=question,
         task=row.get("task") or "",
         items={name: tuple(of_modality) for name, of_modality in items.items()},
+        entry_date=entry_date_of(row),
     )
     return AskedRow(asked, expected, str(row.get("source") or ""))
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.files.items.cells import item_identity
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.rows.row_items import holds_rows, split_files
-from biomedgpt_hf.rows.schema import SPLITS, STRING_FIELDS, row_fields, to_conversation
+from biomedgpt_hf.rows.schema import ENTRY_DATE, SPLITS, STRING_FIELDS, row_fields, to_conversation
 from biomedgpt_hf.similarity.kmers import sequence_key
 
 REMEDY = "A table becomes one by `biomedgpt data table`."
@@ -87,7 +87,7 @@ def read_set_rows(path: Path) -> Iterator[dict[str, Any]]:
     """
     try:
         with pq.ParquetFile(path) as file:
-            there = [column for column in row_fields() if column in file.schema_arrow.names]
+            there = [column for column in (*row_fields(), ENTRY_DATE) if column in file.schema_arrow.names]
             if not holds_rows(file) or not {"messages", *STRING_FIELDS} <= set(there):
                 detail = f"does not have the columns {', '.join(row_fields())} of a data set's rows."
                 raise SourceError(path, 0, "no rows", detail)

@@ -10,6 +10,7 @@ A row is one conversation about some molecules and proteins:
     source      where the answer comes from, e.g. "ChEBI-20"
     id          unique within the data set
     license     SPDX identifier of the source's licence
+    entry_date  if the source tells: when its entry was made, e.g. "2021-05-31" or "2021" (see `rows.entry_dates`)
 
 There is one rule for items: a bare block takes the next item of its column. If the column is empty,
 a block may hold its item itself: {"type": "molecule", "molecule": "CCO"}. Both together are an error.
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from biomedgpt_hf.extras import missing_package
 from biomedgpt_hf.modalities import MODALITIES, Modality, item_columns
+from biomedgpt_hf.rows.entry_dates import read_entry_date
 
 if TYPE_CHECKING:
     import datasets
@@ -29,12 +31,13 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 ROLES = ("system", "user", "assistant")
 STRING_FIELDS = ("task", "source", "id", "license")
+ENTRY_DATE = "entry_date"  # a row, and a set that was made elsewhere or earlier, may be without it
 UNKNOWN_LICENSE = "unknown"
 SEGMENT_BREAK = "\ufdd0"  # the processor writes it where one of its segments ends
 
 
 def row_fields() -> tuple[str, ...]:
-    """Return the names of a row's fields, in order."""
+    """Return the names of the fields that every row has, in order."""
     return ("messages", *item_columns().values(), *STRING_FIELDS)
 
 
@@ -58,7 +61,7 @@ class InvalidRowError(ValueError):
 
 
 def features() -> datasets.Features:
-    """Return the columns of a row in the form in which `datasets` stores them (absent keys of a block are None)."""
+    """Return the columns that every set has, as `datasets` stores them (absent keys of a block are None)."""
     try:
         from datasets import Features, List, Value
     except ImportError as error:
@@ -80,6 +83,13 @@ def features() -> datasets.Features:
     )
 
 
+def set_features() -> datasets.Features:
+    """Return the columns of the sets that are built here: those of `features`, and the entries' dates."""
+    from datasets import Features, Value
+
+    return Features({**features(), ENTRY_DATE: Value("string")})
+
+
 def question_row(
     question: str,
     answer: str,
@@ -88,6 +98,7 @@ def question_row(
     source: str,
     id: str,
     license: str,
+    entry_date: str | None = None,
     **items: Sequence[Any],
 ) -> dict[str, Any]:
     """Return a row with one question about the given items and its answer.
@@ -97,7 +108,7 @@ def question_row(
     Args:
         question: what is asked.
         answer: what is to be learned.
-        task, source, id, license: see the module.
+        task, source, id, license, entry_date: see the module.
         items: the items of each modality, by the name of its column: `molecules=["CCO"]`.
     """
     columns = item_columns()
@@ -114,7 +125,25 @@ def question_row(
         "source": source,
         "id": id,
         "license": license,
+        **({ENTRY_DATE: entry_date} if entry_date else {}),
     }
+
+
+def entry_date_of(row: Mapping[str, Any]) -> str | None:
+    """Return when the source's entry was made, or None where the row does not tell.
+
+    Raises:
+        InvalidRowError: what the row holds is no date.
+    """
+    found = row.get(ENTRY_DATE)
+    if found is None:
+        return None
+    if not isinstance(found, str):
+        raise InvalidRowError(row.get("id"), ENTRY_DATE, f"must be a date as a string, but is {found!r}")
+    try:
+        return read_entry_date(found)
+    except ValueError as error:
+        raise InvalidRowError(row.get("id"), ENTRY_DATE, str(error).rstrip(".")) from error
 
 
 def validate_row(row: Mapping[str, Any]) -> None:
@@ -130,8 +159,9 @@ def validate_row(row: Mapping[str, Any]) -> None:
         if field not in row:
             raise InvalidRowError(row_id, field, "is missing")
     for field in row:
-        if field not in fields:
+        if field not in (*fields, ENTRY_DATE):
             raise InvalidRowError(row_id, field, f"is unknown. The fields of a row are {', '.join(fields)}")
+    entry_date_of(row)
     for field in STRING_FIELDS:
         if not isinstance(row[field], str) or not row[field].strip():
             raise InvalidRowError(row_id, field, f"must be a string that is not empty, but is {row[field]!r}")

@@ -1,10 +1,18 @@
 import json
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from biomedgpt_hf.evaluation.text_metrics import MissingVocabularyError, MissingWordNetError, TextScorer, score_texts
+from biomedgpt_hf.evaluation.text_metrics import (
+    MissingVocabularyError,
+    MissingWordNetError,
+    TextScorer,
+    score_texts,
+    scoring,
+)
 
 pytest.importorskip("nltk")
 pytest.importorskip("rouge_score")
@@ -100,11 +108,40 @@ def test_only_the_first_512_pieces_count(scorer):
 
 
 def test_repeated_pairs_are_scored_once_and_counted_each_time(scorer, monkeypatch):
-    calls = []
-    monkeypatch.setattr(scorer, "_row", lambda *texts, row=scorer._row: calls.append(texts) or row(*texts))
+    counted = []
+    monkeypatch.setattr(scorer, "_count", lambda pairs, count=scorer._count: counted.append(pairs) or count(pairs))
     table = scorer.statistics(["it is"] * 3 + ["acid"], ["it is"] * 3 + ["base"])
-    assert len(calls) == 2
+    assert counted == [[("it is", "it is"), ("acid", "base")]]
     assert (table[0] == table[2]).all() and (table[0] != table[3]).any()
+
+
+def test_rows_are_the_same_whatever_the_blocks_and_chunks(scorer, texts, monkeypatch):
+    expected = scorer.statistics(texts, texts[::-1])
+    monkeypatch.setattr(scoring, "BLOCK", 7)
+    monkeypatch.setattr(scoring, "CHUNK", 3)
+    np.testing.assert_array_equal(scorer.statistics(texts, texts[::-1]), expected)
+
+
+PROGRAM = """
+import sys
+from biomedgpt_hf.evaluation.text_metrics import TextScorer, scoring
+
+scoring.CHUNK = 4
+texts = [f"the acid {place} is running" for place in range(60)]
+scorer = TextScorer(sys.argv[1], wordnet=False, processes=2)
+print(scorer.statistics(texts, texts[::-1]).tolist())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("as_file", [True, False], ids=["program without a guard", "python -c"])
+def test_several_processes_count_the_same_whatever_program_starts_them(scorer, vocabulary, tmp_path, as_file):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    program = [str(tmp_path / "program.py")] if as_file else ["-c", PROGRAM]
+    run = subprocess.run([sys.executable, *program, str(vocabulary)], capture_output=True, text=True, check=True)
+    texts = [f"the acid {place} is running" for place in range(60)]
+    (line,) = run.stdout.splitlines()  # the program ran once
+    assert json.loads(line) == scorer.statistics(texts, texts[::-1]).tolist()
 
 
 @pytest.mark.parametrize(

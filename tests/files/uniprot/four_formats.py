@@ -1,6 +1,7 @@
 """One made-up entry written in UniProtKB's four formats, by the rules of each."""
 
 import json
+from datetime import date
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
@@ -41,6 +42,7 @@ class Facts(NamedTuple):
     functions: tuple[Comment, ...] = ()
     locations: tuple[Comment, ...] = ()
     similarities: tuple[Comment, ...] = ()
+    created: date = date(2000, 1, 1)
 
 
 def stopped(text):
@@ -109,7 +111,7 @@ def flat(facts):
     lines = [
         f"ID   TEST_HUMAN              {status};         {len(sequence)} AA.",
         f"AC   {facts.accession}; Q99999;",
-        "DT   01-JAN-2000, integrated into UniProtKB/Swiss-Prot.",
+        f"DT   {facts.created.strftime('%d-%b-%Y').upper()}, integrated into UniProtKB/Swiss-Prot.",
         "DT   01-JAN-2000, sequence version 1.",
         "DT   01-JAN-2024, entry version 100.",
         *description,
@@ -169,7 +171,7 @@ def xml(facts):
                 inner += f"<subcellularLocation>{parts}{hierarchy('orientation', orientation)}</subcellularLocation>"
             inner += "".join(element("text", stopped(x), evidence="1 2") for x in comment.texts)
             comments += f'<comment type="{kind}">{inner}</comment>\n'
-    return f"""<entry dataset="{"Swiss-Prot" if facts.reviewed else "TrEMBL"}" created="2000-01-01" version="1">
+    return f"""<entry dataset="{"Swiss-Prot" if facts.reviewed else "TrEMBL"}" created="{facts.created}" version="1">
 <accession>{facts.accession}</accession>
 <accession>Q99999</accession>
 <name>TEST_HUMAN</name>
@@ -245,6 +247,7 @@ def json_object(facts):
         "secondaryAccessions": ["Q99999"],
         "uniProtkbId": "TEST_HUMAN",
         "annotationScore": 2.5,
+        "entryAudit": {"firstPublicDate": str(facts.created), "lastAnnotationUpdateDate": "2025-04-09"},
         "proteinDescription": description,
         "comments": comments,
         "features": [{"type": "Chain", "location": {"start": {"value": 1}}, "description": "Test"}],
@@ -266,6 +269,7 @@ TSV_COLUMNS = (
     "Protein families",
     "Length",
     "Sequence",
+    "Date of creation",
 )
 
 
@@ -306,6 +310,7 @@ def tsv_cells(facts):
         "Protein families": "; ".join(families),
         "Length": str(len(facts.sequence)),
         "Sequence": facts.sequence,
+        "Date of creation": str(facts.created),
     }
 
 

@@ -1,6 +1,7 @@
 """The same entry gives the same rows, whichever format it is written in."""
 
 import gzip
+from datetime import date
 
 import pytest
 from hypothesis import given, settings
@@ -118,6 +119,7 @@ told = st.fixed_dictionaries(
         "functions": st.lists(comments, max_size=3).map(tuple),
         "locations": st.lists(locations, max_size=3).map(tuple),
         "similarities": families,
+        "created": st.dates(date(1986, 1, 1), date(2025, 1, 1)),
     }
 )
 entries = st.tuples(named, told).map(lambda parts: Facts(**parts[0], **parts[1]))
@@ -136,6 +138,7 @@ def test_the_four_formats_of_an_entry_give_the_same_rows(tmp_path_factory, facts
     for format in ("xml", "json", "tsv"):
         (example,) = examples_of(folder / "entry", WRITERS[format](facts))
         assert example == expected, format
+    assert {row["entry_date"] for row in expected.rows} == {facts.created.isoformat()}
     answered = {row["task"] for row in expected.rows}
     assert ("protein_function" in answered) == bool(facts.functions)
     assert ("protein_location" in answered) == bool(facts.locations)

@@ -14,6 +14,7 @@ import numpy as np
 
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.text_metrics.bleu import bleu, bleu_counts
+from biomedgpt_hf.evaluation.text_metrics.ngrams import Ragged
 
 CANDIDATES, COMPARED = 200, 400
 NAME = "best constant answer"
@@ -58,11 +59,12 @@ def best_constant(answers: Sequence[str], references: Sequence[str], *, seed: in
     others = [text for text in counted if text not in set(frequent)]
     drawn = random.permutation(len(others))[: CANDIDATES - len(frequent)]
     candidates = [*frequent, *(others[place] for place in drawn)]
-    compared = [references[place].lower().split() for place in random.permutation(len(references))[:COMPARED]]
-    scores = [_score(text.lower().split(), compared) for text in candidates]
+    numbers: dict[str, int] = {}
+
+    def words(text: str) -> list[int]:
+        return [numbers.setdefault(word, len(numbers)) for word in text.lower().split()]
+
+    compared = Ragged.of([words(references[place]) for place in random.permutation(len(references))[:COMPARED]])
+    repeated = (Ragged.of([words(text)] * len(compared.lengths)) for text in candidates)
+    scores = [float(bleu(bleu_counts(answer, compared).sum(axis=0), 2)) for answer in repeated]
     return candidates[int(np.argmax(scores))]
-
-
-def _score(answer: list[str], references: Sequence[list[str]]) -> float:
-    sums = np.sum([bleu_counts(answer, reference) for reference in references], axis=0, dtype=float)
-    return float(bleu(sums, 2))

@@ -67,7 +67,7 @@ def nearest_known(rows: Sequence[Answered], index: NeighbourIndex, memory: str) 
         answers,
         np.array([neighbour.similarity if neighbour else np.nan for neighbour in nearest]),
         np.array([bool(neighbour and neighbour.same) for neighbour in nearest], dtype=bool),
-        " ".join(measures),
+        "; ".join(measures),
         memory,
     )
 

@@ -26,6 +26,7 @@ class CaptionFacts:
     name = "caption_facts"
     description = "Micro-F1 of (relation, name) pairs: classes, roles and relatives that answer and reference state."
     fails = "It knows ChEBI-20's wording only, takes the reference for complete, and compares names, not meanings."
+    in_chunks = True
 
     def __init__(self, ontology: Ontology | None = None) -> None:
         self._ontology = ontology

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ class Contradictions:
     name = "contradictions"
     description = "The share of checkable claims (groups, rings, elements, charge, formula) that the structure refutes."
     fails = "It never proves a claim, and an answer that claims nothing is never refuted: read it with claims_checked."
+    in_chunks = True
 
     def applies_to(self, row: Answered) -> bool:
         """Return whether one molecule is asked about, which RDKit can read."""
@@ -47,6 +49,7 @@ class Contradictions:
         return {"rules": len(RULES)}
 
 
+@lru_cache(maxsize=2048)
 def _molecule(text: str) -> Chem.Mol | None:
     try:
         return read_molecule(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ LEVELS = 4
 NUMBER = re.compile(r"(?<![\d.])(?:EC[ :]?)?([1-7])\.(\d{1,2}|-)\.(\d{1,3}|-)\.(n?\d{1,4}|-)(?![\d])", re.IGNORECASE)
 
 
-def enzyme_numbers(text: str) -> set[tuple[str, ...]]:
+@lru_cache(maxsize=4096)
+def enzyme_numbers(text: str) -> frozenset[tuple[str, ...]]:
     """Return the EC numbers in a text, each as its known levels: ("3", "4", "21") for 3.4.21.-."""
     found = set()
     for match in NUMBER.finditer(text):
         levels = [level.lower() for level in match.groups()]
         found.add(tuple(levels[: levels.index("-")] if "-" in levels else levels))
-    return found
+    return frozenset(found)
 
 
 class EnzymeNumbers:
@@ -31,6 +33,7 @@ class EnzymeNumbers:
     name = "enzyme_numbers"
     description = "Micro-F1 of the EC numbers in answer and reference, cut to 1, 2, 3 and 4 levels."
     fails = "A number that is not written out is not found, and one that is not yet in the entry counts as wrong."
+    in_chunks = True
 
     def applies_to(self, row: Answered) -> bool:
         """Return whether the reference about a protein names an EC number."""

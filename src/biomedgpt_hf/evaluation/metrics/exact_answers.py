@@ -48,6 +48,7 @@ class ExactAnswers:
     name = "exact_answers"
     description = "The share of answers with the right number, formula, or yes or no; set-F1 of functional groups."
     fails = "Words around the value are not looked at, so a right number in a wrong sentence counts as right."
+    in_chunks = True
 
     def applies_to(self, row: Answered) -> bool:
         """Return whether the question has an exact answer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ LIST_MARKS = re.compile(r"[;.,](?=\s|$)|\bAlso known as\b|\bBelongs to the\b", r
 EC_NUMBER = re.compile(r"\(?\bEC \d+(?:\.[\dn-]+)*[);]*", re.IGNORECASE)
 
 
-def listed_names(text: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def listed_names(text: str) -> frozenset[str]:
     """Return what a text lists, each name in plain words; EC numbers are no names."""
     parts = LIST_MARKS.split(EC_NUMBER.sub(" ", text))
-    return {plain_words(part) for part in parts if re.search(r"\w", part)}
+    return frozenset(plain_words(part) for part in parts if re.search(r"\w", part))
 
 
 class ListedNames:
@@ -29,6 +31,7 @@ class ListedNames:
     name = "listed_names"
     description = "Exact match, containment of the whole reference, and set-F1 of names, families and places."
     fails = "A synonym that the entry does not list counts as wrong; a comma inside a name cuts it for both sides."
+    in_chunks = True
 
     def applies_to(self, row: Answered) -> bool:
         """Return whether the question asks for names, a family or places."""

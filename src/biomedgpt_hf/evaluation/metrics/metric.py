@@ -21,11 +21,14 @@ class Metric(Protocol):
         name: of the metric, such as "text".
         description: one sentence: what it measures.
         fails: one sentence: where it misleads.
+        in_chunks: whether rows may be handed to it some at a time, in other processes too, which import its class. Not
+            so where it has processes of its own.
     """
 
     name: str
     description: str
     fails: str
+    in_chunks: bool
 
     def applies_to(self, row: Answered) -> bool:
         """Return whether the metric can score an answer; it looks at task, items and reference, not at the answer."""

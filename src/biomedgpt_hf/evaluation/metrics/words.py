@@ -12,7 +12,8 @@ import numpy as np
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.safety.questions import TASK as SAFETY
 from biomedgpt_hf.evaluation.text_metrics import TextScorer
-from biomedgpt_hf.evaluation.text_metrics.scoring import WIDTH, meteor_name, scores_of
+from biomedgpt_hf.evaluation.text_metrics.counting import WIDTH
+from biomedgpt_hf.evaluation.text_metrics.scoring import meteor_name, scores_of
 from biomedgpt_hf.evaluation.text_metrics.word_pieces import SCIBERT
 
 
@@ -27,6 +28,7 @@ class Words:
     name = "words"
     description = "Shared n-grams (BLEU, ROUGE) and aligned words (METEOR) of answer and reference."
     fails = "A fluent answer that is right about nothing keeps BLEU-2 near .25; length alone moves it."
+    in_chunks = False
 
     def __init__(self, tokenizer: str | os.PathLike | Any = SCIBERT, *, wordnet: bool = True) -> None:
         self._tokenizer, self._wordnet = tokenizer, wordnet

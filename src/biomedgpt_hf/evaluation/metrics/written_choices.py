@@ -22,6 +22,7 @@ class WrittenChoices:
     name = "written_choices"
     description = "Accuracy of the choices that written answers name, and the share of answers that name none."
     fails = "A choice in other words than its letter or its text is not read, and counts as wrong."
+    in_chunks = True
 
     def applies_to(self, row: Answered) -> bool:
         """Return whether the row is a question of multiple choice in one of the prompts of `sets.biomedical_qa`."""

@@ -17,6 +17,7 @@ class ChosenLabels:
     name = "choices"
     description = "Accuracy, macro-F1, share without a choice, calibration, and risk against coverage, by protocol."
     fails = "A model may follow the letter and not the content: look at the shuffled orders, and at the majority row."
+    in_chunks = False
 
     def __init__(self, statistics: ChoiceStatistics) -> None:
         self._statistics = statistics

@@ -1,7 +1,7 @@
 """Tables of one's own with questions, as `files.tables` reads all tables: JSON Lines, Parquet, CSV, TSV.
 
-Columns: `question`, `choices` (a list, in CSV as JSON), `answer_index` (from 0), and if wanted `id`, `subject`, and
-items (`molecules`, `proteins`, or a column that is known to hold them, such as `smiles`).
+Columns: `question`, `choices` (a list, in CSV as JSON), `answer_index` (from 0), and if wanted `id`, `subject`,
+`entry_date`, and items (`molecules`, `proteins`, or a column that is known to hold them, such as `smiles`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from biomedgpt_hf.files.tables.column_names import first_named, known_columns, p
 from biomedgpt_hf.files.tables.empty_cells import without_blanks
 from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.modalities import MODALITIES
+from biomedgpt_hf.rows.entry_dates import read_entry_date
+from biomedgpt_hf.rows.schema import ENTRY_DATE
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import LETTERS, MultipleChoiceQuestion
 
 logger = logging.getLogger(__name__)
 
 NEEDED = ("question", "choices", "answer_index")
-OPTIONAL = ("id", "subject")
+OPTIONAL = ("id", "subject", ENTRY_DATE)
 
 
 def own_columns(path: Path) -> dict[str, str]:
@@ -85,7 +88,16 @@ def _question(cells: dict[str, Any], dataset: str, default_id: str) -> MultipleC
         answer_index=_place(cells["answer_index"], choices),
         subject=row_id(cells.get("subject")),
         items={name: items for name in MODALITIES if (items := _items(cells.get(name), name))},
+        entry_date=_entry_date(cells.get(ENTRY_DATE)),
     )
+
+
+def _entry_date(cell: Any) -> str | None:
+    text = cell.isoformat() if isinstance(cell, date) else row_id(cell)
+    try:
+        return read_entry_date(text) if text.strip() else None
+    except ValueError as error:
+        raise RejectedRecord(f"entry_date {error}") from error
 
 
 def _choices(cell: Any) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.evaluation.answers import unit_of
 from biomedgpt_hf.evaluation.multiple_choice.asking import Asked
-from biomedgpt_hf.files.items.cells import item_text
 from biomedgpt_hf.files.sources import read_lines
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import labels
 
@@ -37,6 +37,7 @@ class ChoicePrediction:
         status: "ok", or "error" where the question could not be put.
         error: why.
         items: molecules and proteins by the name of their modality.
+        entry_date: when the source's entry was made (see `rows.entry_dates`), where it tells.
     """
 
     id: str
@@ -56,12 +57,12 @@ class ChoicePrediction:
     status: str = "ok"
     error: str | None = None
     items: Mapping[str, tuple[Any, ...]] | None = None
+    entry_date: str | None = None
 
     @property
     def unit(self) -> str:
         """Return what it shares with others that are not independent of it: its items, or else its name."""
-        items = [item_text(item) for of_modality in (self.items or {}).values() for item in of_modality]
-        return "\n".join(items) or self.id
+        return unit_of(self.items or {}, self.id)
 
     @property
     def chosen_content(self) -> int | None:
@@ -111,6 +112,7 @@ def start_prediction(asked: Asked, **found: Any) -> ChoicePrediction:
         labels=labels(question),
         answer_index=question.answer_index,
         items=dict(question.items) or None,
+        entry_date=question.entry_date,
         **found,
     )
 

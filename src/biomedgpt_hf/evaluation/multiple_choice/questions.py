@@ -104,7 +104,9 @@ def _read_set(folder: Path, split: str | None) -> Iterator[MultipleChoiceQuestio
             if named:
                 id = asked.expected.id
                 subject = id.split(":")[1] if named.dataset in SUBJECT_IN_ID and id.count(":") == 3 else ""
-                yield named._replace(id=id, subject=subject, items=asked.expected.items)
+                yield named._replace(
+                    id=id, subject=subject, items=asked.expected.items, entry_date=asked.expected.entry_date
+                )
             else:
                 yield RejectedRecord("not multiple choice", f"row {asked.expected.id!r}")
 

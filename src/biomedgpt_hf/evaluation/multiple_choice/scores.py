@@ -12,8 +12,7 @@ import numpy as np
 from biomedgpt_hf.evaluation.multiple_choice.predictions import ChoicePrediction
 from biomedgpt_hf.evaluation.multiple_choice.shuffles import score_shuffles
 from biomedgpt_hf.evaluation.multiple_choice.statistics import ChoiceStatistics, tabulate_choices
-from biomedgpt_hf.evaluation.resampling import RESAMPLES, estimate
-from biomedgpt_hf.evaluation.scoring import macro
+from biomedgpt_hf.evaluation.resampling import RESAMPLES, break_down, estimate
 
 
 def score_choices(
@@ -95,18 +94,14 @@ def _macro(datasets: Mapping[str, Sequence[ChoicePrediction]], draws: Mapping[st
     every = [one for group in datasets.values() for one in group]
     labels = sorted({label for one in every for label in one.labels})
     tables = [tabulate_choices(group, labels) for group in datasets.values()]
-    width = tables[0].table.shape[1]
-    stacked, start = np.zeros((len(every), len(tables), width)), 0
-    for number, statistics in enumerate(tables):
-        stacked[start : start + len(statistics.table), number] = statistics.table
-        start += len(statistics.table)
     weakest = ChoiceStatistics(
-        stacked,
+        np.concatenate([one.table for one in tables]),
         tables[0].labels,
         all(one.has_probabilities for one in tables),
         all(one.has_confidence for one in tables),
     )
-    found = estimate(stacked, [one.unit for one in every], macro(weakest.scores), **draws)
+    names, units = [one.dataset for one in every], [one.unit for one in every]
+    found = break_down(weakest.table, units, names, weakest.scores, **draws).macro
     return {name: value._asdict() for name, value in found.items()}
 
 

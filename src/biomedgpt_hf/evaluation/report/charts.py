@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.evaluation.report.binned import Binned, binned
 from biomedgpt_hf.evaluation.report.side_by_side import SideBySide
 from biomedgpt_hf.evaluation.results import MODEL
 from biomedgpt_hf.extras import missing_package
@@ -30,7 +34,56 @@ def write_charts(folder: Path, results: SideBySide) -> list[str]:
         name = f"{metric}.png"
         _draw(folder / name, results, metric)
         names.append(name)
+    for told in binned(results.about):
+        if told.scores:
+            names.append(f"{told.key}.png")
+            _draw_bins(folder / names[-1], results, told)
     return names
+
+
+def _draw_bins(path: Path, results: SideBySide, told: Binned) -> None:
+    """Draw each score of each run over the bins, with its intervals; a bin too small for scores leaves a gap."""
+    from matplotlib import pyplot
+
+    columns = min(COLUMNS, len(told.scores))
+    rows = -(-len(told.scores) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(4.8 * columns, 3.6 * rows), squeeze=False)
+    for axis, score in zip_longest(axes.ravel(), told.scores):
+        if score is None:
+            axis.set_axis_off()
+            continue
+        for run in results.runs:
+            found = [one["scores"].get(run["name"], {}).get(score) for one in told.bins]
+            _points(axis, run, found)
+        axis.set_xticks(range(len(told.bins)), [one["name"] for one in told.bins], fontsize=7, rotation=30, ha="right")
+        axis.set_title(score, fontsize=10)
+        axis.spines[["top", "right"]].set_visible(False)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    figure.set_layout_engine("constrained")
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+
+
+def _points(axis: Any, run: Mapping[str, Any], found: Sequence[Mapping[str, float] | None]) -> None:
+    values = [math.nan if one is None else one["value"] for one in found]
+    errors = [
+        [math.nan if one is None else max(0.0, one["value"] - one["low"]) for one in found],
+        [math.nan if one is None else max(0.0, one["high"] - one["value"]) for one in found],
+    ]
+    is_model = run["kind"] == MODEL
+    axis.errorbar(
+        range(len(found)),
+        values,
+        yerr=errors,
+        label=run["name"],
+        marker="o",
+        markersize=4,
+        capsize=2,
+        color=MODEL_COLOUR if is_model else None,
+        linewidth=2 if is_model else 1,
+        alpha=1 if is_model else 0.6,
+    )
 
 
 def _draw(path: Path, results: SideBySide, metric: str) -> None:

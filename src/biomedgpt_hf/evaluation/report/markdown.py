@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from biomedgpt_hf.evaluation.report.binned import MAIN_SCORES, Binned, binned
 from biomedgpt_hf.evaluation.report.side_by_side import SideBySide
 
 LISTED_FAILURES = 20
-# Those that the longer tables show; scores.csv and metrics.json have all.
-MAIN_SCORES = ("bleu2", "rougeL", "fact_f1", "contradiction_rate", "name_f1", "ec_level3_f1", "exact", "right_reaction")
 
 
 def as_markdown(results: SideBySide, charts: Sequence[str] = ()) -> str:
@@ -23,7 +22,8 @@ def as_markdown(results: SideBySide, charts: Sequence[str] = ()) -> str:
     for metric, about in results.metrics.items():
         parts += _metric(results, metric, about)
     parts += _paired(results)
-    parts += _similarity(results)
+    for told in binned(results.about):
+        parts += _binned(told)
     parts += _alike(results)
     parts += _failures(results)
     parts += [f"![{name.removesuffix('.png')}]({name})\n" for name in charts]
@@ -110,20 +110,15 @@ def _paired(results: SideBySide) -> Iterator[str]:
     yield from table_lines(["other run", *names], rows)
 
 
-def _similarity(results: SideBySide) -> Iterator[str]:
-    bins = results.about.get("by_similarity")
-    if not bins:
-        return
-    yield "## By similarity to what was known\n"
-    yield f"{bins['memory']} {bins['measure']}\n"
-    found = dict.fromkeys(name for one in bins["bins"] for scores in one["scores"].values() for name in scores)
-    names = [name for name in MAIN_SCORES if name in found] or list(found)
+def _binned(told: Binned) -> Iterator[str]:
+    yield f"## {told.title}\n"
+    yield f"{told.about}\n"
     rows = [
-        [one["name"], run, f"{one['rows']:,}", *(estimate_in_words(scores.get(name)) for name in names)]
-        for one in bins["bins"]
-        for run, scores in one["scores"].items()
+        [one["name"], run, f"{one['rows']:,}", *(estimate_in_words(scores.get(name)) for name in told.scores)]
+        for one in told.bins
+        for run, scores in (one["scores"] or {"–": {}}).items()
     ]
-    yield from table_lines(["similarity", "run", "rows", *names], rows)
+    yield from table_lines([told.column, "run", "rows", *told.scores], rows)
 
 
 def _alike(results: SideBySide) -> Iterator[str]:

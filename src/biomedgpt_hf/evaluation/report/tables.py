@@ -6,9 +6,11 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from biomedgpt_hf.evaluation.report.binned import binned
 from biomedgpt_hf.evaluation.report.side_by_side import SideBySide
 
-COLUMNS = ("run", "kind", "metric", "of", "score", "rows", "value", "low", "high")
+INTERVAL = ("value", "low", "high")
+COLUMNS = ("run", "kind", "metric", "of", "score", "rows", *INTERVAL)
 
 
 def write_csv(path: Path, results: SideBySide) -> None:
@@ -33,7 +35,14 @@ def _lines(results: SideBySide) -> Iterator[tuple[object, ...]]:
             for part, (rows, entry) in parts.items():
                 for name, one in entry.items():
                     if isinstance(one, dict):
-                        yield run["name"], run["kind"], metric, part, name, rows, one["value"], one["low"], one["high"]
+                        yield run["name"], run["kind"], metric, part, name, rows, *map(one.get, INTERVAL)
+    kinds = {run["name"]: run["kind"] for run in results.runs}
+    for told in binned(results.about):
+        for one in told.bins:
+            for run, scores in one["scores"].items():
+                for name, found in scores.items():
+                    part = f"{told.key.removeprefix('by_')}: {one['name']}"
+                    yield run, kinds.get(run, ""), told.key, part, name, one["rows"], *map(found.get, INTERVAL)
     for published in results.published:
         for name, value in published["scores"].items():
             yield published["name"], "published", published["source"], "all", name, "", value, "", ""

@@ -7,40 +7,30 @@ another look at its texts.
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
+
+from biomedgpt_hf.evaluation.text_metrics.ngrams import Ragged, shared_ngrams
 
 ORDERS = 4
 # Matches and totals of each order, then the lengths of prediction and reference.
 COUNTS = 2 * ORDERS + 2
 
 
-def bleu_counts(prediction: Sequence[str], reference: Sequence[str]) -> list[int]:
-    """Count what BLEU needs of one pair.
+def bleu_counts(predictions: Ragged, references: Ragged) -> np.ndarray:
+    """Count what BLEU needs of each pair.
 
     Args:
-        prediction: the prediction's pieces.
-        reference: the reference's pieces.
+        predictions: the pieces of N predictions, as numbers.
+        references: the pieces of their references.
 
     Returns:
-        10 counts: matched n-grams for n = 1…4, n-grams of the prediction for n = 1…4, pieces of the prediction and
+        int64 [N, 10]: matched n-grams for n = 1…4, n-grams of the prediction for n = 1…4, pieces of the prediction and
         of the reference. As in NLTK, a prediction that is too short for an n-gram counts one of them.
     """
-    matches, totals = [], []
-    for order in range(1, ORDERS + 1):
-        found = _ngrams(prediction, order)
-        known = _ngrams(reference, order)
-        matches.append(sum(min(count, known[ngram]) for ngram, count in found.items() if ngram in known))
-        totals.append(max(1, len(prediction) - order + 1))
-    return [*matches, *totals, len(prediction), len(reference)]
-
-
-def _ngrams(pieces: Sequence[str], order: int) -> Counter[object]:
-    if order == 1:
-        return Counter(pieces)
-    return Counter(zip(*(pieces[start:] for start in range(order)), strict=False))
+    totals = np.maximum(1, predictions.lengths[:, None] - np.arange(ORDERS))
+    matches = shared_ngrams(predictions, references, ORDERS)
+    return np.column_stack([matches, totals, predictions.lengths, references.lengths])
 
 
 def bleu(sums: np.ndarray, order: int) -> np.ndarray:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from biomedgpt_hf.evaluation.text_metrics.bleu import COUNTS, bleu, bleu_counts
-from biomedgpt_hf.evaluation.text_metrics.meteor import Meteor
-from biomedgpt_hf.evaluation.text_metrics.rouge import load_words, rouge
+from biomedgpt_hf.disk.workers import available_cores, map_in_order
+from biomedgpt_hf.evaluation.text_metrics.bleu import bleu
+from biomedgpt_hf.evaluation.text_metrics.counting import METEOR, ROUGE, ROWS, PairCounter, SplitPairs
+from biomedgpt_hf.evaluation.text_metrics.meteor import WordFormReader
+from biomedgpt_hf.evaluation.text_metrics.rouge import load_words
+from biomedgpt_hf.evaluation.text_metrics.splitting import Splitter
 from biomedgpt_hf.evaluation.text_metrics.word_pieces import LEADING, SCIBERT, WordPieces
 from biomedgpt_hf.evaluation.text_metrics.wordnet import load_wordnet, wordnet_version
 
-# Columns behind BLEU's counts.
-ROUGE, METEOR, ROWS = slice(COUNTS, COUNTS + 3), COUNTS + 3, COUNTS + 4
-WIDTH = COUNTS + 5
-_TEXTS_AT_ONCE = 4096
+CHUNK = 2048  # pairs that are counted together, some tenths of a second
+BLOCK = 128 * CHUNK  # pairs that are held in memory as numbers
 
 
 class TextScorer:
@@ -27,6 +29,7 @@ class TextScorer:
     Args:
         tokenizer: SciBERT's vocabulary: a folder, a name on the Hub, or a loaded tokenizer.
         wordnet: True for METEOR with synonyms, False for the variant without them, `meteor_no_wordnet`.
+        processes: how many processes count where there are many texts; None is as many as there are processor cores.
 
     Raises:
         MissingWordNetError: WordNet is not on this machine.
@@ -34,15 +37,19 @@ class TextScorer:
         ModuleNotFoundError: nltk or rouge_score is not installed.
     """
 
-    def __init__(self, tokenizer: str | os.PathLike | Any = SCIBERT, *, wordnet: bool = True) -> None:
-        self._words = load_words()
+    def __init__(
+        self, tokenizer: str | os.PathLike | Any = SCIBERT, *, wordnet: bool = True, processes: int | None = None
+    ) -> None:
+        words = load_words()
         self._wordnet = load_wordnet() if wordnet else None
-        self._meteor = Meteor(self._wordnet)
+        self._forms = WordFormReader(self._wordnet)
         self._pieces = WordPieces(tokenizer)
+        self._splitter = Splitter(self._pieces, words)
+        self._processes = processes or available_cores()
         self.meteor_name = meteor_name(wordnet)
 
     def statistics(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
-        """Compute what the scores need of each row.
+        """Compute what the scores need of each row; the same whatever the number of processes.
 
         Args:
             predictions: N texts.
@@ -54,25 +61,29 @@ class TextScorer:
 
         Raises:
             ValueError: the lengths differ, or something is not a text.
+            OSError: a process that counts died.
         """
         _check(predictions, references)
-        predictions = [text.removeprefix(LEADING) for text in predictions]
-        table = np.empty((len(predictions), WIDTH))
-        known: dict[tuple[str, str], np.ndarray] = {}
-        for start in range(0, len(predictions), _TEXTS_AT_ONCE):
-            pairs = list(zip(predictions, references, strict=True))[start : start + _TEXTS_AT_ONCE]
-            new = [pair for pair in dict.fromkeys(pairs) if pair not in known]
-            texts = list(dict.fromkeys(text for pair in new for text in pair))
-            pieces = dict(zip(texts, self._pieces(texts), strict=True))
-            words = {text: self._words(text) for text in texts}
-            for pair in new:
-                known[pair] = self._row(*(pieces[text] for text in pair), *(words[text] for text in pair))
-            table[start : start + len(pairs)] = [known[pair] for pair in pairs]
-        return table
+        rows = zip((text.removeprefix(LEADING) for text in predictions), references, strict=True)
+        numbers: dict[tuple[str, str], int] = {}
+        places = [numbers.setdefault(pair, len(numbers)) for pair in rows]  # equal pairs are scored once
+        pairs = iter(numbers)
+        tables = [self._count(block) for block in iter(lambda: list(islice(pairs, BLOCK)), [])]
+        return np.concatenate(tables)[places]
 
-    def _row(self, pieces: list[str], expected_pieces: list[str], words: list[str], expected: list[str]) -> np.ndarray:
-        counts = bleu_counts(pieces, expected_pieces)
-        return np.array([*counts, *rouge(words, expected), self._meteor(pieces, expected_pieces), 1.0])
+    def _count(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Return the statistics of pairs."""
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+        split = dict(zip(texts, self._splitter(texts), strict=True))
+        self._forms.read(islice(self._splitter.piece_numbers, len(self._forms.forms.words), None))
+
+        def chunks() -> Iterator[SplitPairs]:
+            for start in range(0, len(pairs), CHUNK):
+                predictions, references = zip(*pairs[start : start + CHUNK], strict=True)
+                yield SplitPairs.of([split[text] for text in predictions], [split[text] for text in references])
+
+        counted = map_in_order(PairCounter(self._forms.forms), chunks(), self._processes, bare=True)
+        return np.concatenate(list(counted))
 
     def scores(self, sums: np.ndarray) -> dict[str, np.ndarray]:
         """Compute the scores out of statistics that are added up over rows.

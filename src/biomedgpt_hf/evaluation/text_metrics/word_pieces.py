@@ -19,6 +19,7 @@ MOST_PIECES = 512
 LEFT_OUT = ("[PAD]", "[CLS]", "[SEP]")
 # A generated caption may begin with this, which the evaluator cuts off.
 LEADING = "[CLS] "
+BERT_STEPS = ("BertNormalizer", "BertPreTokenizer", "WordPiece")
 
 
 class MissingVocabularyError(FileNotFoundError):
@@ -40,7 +41,7 @@ class WordPieces:
         self._tokenizer = _load(tokenizer) if isinstance(tokenizer, str | os.PathLike) else tokenizer
 
     def __call__(self, texts: Sequence[str]) -> list[list[str]]:
-        """Return the pieces of each text, at most 512 of it, special tokens left out."""
+        """Return the pieces of each text: all of them, special tokens too."""
         backend = getattr(self._tokenizer, "backend_tokenizer", None)
         if backend is None:
             pieces = [self._tokenizer.tokenize(text) for text in texts]
@@ -48,8 +49,21 @@ class WordPieces:
             backend.no_truncation()
             backend.no_padding()
             pieces = [encoding.tokens for encoding in backend.encode_batch(texts, add_special_tokens=False)]
-        # `truncation=True` of `tokenize` has no effect since transformers 5: the cut is made here.
-        return [[piece for piece in row[:MOST_PIECES] if piece not in LEFT_OUT] for row in pieces]
+        return pieces
+
+    @property
+    def splits_at_spaces(self) -> bool:
+        """Whether a text's pieces are those of the parts between its spaces, as with BERT's tokenizers.
+
+        Whatever they do to a text before it is cut into words, they do character by character, or within what stands
+        between spaces.
+        """
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            return False
+        steps = tuple(type(step).__name__ for step in (backend.normalizer, backend.pre_tokenizer, backend.model))
+        added = (token.content for token in backend.get_added_tokens_decoder().values())
+        return steps == BERT_STEPS and not any(" " in content for content in added)
 
     def version(self) -> dict[str, Any]:
         """Return what identifies the pieces: `name`, `size` of the vocabulary, and its `sha256`.

@@ -21,6 +21,8 @@ class ProteinEntry(NamedTuple):
         functions: FUNCTION comments.
         locations: SUBCELLULAR LOCATION comments.
         similarities: SIMILARITY comments.
+        created: day on which the entry came into Swiss-Prot or TrEMBL, as year-month-day; "" where the format does not
+            tell. The day of its last change tells nothing: releases touch most entries.
     """
 
     accession: str = ""
@@ -32,6 +34,7 @@ class ProteinEntry(NamedTuple):
     functions: tuple[str, ...] = ()
     locations: tuple[str, ...] = ()
     similarities: tuple[str, ...] = ()
+    created: str = ""
 
 
 class ProteinNames(NamedTuple):

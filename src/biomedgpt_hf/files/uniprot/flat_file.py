@@ -29,6 +29,8 @@ LINE_BREAK = {code: re.compile(rf"\s*\n{code}\s*") for code in ("DE", "CC")}
 COMMENT, GOES_ON = "\nCC   -!- ", "\nCC       "
 LENGTH = re.compile(r"SQ   SEQUENCE\s+(\d+) AA;")
 LENGTH_OF_ID = re.compile(r"\s(\d+) AA\.?\s*$")
+CREATED = re.compile(r"\nDT   (\d\d)-([A-Z]{3})-(\d{4})")
+MONTHS = {month: number for number, month in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)}
 TOPICS = ("FUNCTION", "SUBCELLULAR LOCATION", "SIMILARITY")
 LICENCE = "\nCC   ---"
 NAME = re.compile(
@@ -50,6 +52,7 @@ class Fields(NamedTuple):
         comments: (topic, text) of each comment on `TOPICS`.
         length: number of amino acids on the SQ line, or None without one.
         sequence: the amino acids.
+        created: the first of the DT lines, as year-month-day, or "".
     """
 
     name: str
@@ -59,6 +62,7 @@ class Fields(NamedTuple):
     comments: list[tuple[str, str]]
     length: int | None
     sequence: str
+    created: str
 
 
 def read_flat_entries(path: Path, blocks: Iterable[bytes]) -> Iterator[Record]:
@@ -99,6 +103,7 @@ def parse_flat_entry(data: bytes) -> ProteinEntry:
         functions=by_topic["FUNCTION"],
         locations=by_topic["SUBCELLULAR LOCATION"],
         similarities=by_topic["SIMILARITY"],
+        created=fields.created,
     )
 
 
@@ -125,6 +130,7 @@ def read_fields(text: str) -> Fields:
         description, at = LINE_BREAK["DE"].sub("\n", lines[0]).strip(), lines.end()
     if lines := _lines(text, "CC", at):
         comments = lines[0]
+    created = CREATED.search(text)
     return Fields(
         name=columns[0],
         data_class=data_class,
@@ -133,6 +139,7 @@ def read_fields(text: str) -> Fields:
         comments=_comments(comments),
         length=length,
         sequence=sequence,
+        created=f"{created[3]}-{MONTHS[created[2]]:02d}-{created[1]}" if created and created[2] in MONTHS else "",
     )
 
 

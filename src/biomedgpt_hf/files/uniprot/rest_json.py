@@ -91,6 +91,7 @@ def parse_json_entry(text: str) -> ProteinEntry:
         functions=tuple(by_topic["FUNCTION"]),
         locations=tuple(by_topic["SUBCELLULAR LOCATION"]),
         similarities=tuple(by_topic["SIMILARITY"]),
+        created=_string(_object(value, "entryAudit").get("firstPublicDate")),
     )
 
 

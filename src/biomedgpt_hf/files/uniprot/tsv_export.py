@@ -28,6 +28,7 @@ COLUMNS = {
     "sequence similarities": "similarities",
     "sequence": "sequence",
     "length": "length",
+    "date of creation": "created",
 }
 ANSWERS = ("names", "functions", "locations", "families", "similarities")
 FIELDS = "accession,reviewed,protein_name,cc_function,cc_subcellular_location,protein_families,length,sequence"
@@ -109,6 +110,7 @@ def parse_tsv_entry(row: Mapping[str, str]) -> ProteinEntry:
         functions=_comments(row.get("functions", ""), "FUNCTION"),
         locations=_comments(row.get("locations", ""), "SUBCELLULAR LOCATION"),
         similarities=similarities,
+        created=row.get("created", ""),
     )
 
 

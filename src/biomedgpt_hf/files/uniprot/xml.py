@@ -156,6 +156,7 @@ def parse_xml_entry(text: EntryText) -> ProteinEntry:
         functions=tuple(comments["function"]),
         locations=tuple(comments["subcellular location"]),
         similarities=tuple(comments["similarity"]),
+        created=entry.get("created", ""),
     )
 
 

@@ -174,6 +174,7 @@ def parse_exam_question(
         source=f"PubMedQA {raw.holds}" if question.dataset == "PubMedQA" else question.dataset,
         id=question.id,
         license=LICENSES.get(question.dataset, LICENSE),
+        entry_date=question.entry_date,
     )
     return Example([row], (multiple_choice.question_key(question.question),), split, _marks(question, split, record))
 

@@ -31,6 +31,7 @@ class MultipleChoiceQuestion(NamedTuple):
         explanation: why, where the source says so: PubMedQA's conclusion, MedMCQA's explanation.
         subject: the subject where the source names one, e.g. "anatomy"; of MedConceptsQA vocabulary and level.
         items: molecules and proteins that are asked about, by the name of their modality.
+        entry_date: when the source's entry was made (see `rows.entry_dates`), where it tells: PubMedQA's year.
     """
 
     dataset: str
@@ -42,6 +43,7 @@ class MultipleChoiceQuestion(NamedTuple):
     explanation: str = ""
     subject: str = ""
     items: Mapping[str, tuple[Any, ...]] = NO_ITEMS
+    entry_date: str | None = None
 
     @property
     def is_lettered(self) -> bool:

@@ -11,6 +11,7 @@ from biomedgpt_hf.files.sources import require_utf8
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import DECISIONS, LETTERS, MultipleChoiceQuestion
 from biomedgpt_hf.sets.biomedical_qa.reading import BAD_BYTE, RawQuestion
 from biomedgpt_hf.sets.biomedical_qa.roles import PUBMEDQA_SETS
+from biomedgpt_hf.sets.dates import source_date
 
 OPTION_FIELDS = ("opa", "opb", "opc", "opd")
 CONCEPT_FIELDS = ("option1", "option2", "option3", "option4")
@@ -63,7 +64,14 @@ def _pubmedqa(raw: RawQuestion, id: str) -> MultipleChoiceQuestion:
     question = _field(fields, "question" if lower else "QUESTION", str)
     explanation = fields.get("long_answer" if lower else "LONG_ANSWER")
     return MultipleChoiceQuestion(
-        "PubMedQA", id, question, DECISIONS, DECISIONS.index(found), tuple(contexts), str(explanation or "")
+        "PubMedQA",
+        id,
+        question,
+        DECISIONS,
+        DECISIONS.index(found),
+        tuple(contexts),
+        str(explanation or ""),
+        entry_date=source_date(fields.get("YEAR"))[0],
     )
 
 

@@ -48,6 +48,7 @@ def build_table(
     question_column: str | None = None,
     id_column: str | None = None,
     split_column: str | None = None,
+    date_column: str | None = None,
     split_by: str | None = None,
     optional_items: bool = False,
     format: str | None = None,
@@ -75,6 +76,8 @@ def build_table(
         id_column: column of identifiers; a later row with the same one is left out. By default the
             file's name and the row's number, and what is left out is a row in all the same.
         split_column: column with train, validation (valid, val, dev) or test.
+        date_column: column with the day, month or year in which the row's entry was made, such as
+            2023-06-01 or 2023, for scores by date; its cells may be empty.
         split_by: what stays on one side of the split: a modality such as "molecule" or "protein",
             "cluster" (with `settings.clusters`) or "row". By default the first that there is of
             cluster, molecule, protein and further modalities, and for text the question.
@@ -100,6 +103,7 @@ def build_table(
         split_column,
         optional_items,
         format,
+        date_column,
     )
     if format not in (None, *TABLE_FORMATS):
         raise ValueError(f"There is no format {format!r} of tables. The formats are {', '.join(TABLE_FORMATS)}.")
@@ -144,6 +148,7 @@ def _options(columns: RowColumns, labels: Labels, split_by: str) -> dict[str, An
         "answer_column": columns.answer,
         "id_column": columns.id,
         "split_column": columns.split,
+        "date_column": columns.date,
         "optional_items": columns.optional_items,
         "format": columns.format,
         **labels._asdict(),

@@ -28,6 +28,7 @@ from biomedgpt_hf.processors.protein_tokenizer import (
     encode_protein,
     read_residue_table,
 )
+from biomedgpt_hf.rows.entry_dates import read_entry_date
 from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.sets.molecules import FEATURES, checked_molecule
 
@@ -55,6 +56,7 @@ class RowColumns(NamedTuple):
         question_column: column of questions.
         id: column of identifiers; by default a row's is its file's name and its number.
         split: column with train, validation (valid, val, dev) or test.
+        date: column with the day, month or year in which the entry was made; its cells may be empty.
         optional_items: a row may lack some items.
         format: kind of the tables, of `files.tables.table.TABLE_FORMATS`; None recognises each.
     """
@@ -67,11 +69,12 @@ class RowColumns(NamedTuple):
     split: str | None = None
     optional_items: bool = False
     format: str | None = None
+    date: str | None = None
 
     @property
     def names(self) -> list[str]:
         """The columns that are read."""
-        single = (self.answer, self.question_column, self.id, self.split)
+        single = (self.answer, self.question_column, self.id, self.split, self.date)
         return list(dict.fromkeys([*chain.from_iterable(self.items.values()), *filter(None, single)]))
 
 
@@ -144,6 +147,7 @@ def parse_table_row(record: Record, columns: RowColumns, labels: Labels) -> Exam
         source=labels.source or record.file,
         id=id,
         license=labels.license,
+        entry_date=_date(cells[columns.date], columns.date) if columns.date else None,
     )
     first = {"row": [place], "question": [question]}.get(labels.split_by) or keys.get(labels.split_by, [])
     all_keys = dict.fromkeys([*first, *chain.from_iterable(keys.values())])
@@ -170,6 +174,16 @@ def _text(value: Any, column: str) -> str:
     if not text:
         raise RejectedRecord(EMPTY, f"column {column!r}")
     return "\n".join(text.splitlines()) if "\r" in text else text
+
+
+def _date(value: Any, column: str) -> str | None:
+    if is_empty(value):
+        return None
+    text = _text(value, column)
+    try:
+        return read_entry_date(text)
+    except ValueError as error:
+        raise RejectedRecord("unreadable date", f"column {column!r}: {error}") from error
 
 
 def _split(text: str, column: str) -> str:

@@ -22,6 +22,7 @@ from biomedgpt_hf.files.sources import require_utf8
 from biomedgpt_hf.files.uniprot.entry import ProteinEntry
 from biomedgpt_hf.files.uniprot.formats import parse_entry, read_entries
 from biomedgpt_hf.rows import schema
+from biomedgpt_hf.sets.dates import source_date
 from biomedgpt_hf.sets.uniprotqa import answers
 
 __all__ = ["ABOUT", "QUESTIONS", "Question", "build_uniprotqa", "parse_protein", "read_entries"]
@@ -93,6 +94,7 @@ def parse_protein(record: Record, reviewed_only: bool = False) -> Example:
         raise RejectedRecord("not known whether reviewed", detail)
     if reviewed_only and not entry.reviewed:
         raise UnwantedRecord("not reviewed")
+    created, undated = source_date(entry.created)
     rows = [
         schema.question_row(
             question.text,
@@ -102,13 +104,14 @@ def parse_protein(record: Record, reviewed_only: bool = False) -> Example:
             source=SOURCES[entry.reviewed],
             id=f"{entry.accession}:{question.task.removeprefix('protein_')}",
             license=LICENSE,
+            entry_date=created,
         )
         for question in QUESTIONS
         if (answer := require_utf8(question.answer(entry)))
     ]
     if not rows:
         raise UnwantedRecord("answers no question")
-    return Example(rows, keys=(sequence,), marks=(entry.accession,))
+    return Example(rows, keys=(sequence,), marks=(entry.accession,), notes=undated)
 
 
 def _checked_sequence(entry: ProteinEntry) -> str:

@@ -108,7 +108,7 @@ class ResumableStateMixin(_Trainer):
             state = {"optimizer": get_optimizer_state_dict(self.model_wrapped, optimizer, options=self._options(False))}
             _drop_unsaved(folder, state["optimizer"]["state"])
             _read_sharded(folder, state)
-            values = state["optimizer"]
+            values: Any = state["optimizer"]
         else:
             values = torch.load(folder / OPTIMIZER_NAME, map_location="cpu", weights_only=True, mmap=True)
         try:
