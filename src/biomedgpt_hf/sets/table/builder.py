@@ -76,7 +76,7 @@ def build_table(
             file's name and the row's number, and what is left out is a row in all the same.
         split_column: column with train, validation (valid, val, dev) or test.
         split_by: what stays on one side of the split: a modality such as "molecule" or "protein",
-            "cluster" (with `settings.clusters`) or "row". By default the first that there is of
+            "cluster" (with `settings.clusters` or `settings.by_similarity`) or "row". By default the first that there is of
             cluster, molecule, protein and further modalities, and for text the question.
         optional_items: keep a row where some of the columns of items are empty.
         format: kind of the tables, "csv", "tsv", "jsonl" or "parquet"; None recognises each.
@@ -161,7 +161,7 @@ def _checked_split_by(split_by: str | None, columns: RowColumns, settings: Build
         ValueError: there is nothing of the kind.
     """
     there = {
-        "cluster": bool(settings.clusters),
+        "cluster": bool(settings.clusters or (settings.by_similarity and PROTEIN.name in columns.items)),
         **{modality: modality in columns.items for modality in MODALITIES},
         "row": True,
     }
@@ -170,7 +170,8 @@ def _checked_split_by(split_by: str | None, columns: RowColumns, settings: Build
     if split_by not in there:
         raise ValueError(f"split_by must be one of {', '.join(there)}, got {split_by!r}.")
     if not there[split_by]:
-        raise ValueError(f"split_by={split_by!r} needs a {split_by} {'table' if split_by == 'cluster' else 'column'}.")
+        needed = "cluster table, or by_similarity and a protein" if split_by == "cluster" else split_by
+        raise ValueError(f"split_by={split_by!r} needs a {needed} column.")
     if there["cluster"] and split_by != "cluster":
         raise ValueError(f"A table of clusters was given, but split_by={split_by!r}: leave one of them out.")
     return split_by
