@@ -44,9 +44,7 @@ class SimilarityClusters:
         return self._names.get(example.keys[0])
 
 
-def cluster_options(
-    table: Path | None, level: str, by_similarity: bool, max_per_cluster: int | None
-) -> dict[str, Any]:
+def cluster_options(table: Path | None, level: str, by_similarity: bool, max_per_cluster: int | None) -> dict[str, Any]:
     """Return how items are kept together, as a manifest names it; nothing where they are not.
 
     Raises:

@@ -25,7 +25,7 @@ from biomedgpt_hf.modalities import MODALITIES, item_columns
 
 PROTOCOL_VERSION = 1
 MOLT5_COLUMNS = ("SMILES", "ground truth", "output")
-TEXTS = ("question", "task", "error", "entry_date")
+TEXTS = ("question", "task", "error", "entry_date", "reference_source")
 SHOWN = 3  # names of rows in an error
 
 
@@ -179,6 +179,7 @@ def _answered(path: Path, line: int, cells: Mapping[str, Any], references: Mappi
         log_probability=_number(path, line, cells.get("log_probability")),
         truncated=str(cells.get("truncated")).lower() == "true",
         entry_date=_text(path, line, "entry_date", cells.get("entry_date")) or None,
+        source=_text(path, line, "reference_source", cells.get("reference_source")),
     )
     if references is None:
         if not found.reference.strip():

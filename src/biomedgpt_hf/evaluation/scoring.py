@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,8 @@ def score_table(table: MetricTable, *, resamples: int, seed: int = 0) -> dict[st
 
     Returns:
         "rows": their number; "all": each score as {"value", "low", "high"}; where there are several tasks, "by_task"
-        with the same for each, and "macro".
+        with the same for each, and "macro"; where references come from several sources, "by_source", for each task and
+        source.
     """
     draws = {"resamples": resamples, "seed": seed}
     found: dict[str, Any] = {
@@ -64,12 +65,20 @@ def score_table(table: MetricTable, *, resamples: int, seed: int = 0) -> dict[st
     }
     groups = by_task(table.rows)
     if len(groups) > 1:
-        found["by_task"] = {
-            task: {"rows": len(places), **_plain(_estimate(table.of(places), draws))} for task, places in groups.items()
-        }
+        found["by_task"] = _scores_of(table, groups, draws)
         stacked = stack(table, groups)
         found[MACRO] = _plain(estimate(stacked, table.units, macro(table.metric.scores), **draws))
+    if len({row.source for row in table.rows}) > 1:
+        found["by_source"] = _scores_of(table, by_source(table.rows), draws)
     return found
+
+
+def _scores_of(
+    table: MetricTable, groups: Mapping[str, Sequence[int]], draws: Mapping[str, int]
+) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"rows": len(places), **_plain(_estimate(table.of(places), draws))} for name, places in groups.items()
+    }
 
 
 def _estimate(table: MetricTable, draws: Mapping[str, int]) -> Mapping[str, Any]:
@@ -78,9 +87,18 @@ def _estimate(table: MetricTable, draws: Mapping[str, int]) -> Mapping[str, Any]
 
 def by_task(rows: Sequence[Answered]) -> dict[str, list[int]]:
     """Return the places of the rows of each task, in the order of the tasks' names."""
+    return _places(row.task for row in rows)
+
+
+def by_source(rows: Sequence[Answered]) -> dict[str, list[int]]:
+    """Return the places of the rows of each task and source, such as "protein_names, SGD", in the names' order."""
+    return _places(f"{row.task}, {row.source or 'unknown source'}" for row in rows)
+
+
+def _places(names: Iterable[str]) -> dict[str, list[int]]:
     groups: dict[str, list[int]] = {}
-    for place, row in enumerate(rows):
-        groups.setdefault(row.task, []).append(place)
+    for place, name in enumerate(names):
+        groups.setdefault(name, []).append(place)
     return dict(sorted(groups.items()))
 
 

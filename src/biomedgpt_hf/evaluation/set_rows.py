@@ -85,6 +85,7 @@ def asked_row(row: dict[str, Any]) -> AskedRow:
         question=question,
         task=row.get("task") or "",
         items={name: tuple(of_modality) for name, of_modality in items.items()},
+        source=row.get("source") or "",
     )
     return AskedRow(asked, expected)
 

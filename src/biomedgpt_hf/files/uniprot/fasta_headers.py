@@ -1,12 +1,13 @@
 """What the headers of FASTA files tell of their proteins, in the styles of those who write them.
 
     UniProtKB   sp|P12345|NAME_ORG Recommended name OS=Organism OX=9606 GN=gene PE=1 SV=2
-                https://www.uniprot.org/help/fasta-headers
     NCBI        WP_000000001.1 product [Organism]; also gi|1|ref|NP_000001.1| product [Organism]
-    Prokka      ACCESSION EC~~~gene~~~product~~~COG, its data bases: https://github.com/tseemann/prokka
+    Prokka      ACCESSION EC~~~gene~~~product~~~COG, its data bases
     SGD         YAL001C TFC3 SGDID:S000000001, Chr I from 1-2, Verified ORF, "Description"
     DeepLoc     ACCESSION Location-M or -S or -U, with "test" behind it where the protein is kept for evaluation
-                (Almagro Armenteros et al., 2017, doi:10.1093/bioinformatics/btx431)
+
+https://www.uniprot.org/help/fasta-headers, https://github.com/tseemann/prokka, and for DeepLoc Almagro Armenteros et
+al., 2017 (doi:10.1093/bioinformatics/btx431). Sequences are read by `files.items.fasta`.
 """
 
 from __future__ import annotations
@@ -100,9 +101,7 @@ def read_ncbi_header(title: str) -> ProteinEntry | None:
     if text.startswith(("RecName:", "SubName:")):
         return _with_all_names(accession.partition(".")[0], text)
     name, numbers = _informative(NCBI_REMARKS.sub("", text))
-    return ProteinEntry(
-        accession, name=name, all_enzyme_numbers=numbers, style=NCBI, source=NCBI, license=NCBI_LICENSE
-    )
+    return ProteinEntry(accession, name=name, all_enzyme_numbers=numbers, style=NCBI, source=NCBI, license=NCBI_LICENSE)
 
 
 def read_prokka_header(title: str) -> ProteinEntry | None:

@@ -92,7 +92,7 @@ def checked_numbers(numbers: Iterable[str]) -> tuple[str, ...]:
     Raises:
         RejectedRecord: one of them is none.
     """
-    found = {}
+    found: dict[str, None] = {}
     for number in numbers:
         levels = number.lower().split(".")
         whole = ".".join(levels + ["-"] * (LEVELS - len(levels)))

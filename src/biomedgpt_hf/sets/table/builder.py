@@ -76,8 +76,8 @@ def build_table(
             file's name and the row's number, and what is left out is a row in all the same.
         split_column: column with train, validation (valid, val, dev) or test.
         split_by: what stays on one side of the split: a modality such as "molecule" or "protein",
-            "cluster" (with `settings.clusters` or `settings.by_similarity`) or "row". By default the first that there is of
-            cluster, molecule, protein and further modalities, and for text the question.
+            "cluster" (with `settings.clusters` or `settings.by_similarity`) or "row". By default the first
+            that there is of cluster, molecule, protein and further modalities, and for text the question.
         optional_items: keep a row where some of the columns of items are empty.
         format: kind of the tables, "csv", "tsv", "jsonl" or "parquet"; None recognises each.
         features: "graphmvp" or "ogb": rows with a molecule that has no place in it are left out.

@@ -248,7 +248,8 @@ def checked_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ValueError: there is no such question, or none is named.
     """
-    if unknown := [kind for kind in kinds if kind not in KINDS] or not kinds:
-        named = repr(unknown[0]) if kinds else "none"
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown or not kinds:
+        named = repr(unknown[0]) if unknown else "none of them"
         raise ValueError(f"The questions are {', '.join(KINDS)}, and not {named}.")
     return tuple(kind for kind in KINDS if kind in kinds)
