@@ -179,6 +179,15 @@ def test_records_that_the_table_of_clusters_lacks_are_counted_and_a_foreign_tabl
         build(records_of([{}] * 5), settings, name="other")
 
 
+def test_a_protein_that_the_table_lacks_is_with_its_cluster_if_another_record_of_it_is_there(build, tmp_path):
+    table = tmp_path / "clusters.tsv"
+    table.write_text("".join(f"r1\tr{number}\n" for number in range(1, 41)))
+    records = records_of([{}] * 40)
+    records += [Record("b.txt", number, f"other{number}", {"protein": protein_of(number)}) for number in range(1, 41)]
+    manifest = build(records, BuildSettings(clusters=table, progress=False))
+    assert list(manifest["counts"]["rows_by_split"].values()) == [80] and not manifest["counts"]["notes"]
+
+
 def like(number, others=10):
     """Return a protein that shares most of its 5-mers with those of the same ten numbers."""
     family = "".join(random.Random(number // others).choices("ACDEFGHIKLMNPQRSTVWY", k=80))

@@ -51,15 +51,18 @@ class SplitChooser:
         self._staging, self._seed, self._clusters, self._most = staging, seed, clusters, max_per_cluster
         self._official = staging.has_official_splits()
         self._kept: dict[str, set[str]] = {}
+        self._of_key: dict[str, str] = {}
         self._held_out: set[str | None] = set()
-        if clusters is not None and self._official:
-            held_out = (example for example in staging.accepted() if example.split not in (None, "train"))
-            self._held_out = {clusters.cluster_of(example) for example in held_out} - {None}
+        if clusters is not None:
+            self._of_key = self._clusters_of_lone_keys()
+            if self._official:
+                held_out = (example for example in staging.accepted() if example.split not in (None, "train"))
+                self._held_out = set(map(self._cluster_of, held_out)) - {None}
         self.clustered = self.alone = 0
 
     def __call__(self, example: StagedExample) -> str | RejectedRecord:
         """Return the split of an example."""
-        cluster = self._clusters.cluster_of(example) if self._clusters is not None else None
+        cluster = self._cluster_of(example)
         if self._clusters is not None:
             self.clustered += cluster is not None
             self.alone += cluster is None
@@ -75,6 +78,24 @@ class SplitChooser:
         if cluster in self._held_out:
             return UnwantedRecord("like an item of a validation or test file", example.keys[0])
         return "train"
+
+    def _clusters_of_lone_keys(self) -> dict[str, str]:
+        """Return the clusters of first keys that some examples have whose identifiers are in no cluster.
+
+        The same item from another source, which is in a cluster, says where they belong.
+        """
+        lone = {example.keys[0] for example in self._staging.accepted() if self._cluster_of(example) is None}
+        found: dict[str, str] = {}
+        for example in self._staging.accepted() if lone else ():
+            if example.keys[0] in lone and (cluster := self._cluster_of(example)):
+                found.setdefault(example.keys[0], cluster)
+        return found
+
+    def _cluster_of(self, example: StagedExample) -> str | None:
+        """Return the cluster of an example, by its identifier or else by its first key."""
+        if self._clusters is None:
+            return None
+        return self._clusters.cluster_of(example) or self._of_key.get(example.keys[0])
 
     def _is_full(self, cluster: str | None, example: StagedExample) -> bool:
         """Tell whether the example is one too many of its cluster. If not, it takes its place there."""
