@@ -16,7 +16,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
-from itertools import chain, combinations
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.sets.chebi20 import builder as chebi20
 from biomedgpt_hf.sets.uniprotqa import builder as uniprotqa
-from biomedgpt_hf.similarity.kmers import SIMILAR_PROTEINS, kmers
+from biomedgpt_hf.similarity.protein_clusters import protein_clusters
 
 CAPTIONS = ("captions/chebi20/validation.txt", "captions/chebi_ontology/*.obo")
 TEST_CAPTIONS = ("captions/chebi20/test.txt",)
@@ -36,6 +36,7 @@ PROTEINS = (
     "proteins/small_files/*.dat",
     "proteins/small_files/uniprot_core/*",
 )
+PROTEIN_QUESTIONS = ("function", "names", "family", "location")
 VALIDATION_MOLECULES = 500
 VALIDATION_PROTEINS = 0.1
 # Half of the training rows ask in other words than the paper, so that the answer does not hang on
@@ -167,7 +168,7 @@ def build_proteins(raw: Path, output: Path, seed: int) -> dict[str, Any]:
             try:
                 if record.id in proteins:
                     raise RejectedRecord("duplicate", record.id)
-                example = uniprotqa.parse_protein(record, reviewed_only=True)
+                example = uniprotqa.parse_protein(record, reviewed_only=True, kinds=PROTEIN_QUESTIONS)
                 proteins[record.id] = example.keys[0], example.rows
             except RejectedRecord as rejected:
                 place = (record.file, record.line, record.id)
@@ -184,24 +185,11 @@ def build_proteins(raw: Path, output: Path, seed: int) -> dict[str, Any]:
 
 
 def similar_proteins(sequences: dict[str, str]) -> list[list[str]]:
-    """Return the proteins in groups: single linkage over shared k-mers, see `SIMILAR_PROTEINS`."""
-    words_of = {name: kmers(sequence).tolist() for name, sequence in sequences.items()}
-    owners = defaultdict(list)
-    for name, words in words_of.items():
-        for word in words:
-            owners[word].append(name)
-    shared: dict[tuple[str, str], int] = defaultdict(int)
-    for names in owners.values():
-        for pair in combinations(names, 2):
-            shared[pair] += 1
-    group = {name: [name] for name in words_of}
-    for (first, second), count in shared.items():
-        alike = count >= SIMILAR_PROTEINS * min(len(words_of[first]), len(words_of[second]))
-        if alike and group[first] is not group[second]:
-            group[first] += group[second]
-            for name in group[second]:
-                group[name] = group[first]
-    return list({id(names): names for names in group.values()}.values())
+    """Return the names of the proteins in clusters."""
+    groups = defaultdict(list)
+    for name, number in zip(sequences, protein_clusters(list(sequences.values())).tolist(), strict=True):
+        groups[number].append(name)
+    return list(groups.values())
 
 
 def hold_out(groups: list[list[str]], share: float, chance: random.Random) -> set[str]:

@@ -63,6 +63,7 @@ INNER = {
     "evaluation/harness": {"evaluation/multiple_choice"},
     "sets/chebi20": {"sets/chebi"},
     "files/items": {"files/tables"},
+    "files/uniprot": {"files/items", "files/tables"},
     "evaluation/honest_rows": {"evaluation/text_metrics"},
     "evaluation/metrics": {"evaluation/multiple_choice", "evaluation/safety", "evaluation/text_metrics"},
     "evaluation/paper_tables": {"evaluation/honest_rows", "evaluation/multiple_choice", "evaluation/report"},

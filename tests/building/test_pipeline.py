@@ -1,8 +1,11 @@
 """From records to a set: order, duplicates, splits, rejections, and going on after an interruption."""
 
 import json
+import random
 import sqlite3
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from datasets import load_dataset
@@ -174,6 +177,75 @@ def test_records_that_the_table_of_clusters_lacks_are_counted_and_a_foreign_tabl
     table.write_text("X\tX\nX\tY\n")
     with pytest.raises(ValueError, match="None of the records is in the table of clusters"):
         build(records_of([{}] * 5), settings, name="other")
+
+
+def test_a_protein_that_the_table_lacks_is_with_its_cluster_if_another_record_of_it_is_there(build, tmp_path):
+    table = tmp_path / "clusters.tsv"
+    table.write_text("".join(f"r1\tr{number}\n" for number in range(1, 41)))
+    records = records_of([{}] * 40)
+    records += [Record("b.txt", number, f"other{number}", {"protein": protein_of(number)}) for number in range(1, 41)]
+    manifest = build(records, BuildSettings(clusters=table, progress=False))
+    assert list(manifest["counts"]["rows_by_split"].values()) == [80] and not manifest["counts"]["notes"]
+
+
+def like(number, others=10):
+    """Return a protein that shares most of its 5-mers with those of the same ten numbers."""
+    family = "".join(random.Random(number // others).choices("ACDEFGHIKLMNPQRSTVWY", k=80))
+    return family + "ACDEFGHIKL"[number % others] * 5
+
+
+def test_proteins_that_share_kmers_are_on_one_side_without_a_table(build, tmp_path):
+    settings = BuildSettings(by_similarity=True, progress=False)
+    manifest = build(records_of([{"protein": like(number)} for number in range(200)]), settings)
+    assert manifest["options"]["split_by"] == "cluster" and "5-mers" in manifest["options"]["clusters"]
+    found = ids(tmp_path / "set")
+    assert len(found) == 3 and sum(map(len, found.values())) == 200
+    for names in found.values():
+        families = Counter((int(name[1:-2]) - 1) // 10 for name in names)
+        assert set(families.values()) == {10}
+
+
+def test_the_split_does_not_hang_on_the_order_of_the_records(build, tmp_path):
+    settings = BuildSettings(by_similarity=True, progress=False)
+    records = records_of([{"protein": like(number)} for number in range(100)])
+    build(records, settings)
+    build(records[::-1], settings, name="other")
+    sides = [{split: set(names) for split, names in ids(tmp_path / name).items()} for name in ("set", "other")]
+    assert sides[0] == sides[1]
+
+
+def test_of_a_large_cluster_the_first_proteins_are_kept_with_all_their_records(build, tmp_path):
+    settings = BuildSettings(by_similarity=True, max_per_cluster=3, progress=False)
+    records = records_of([{"protein": like(number)} for number in [0, 1, 0, 2, 3, 4, 1, 10, 11]])
+    manifest = build(records, settings)
+    assert manifest["options"]["max_per_cluster"] == 3
+    assert [(entry["id"], entry["reason"], entry["faulty"]) for entry in rejected(tmp_path / "set")] == [
+        ("r5", "cluster is full", False),
+        ("r6", "cluster is full", False),
+    ]
+
+
+def test_what_is_like_an_official_test_item_does_not_train(build, tmp_path):
+    settings = BuildSettings(by_similarity=True, max_per_cluster=1, progress=False)
+    records = records_of([{"protein": like(number)} for number in (0, 10, 20)])
+    records += [Record("test.txt", 1, f"t{number}", {"protein": like(number), "split": "test"}) for number in (11, 12)]
+    build(records, settings)
+    assert ids(tmp_path / "set") == {"train": ["r1:0", "r3:0"], "test": ["t11:0", "t12:0"]}
+    assert [entry["reason"] for entry in rejected(tmp_path / "set")] == ["like an item of a validation or test file"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_per_cluster": 3}, "there are no clusters: split by cluster"),
+        ({"max_per_cluster": 0, "by_similarity": True}, "must be at least 1"),
+        ({"clusters": Path("clusters.tsv"), "by_similarity": True}, "not from both"),
+    ],
+)
+def test_settings_of_clusters_that_contradict_each_other_are_refused(build, tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        build(records_of([{}]), BuildSettings(progress=False, **settings))
+    assert not (tmp_path / "set").exists()
 
 
 def test_bytes_that_are_not_utf8_reject_the_record_alone(build, tmp_path):

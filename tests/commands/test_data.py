@@ -71,8 +71,9 @@ def test_clusters_and_excluded_files_reach_the_builder(run, pairs, tmp_path):
     [
         (("uniprotqa",), "Name the SOURCE files of uniprotqa, or give --download"),
         (("uniprotqa", "x.dat", "--download"), "Name the SOURCE files of uniprotqa, or give --download"),
-        (("uniprotqa", "x.dat", "--split-by", "cluster"), "--clusters FILE belong together"),
-        (("uniprotqa", "x.dat", "--clusters", "x.tsv"), "--clusters FILE belong together"),
+        (("uniprotqa", "x.dat", "--clusters", "x.tsv"), "--clusters FILE goes with --split-by cluster"),
+        (("uniprotqa", "x.dat", "--max-per-cluster", "3"), "--max-per-cluster N goes with --split-by cluster"),
+        (("uniprotqa", "x.dat", "--questions", "ec,colour"), "membrane, description, and not 'colour'"),
         (("uniprotqa", "x.dat", "--split-by", "entry"), "split by protein or by cluster"),
         (("chebi20", "train.txt", "--max-rejected", "many"), "max_rejected is 'many'"),
         (("pubchemqa", "no.json"), "no.json: there is no such file"),

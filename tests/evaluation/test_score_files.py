@@ -66,6 +66,23 @@ def test_scores_are_told_by_kind_and_averaged_over_kinds(scored):
     assert words["macro"]["rouge1"]["value"] == pytest.approx(mean)
 
 
+def test_scores_are_told_by_source_where_there_are_several(runs, tmp_path, vocabulary):
+    sources = {"m1": "SGD", "m2": "NCBI", "f1": ""}
+    rows = [json.loads(line) for line in runs[0].read_text().splitlines()]
+    with_sources = [row | {"reference_source": sources[row["id"]]} for row in rows]
+    (tmp_path / "sources.jsonl").write_text("".join(json.dumps(row) + "\n" for row in with_sources))
+    options = {"tokenizer": vocabulary, "wordnet": False, "resamples": 100}
+    score_files([tmp_path / "sources.jsonl"], tmp_path / "by_source.json", **options)
+    words = load_results(tmp_path / "by_source.json")["runs"][0]["scores"]["words"]
+    assert {name: one["rows"] for name, one in words["by_source"].items()} == {
+        "molecule_caption, NCBI": 1,
+        "molecule_caption, SGD": 1,
+        "molecule_fact_rings, unknown source": 1,
+    }
+    write_report(tmp_path, put_side_by_side([tmp_path / "by_source.json"]))
+    assert "molecule caption, SGD" in (tmp_path / "report.md").read_text()
+
+
 def test_the_first_run_is_compared_with_the_others_row_by_row(scored):
     (words,) = [one for one in load_results(scored)["paired"] if one["metric"] == "words"]
     assert (words["first"], words["second"], words["rows"]) == ("good", "poor", 3)

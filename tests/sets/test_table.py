@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import pickle
+import random
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -592,6 +593,19 @@ def test_what_is_found_in_another_set_is_left_out(tmp_path):
     assert set(kept) == {(row["smiles"], row["sequence"]) for row in ROWS if row["smiles"] != "CCO"} - {
         (row["smiles"], "MEEPQSDPSV") for row in ROWS
     }
+
+
+def test_without_a_table_of_clusters_proteins_that_share_kmers_are_on_one_side(tmp_path):
+    families = ["".join(random.Random(seed).choices("ACDEFGHIKLMNPQRSTVWY", k=60)) for seed in range(30)]
+    lines = [f"P{i:05},{families[i // 4]}{'ACDE'[i % 4] * 5},x" for i in range(120)]
+    path = write_text(tmp_path / "t.csv", "\n".join(["id,seq,a", *lines]))
+    settings = BuildSettings(progress=False, by_similarity=True)
+    columns = {"answer_column": "a", "protein_columns": ["seq"], "question": "Q?", "id_column": "id"}
+    manifest = table.build_table([path], tmp_path / "set", split_by="cluster", settings=settings, **columns)
+    assert manifest["options"]["split_by"] == "cluster"
+    splits = load_dataset(str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"))
+    sides = [{row["proteins"][0][:60] for row in rows} for rows in splits.values()]
+    assert len(sides) == 3 and sum(map(len, sides)) == 30
 
 
 def test_a_cluster_is_on_one_side_and_is_found_by_the_identifier(tmp_path):

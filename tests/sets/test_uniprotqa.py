@@ -10,7 +10,7 @@ from datasets import load_dataset
 from biomedgpt_hf.building.pipeline import BuildSettings
 from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
 from biomedgpt_hf.files.uniprot.entry import ProteinEntry
-from biomedgpt_hf.files.uniprot.formats import PARSERS, EntryContent, parse_entry, read_entries
+from biomedgpt_hf.files.uniprot.formats import PARSERS, EntryContent, read_entries
 from biomedgpt_hf.sets.uniprotqa import builder as uniprotqa
 from biomedgpt_hf.sets.uniprotqa.builder import QUESTIONS, parse_protein
 
@@ -51,14 +51,13 @@ def entry(accession="P12345", description="", comments="", status="Reviewed", se
 
 @pytest.fixture
 def answers(tmp_path):
-    """Return what one entry answers: task → text, "" where it does not."""
+    """Return what one entry answers: kind of question → text."""
 
     def read(description="", comments=""):
         path = tmp_path / "entry.dat"
         path.write_text(entry(description=description, comments=comments), "utf-8")
         (record,) = read_entries(path)
-        found = parse_entry(record.content)
-        return {question.task.removeprefix("protein_"): question.answer(found) for question in QUESTIONS}
+        return {row["id"].split(":")[1]: row["messages"][1]["content"][0]["text"] for row in parse_protein(record).rows}
 
     return read
 
@@ -136,7 +135,7 @@ CC   -!- SIMILARITY: To V.cholerae AcfD. {ECO:0000305}.
 
 def test_what_an_entry_does_not_say_is_not_answered(answers):
     found = answers()
-    assert found == {"function": "", "names": "Test protein.", "family": "", "location": ""}
+    assert found == {"names": "Test protein."}
 
 
 def test_names_are_the_proteins_own_not_those_of_its_parts(answers):
@@ -257,9 +256,9 @@ def test_bad_entries_are_counted_and_listed_and_the_rest_is_kept(tmp_path):
 def test_a_damaged_file_costs_only_what_is_missing_of_it(tmp_path):
     entries = "".join(entry(f"P{number:05d}", comments=FUNCTION) for number in range(2000))
     (tmp_path / "cut.dat.gz").write_bytes(gzip.compress(entries.encode())[:-3000])
-    (tmp_path / "foreign.fasta").write_bytes(b">sp|P12345|TEST\nMKT\n")
+    (tmp_path / "foreign.gff").write_bytes(b"##gff-version 3\n")
     (tmp_path / "whole.dat").write_text(entry("Q00001", comments=FUNCTION), "utf-8")
-    paths = [tmp_path / name for name in ("cut.dat.gz", "foreign.fasta", "whole.dat")]
+    paths = [tmp_path / name for name in ("cut.dat.gz", "foreign.gff", "whole.dat")]
     manifest = uniprotqa.build_uniprotqa(paths, tmp_path / "set", settings=QUIET)
     assert manifest["counts"]["rejected"] == {
         "entry cut in the middle": 1,
@@ -326,7 +325,7 @@ def test_real_entries_give_clean_sentences(shared):
             for row in parse_protein(record).rows:
                 answer = row["messages"][1]["content"][0]["text"]
                 assert not (left := LEFTOVERS.search(answer)), f"{row['id']}: {left} in {answer}"
-                assert answer.endswith(".")
+                assert answer.endswith(".") or re.fullmatch(r"(?:(?:^|; )EC \d+(?:\.(?:n?\d+|-)){3})+", answer)
             counts[path.name] = counts.get(path.name, 0) + 1
     known = {
         "entries_shared.json": 17,
@@ -342,7 +341,7 @@ def test_real_entries_give_clean_sentences(shared):
 def tasks_of(path):
     counts = dict.fromkeys((question.task for question in QUESTIONS), 0)
     for record in read_entries(path):
-        for row in parse_protein(record).rows:
+        for row in parse_protein(record, kinds=[question.kind for question in QUESTIONS]).rows:
             counts[row["task"]] += 1
     return counts
 
@@ -381,3 +380,133 @@ def test_every_small_flat_file_is_read(shared):
     for path in paths:
         for record in read_entries(path):
             assert parse_protein(record).rows
+
+
+FASTA = """\
+>sp|P00001|A_B Kinase OS=C
+MKTAYIAKQRQISFVKSHFSRQ
+>P00001 2.7.11.1~~~k~~~Kinase~~~
+MKTAYIAKQRQISFVKSHFSRQ
+>WP_000000001.1 beta-lactamase TEM-1 [Bacteria]
+MKTAYIAKQRQISFVKSHFSRQ
+>P00001 Cytoplasm-Nucleus-S
+MKTAYIAKQRQISFVKSHFSRQ
+"""
+SGD = (
+    "accession\tlocus\tqualifier\tprotein_name\tec\tdescription\tsequence\n"
+    "P00001\tYKL019W\tVerified\tkinase (ec 2.7) (k)\t2.7\tKinase; acts early\tMKTAYIAKQRQISFVKSHFSRQ\n"
+    "P00002\tYKL020W\tDubious\tputative\t\tUnlikely to be\tMKTAYIAKQRQISFVKSHFSRQ\n"
+    "P00003\tYKL021W\tVerified\tname\t9.9.9.9\tBinds\tMKTAYIAKQRQISFVKSHFSRQ\n"
+)
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Return the rows, by id, and the manifest of a set from several sources that tell of one protein."""
+    (tmp_path / "a.dat").write_text(entry("P00001", comments=FUNCTION), "utf-8")
+    (tmp_path / "b.faa").write_text(FASTA, "utf-8")
+    (tmp_path / "c.tsv").write_text(SGD, "utf-8")
+    paths = [tmp_path / name for name in ("a.dat", "b.faa", "c.tsv")]
+    manifest = uniprotqa.build_uniprotqa(paths, tmp_path / "set", settings=QUIET)
+    (split,) = load_dataset(str(tmp_path / "set"), cache_dir=tmp_path / "cache").values()
+    return {row["id"]: row for row in split}, manifest
+
+
+def told(row):
+    return row["messages"][0]["content"][1]["text"], row["messages"][1]["content"][0]["text"]
+
+
+def test_each_source_of_a_protein_has_rows_of_its_own_whose_questions_tell_its_style(mixed):
+    rows, _ = mixed
+    assert {id: (row["task"], *told(row)) for id, row in rows.items() if id.count(":") == 2} == {
+        "P00001:names:FASTA": ("protein_names", "What is the name of this protein?", "Kinase."),
+        "P00001:names:Prokka": ("protein_names", "What is the name of this protein?", "Kinase."),
+        "P00001:ec:Prokka": ("protein_ec", "Which EC number does this protein have?", "EC 2.7.11.1"),
+        "WP_000000001.1:names:NCBI": (
+            *("protein_names", "What is the name of this protein?", "beta-lactamase TEM-1."),
+        ),
+        "P00001:location:DeepLoc": (
+            *("protein_location", "What is the main subcellular location of this protein?", "Cytoplasm. Nucleus."),
+        ),
+        "P00001:membrane:DeepLoc": (
+            *("protein_membrane", "Is this protein bound to a membrane, or is it soluble?", "Soluble."),
+        ),
+        "P00001:names:SGD": (
+            "protein_names",
+            "What are the official names of this protein, in lower case?",
+            "kinase (EC 2.7.-.-). Also known as k.",
+        ),
+        "P00001:ec:SGD": ("protein_ec", "Which EC number does this protein have?", "EC 2.7.-.-"),
+        "P00001:description:SGD": (
+            "protein_description",
+            "How does the Saccharomyces Genome Database describe this protein?",
+            "Kinase; acts early.",
+        ),
+    }
+    assert {id for id in rows if id.count(":") == 1} == {"P00001:function", "P00001:names", "P00001:family"}
+
+
+def test_rows_name_their_source_and_licence(mixed):
+    rows, manifest = mixed
+    found = {(row["source"], row["license"]) for row in rows.values()}
+    assert found == {
+        *(("UniProtKB/Swiss-Prot", "CC-BY-4.0"), ("UniProtKB", "CC-BY-4.0"), ("NCBI", "NCBI-PD")),
+        *(("DeepLoc", "CC-BY-4.0"), ("UniProtKB (yeast)", "CC-BY-4.0"), ("SGD", "CC-BY-4.0")),
+    }
+    assert rows["P00001:description:SGD"]["source"] == "SGD"
+    assert manifest["licenses"] == ["CC-BY-4.0", "NCBI-PD"]
+
+
+def test_what_says_nothing_or_holds_no_ec_number_is_left_out_with_the_reason(mixed, tmp_path):
+    _, manifest = mixed
+    assert manifest["counts"]["rejected"] == {"Dubious ORF": 1, "not an EC number": 1}
+    listed = [json.loads(line) for line in (tmp_path / "set/rejected.jsonl").read_text("utf-8").splitlines()]
+    assert listed[1]["detail"] == "'9.9.9.9'; EC numbers are such as 3.4.21.4 or 3.4.-.-"
+    assert [one["faulty"] for one in listed] == [False, True]
+
+
+def test_proteins_that_deeploc_keeps_for_evaluation_are_in_the_test_split(tmp_path):
+    (tmp_path / "a.faa").write_text(">P1 Nucleus-S test\nMKT\n>P2 Nucleus-S\nMKV\n>P3 Nucleus-S\nMKT\n")
+    manifest = uniprotqa.build_uniprotqa([tmp_path / "a.faa"], tmp_path / "set", settings=QUIET)
+    assert manifest["counts"]["rows_by_split"] == {"train": 2, "test": 2}
+    assert manifest["counts"]["rejected"] == {"in a validation or test file": 1}
+
+
+def test_only_the_wanted_questions_are_asked(tmp_path):
+    (tmp_path / "a.dat").write_text(entry(comments=FUNCTION), "utf-8")
+    build = uniprotqa.build_uniprotqa
+    manifest = build([tmp_path / "a.dat"], tmp_path / "set", kinds=["family", "ec"], settings=QUIET)
+    assert manifest["counts"]["rows"] == 1 and manifest["options"]["questions"] == "family ec"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "answer"),
+    [
+        (("3.4.21.4",), "EC 3.4.21.4"),
+        (("3.4.21.10", "3.4.21.4", "3.4.21.4"), "EC 3.4.21.4; EC 3.4.21.10"),
+        (("3.4", "3.4.21.N1", "1.1.1.-"), "EC 1.1.1.-; EC 3.4.21.n1; EC 3.4.-.-"),
+    ],
+)
+def test_ec_numbers_are_told_in_order_with_all_levels(bare_entries, numbers, answer):
+    (row,) = parse_protein(record_of(all_enzyme_numbers=numbers)).rows
+    assert told(row)[1] == answer
+
+
+@pytest.mark.parametrize("number", ["8.1.1.1", "3.4.21.4.5", "3.-.21.4", "0.1.1.1", "EC", "3,4,21,4", "3.4.x.1"])
+def test_an_ec_number_that_is_none_rejects_the_entry(bare_entries, number):
+    with pytest.raises(RejectedRecord, match="not an EC number"):
+        parse_protein(record_of(all_enzyme_numbers=(number,)))
+
+
+def test_the_numbers_of_parts_and_other_names_count_too(answers):
+    description = """
+DE   RecName: Full=Bifunctional protein GAL10;
+DE   Includes:
+DE     RecName: Full=UDP-glucose 4-epimerase;
+DE              EC=5.1.3.2;
+DE   Contains:
+DE     RecName: Full=Chain;
+DE              EC=3.4.23.-;
+"""
+    found = answers(description=description)
+    assert found["names"] == "Bifunctional protein GAL10." and found["ec"] == "EC 3.4.23.-; EC 5.1.3.2"

@@ -22,13 +22,11 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from biomedgpt_hf.files.sources import SourceError, open_source, read_lines, truncated
+from biomedgpt_hf.files.uniprot.wording import ACCESSION
 
 LEVELS = ("UniRef100", "UniRef90", "UniRef50")
 SELECTED_COLUMNS = 22
 SELECTED_PLACES = dict(zip(LEVELS, (7, 8, 9), strict=True))
-ACCESSION = (
-    r"(?:[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2})"  # uniprot.org/help/accession_numbers
-)
 LISTED = 10  # UniProt's tables list so many members of each cluster, unless all were asked for
 EXPECTED = (
     "Expected MMseqs2's table (representative and member on each line), a UniRef table with the columns "

@@ -24,6 +24,7 @@ from biomedgpt_hf.building.cluster_sources import (
     read_memberships,
     without_isoform,
 )
+from biomedgpt_hf.building.examples import StagedExample
 from biomedgpt_hf.disk.databases import UNSAFE, Database
 from biomedgpt_hf.disk.paths import existing_file
 
@@ -100,6 +101,10 @@ class ClusterTable:
         if cluster is None and (accession := without_isoform(identifier)):
             return self._lookup(accession)
         return cluster
+
+    def cluster_of(self, example: StagedExample) -> str | None:
+        """Return the cluster of an example, by its identifier."""
+        return self.get(example.id)
 
     def _lookup(self, identifier: str) -> str | None:
         row = self._base.row("SELECT cluster FROM member WHERE id = ?", [_storable(identifier)])

@@ -28,6 +28,7 @@ from biomedgpt_hf.building.examples import Example
 from biomedgpt_hf.building.exclusions import excluded_keys
 from biomedgpt_hf.building.parsing import CHUNK, ParsedChunk, parse_chunks
 from biomedgpt_hf.building.repetitions import CONTRADICTION, COPY, KEEP, repetition_options
+from biomedgpt_hf.building.similarity_clusters import Clusters, SimilarityClusters, cluster_options
 from biomedgpt_hf.building.splits import SplitChooser
 from biomedgpt_hf.building.staging import Staging, fingerprint
 from biomedgpt_hf.building.writer import DatasetWriter
@@ -58,6 +59,8 @@ class BuildSettings(NamedTuple):
         duplicates: "keep" or "drop" all but the first of the rows that ask the same of the same items, with one answer.
         contradictions: "keep" or "drop" all rows that ask the same of the same items, with different answers.
         reuse: take the set that is in the folder already, if it is the one that would be built.
+        by_similarity: keep proteins together that share 5-mers (see `building.similarity_clusters`), without a table.
+        max_per_cluster: how many items of a cluster are kept; all if None.
     """
 
     seed: int = 0
@@ -70,6 +73,8 @@ class BuildSettings(NamedTuple):
     duplicates: str = KEEP
     contradictions: str = KEEP
     reuse: bool = False
+    by_similarity: bool = False
+    max_per_cluster: int | None = None
 
 
 DEFAULTS = BuildSettings()
@@ -124,8 +129,9 @@ def build_set(
     allowed = parse_limit(settings.max_rejected)
     options = {**(options or {}), "seed": settings.seed}
     options |= repetition_options(settings.duplicates, settings.contradictions)
-    if settings.clusters:
-        options |= {"split_by": "cluster", "cluster_level": settings.cluster_level}
+    options |= cluster_options(
+        settings.clusters, settings.cluster_level, settings.by_similarity, settings.max_per_cluster
+    )
     facts: dict[str, Any] = {**about._asdict(), "sources": _describe_sources(sources, settings), "options": options}
     facts = json.loads(json.dumps(facts))  # in the form in which they are read from a manifest
     if (building.exists() or settings.reuse) and (finished := _finished(output, building, facts)):
@@ -138,17 +144,14 @@ def build_set(
         _tell_start(staging, output)
         chunks = partial(parse_chunks, parse=parse, arrow_schema=schema_of_rows, compare_rows=compare_rows)
         _stage(staging, read(building), chunks, settings, allowed)
-        known = {"level": settings.cluster_level, "progress": settings.progress}
-        with open_clusters(settings.clusters, building / "clusters.sqlite", **known) as clusters:
-            choose_split = SplitChooser(staging, settings.seed, clusters)
-            staging.assign(choose_split)
+        split_notes = _split(staging, building, settings)
         repetitions = staging.settle({COPY: settings.duplicates, CONTRADICTION: settings.contradictions})
         _check_rejected(staging, allowed, at_end=True)
         for_leakage = {"processes": settings.processes, "progress": settings.progress}
         writer = DatasetWriter(output, **facts, partial=building / "set", leakage_options=for_leakage)
         with naming_full_disk(output, KEPT, staging.bytes_of_rows), writer:
             writer.repetitions = repetitions
-            _write(staging, writer, settings, choose_split.notes())
+            _write(staging, writer, settings, split_notes)
         done = True
     except KeyboardInterrupt:
         logger.warning("Interrupted after %d records. Run the same command again to go on.", staging.records)
@@ -204,6 +207,19 @@ def _stage(
             bar.update(len(chunk.records))
             if math.isfinite(allowed[0]):
                 _check_rejected(staging, allowed, at_end=False)
+
+
+def _split(staging: Staging, building: Path, settings: BuildSettings) -> Mapping[str, int]:
+    """Give each example its split, and return the notes about it."""
+    known = {"level": settings.cluster_level, "progress": settings.progress}
+    with open_clusters(settings.clusters, building / "clusters.sqlite", **known) as table:
+        clusters: Clusters | None = table
+        if settings.by_similarity:
+            sequences = (example.keys[0] for example in staging.accepted())
+            clusters = SimilarityClusters(sequences, progress=settings.progress)
+        choose_split = SplitChooser(staging, settings.seed, clusters, settings.max_per_cluster)
+        staging.assign(choose_split)
+    return choose_split.notes()
 
 
 def _check_rejected(staging: Staging, allowed: tuple[float, float], *, at_end: bool) -> None:

@@ -165,7 +165,7 @@ class Staging:
     def assign(self, choose: Callable[[StagedExample], str | RejectedRecord]) -> None:
         """Give each example the split that `choose` returns, or reject it. Splits of an earlier run are replaced."""
         with self._base.transaction():
-            for example in self._accepted():
+            for example in self.accepted():
                 chosen = choose(example)
                 if isinstance(chosen, RejectedRecord):
                     self._base.execute("DELETE FROM examples WHERE number = ?", (example.number,))
@@ -184,7 +184,7 @@ class Staging:
             reject_emptied(self._base)
         return counts
 
-    def _accepted(self) -> Iterator[StagedExample]:
+    def accepted(self) -> Iterator[StagedExample]:
         """Yield the examples in order. An example may be changed after it was yielded."""
         query = f"SELECT {EXAMPLE_FIELDS} FROM examples WHERE number > ? ORDER BY number LIMIT {PAGE}"  # noqa: S608
         last = -1

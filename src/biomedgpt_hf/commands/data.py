@@ -44,10 +44,14 @@ DownloadFolder = Annotated[
 ]
 # Options of sets with proteins.
 Clusters = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="MMseqs2's cluster table, or UniRef's or UniProt's mapping.")
+    Path | None,
+    typer.Option(metavar="FILE", help="MMseqs2's cluster table, UniRef's or UniProt's mapping; by 5-mers if none."),
 ]
 ClusterLevel = Annotated[
     str, typer.Option(metavar="LEVEL", help="UniRef100, UniRef90 or UniRef50, for UniProt's mapping.")
+]
+MaxPerCluster = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Keep so many proteins of a cluster; all if none.")
 ]
 # Options of sets with molecules.
 FeatureSet = Annotated[
@@ -157,6 +161,7 @@ def table(
     ] = None,
     clusters: Clusters = None,
     cluster_level: ClusterLevel = "UniRef50",
+    max_per_cluster: MaxPerCluster = None,
     task: Annotated[str, typer.Option(metavar="NAME", help="What the questions are about.")] = "question",
     source: Annotated[str | None, typer.Option(metavar="NAME", help="Where the answers come from.")] = None,
     license: Annotated[str, typer.Option(metavar="ID", help="The table's licence, as SPDX names it.")] = "unknown",
@@ -182,7 +187,7 @@ def table(
         task=task,
         source=source,
         license=license,
-        settings=clustered(settings, split_by, clusters, cluster_level),
+        settings=clustered(settings, split_by, clusters, cluster_level, max_per_cluster),
     )
 
 
@@ -205,6 +210,7 @@ def pubchemqa(
     "uniprotqa",
     "data uniprotqa uniprot_sprot.dat.gz --output uniprotqa",
     "data uniprotqa --download --split-by cluster --clusters idmapping_selected.tab.gz --output uniprotqa",
+    "data uniprotqa proteins.faa yeast.tsv --split-by cluster --max-per-cluster 20 --output proteins",
     downloads=True,
 )
 def uniprotqa(
@@ -215,14 +221,17 @@ def uniprotqa(
     split_by: Annotated[str, typer.Option(metavar="protein|cluster", help="What a split keeps together.")] = "protein",
     clusters: Clusters = None,
     cluster_level: ClusterLevel = "UniRef50",
+    max_per_cluster: MaxPerCluster = None,
+    questions: Annotated[str | None, typer.Option(metavar="A,B,…", help="Which questions; all if none.")] = None,
 ) -> dict[str, Any]:
-    """Build rows from UniProtKB entries: flat file, XML, TSV or JSON."""
+    """Build rows from UniProtKB entries (flat file, XML, TSV, JSON), FASTA headers and tables of yeast."""
     from biomedgpt_hf.sets.uniprotqa import builder as uniprotqa
 
     if split_by not in ("protein", "cluster"):
         raise ValueError(f"--split-by is {split_by!r}, but a protein set is split by protein or by cluster.")
-    settings = clustered(settings, split_by, clusters, cluster_level)
-    return uniprotqa.build_uniprotqa(sources, output, reviewed_only=reviewed_only, settings=settings)
+    settings = clustered(settings, split_by, clusters, cluster_level, max_per_cluster)
+    kinds = [kind.strip() for kind in questions.split(",")] if questions else uniprotqa.KINDS
+    return uniprotqa.build_uniprotqa(sources, output, reviewed_only=reviewed_only, kinds=kinds, settings=settings)
 
 
 @builder(
@@ -333,11 +342,19 @@ def check_license_of_table(license: str, destination: "Destination") -> None:
         )
 
 
-def clustered(settings: "BuildSettings", split_by: str | None, clusters: Path | None, level: str) -> "BuildSettings":
+def clustered(
+    settings: "BuildSettings", split_by: str | None, clusters: Path | None, level: str, max_per_cluster: int | None
+) -> "BuildSettings":
     """Return the `BuildSettings` with the clusters that a split should keep together."""
-    if (split_by == "cluster") != (clusters is not None):
-        raise ValueError("--split-by cluster and --clusters FILE belong together. Give both, or neither.")
-    return settings._replace(clusters=clusters, cluster_level=level)
+    for option, given in (("--clusters FILE", clusters), ("--max-per-cluster N", max_per_cluster)):
+        if given is not None and split_by != "cluster":
+            raise ValueError(f"{option} goes with --split-by cluster. Give both, or leave it out.")
+    return settings._replace(
+        clusters=clusters,
+        cluster_level=level,
+        by_similarity=split_by == "cluster" and clusters is None,
+        max_per_cluster=max_per_cluster,
+    )
 
 
 def find(name: str, sources: list[Path] | None, download: bool, folder: Path | None, output: Path) -> list[Path]:

@@ -22,6 +22,7 @@ class Answered:
         reference: the right answer.
         question: what was asked.
         task: the kind of question, such as "molecule_caption"; scores are also told for each kind.
+        source: where the reference comes from, such as "UniProtKB/Swiss-Prot"; "" where it is unknown.
         items: what was asked about, by the name of its modality: SMILES, sequences, lists of numbers.
         error: why there is no answer, None where there is one.
         log_probability: natural logarithm of the answer's probability, None where it is unknown.
@@ -41,6 +42,7 @@ class Answered:
     truncated: bool = False
     entry_date: str | None = None
     drawn_with: str | None = None
+    source: str = ""
 
     @property
     def unit(self) -> str:

@@ -113,6 +113,7 @@ def _expected(row: AskedRow, predictor: Predictor) -> dict[str, Any]:
         "reference": expected.reference,
         **{column: of_column for column, of_column in items.items() if of_column},
         "entry_date": expected.entry_date,
+        "reference_source": expected.source,
     }
 
 

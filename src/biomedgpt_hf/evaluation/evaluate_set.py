@@ -243,4 +243,4 @@ def _published(set_folder: Path, rows: Sequence[AskedRow], split: str, limit: in
     """Return what papers report on a set, if all of its test split is scored."""
     if split != "test" or limit is not None:
         return []
-    return [row._asdict() for row in published_rows(set_title(set_folder), {row.source for row in rows})]
+    return [row._asdict() for row in published_rows(set_title(set_folder), {row.expected.source for row in rows})]

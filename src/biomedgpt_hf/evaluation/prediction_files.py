@@ -150,6 +150,7 @@ def _answered(path: Path, line: int, cells: Mapping[str, Any], references: Mappi
         log_probability=_number(path, line, cells.get("log_probability")),
         truncated=str(cells.get("truncated")).lower() == "true",
         entry_date=_date(path, line, cells.get("entry_date")),
+        source=_text(path, line, "reference_source", cells.get("reference_source")),
     )
     if references is None:
         if not found.reference.strip():

@@ -19,7 +19,7 @@ from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.modalities import MOLECULE, item_columns
 
 MOLT5_COLUMNS = ("SMILES", "ground truth", "output")
-TEXTS = ("question", "task", "error", "entry_date")
+TEXTS = ("question", "task", "error", "entry_date", "reference_source")
 # What people call these columns, our own name first.
 ANSWERS = ("answer", "prediction", "output", "response", "generated_text")
 REFERENCES = ("reference", "ground truth", "ground_truth")

@@ -13,7 +13,7 @@ import numpy as np
 from biomedgpt_hf.disk.workers import available_cores, map_in_order
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.metrics.metric import Metric
-from biomedgpt_hf.evaluation.resampling import Difference, break_down, compare
+from biomedgpt_hf.evaluation.resampling import Breakdown, Difference, break_down, compare
 
 MACRO = "macro"
 ALL = "all"
@@ -108,16 +108,29 @@ def score_table(table: MetricTable, *, resamples: int, seed: int = 0) -> dict[st
 
     Returns:
         "rows": their number; "kinds": the tasks; "all": each score as {"value", "low", "high"}; where there are several
-        tasks, "by_task" with the same for each, and "macro".
+        tasks, "by_task" with the same for each, and "macro"; where references come from several sources, "by_source",
+        for each task and source.
     """
     tasks = [row.task for row in table.rows]
-    told = break_down(table.statistics, table.units, tasks, table.metric.scores, resamples=resamples, seed=seed)
+    told = _break_down(table, tasks, resamples, seed)
     found: dict[str, Any] = {"rows": len(table.rows), "kinds": sorted(set(tasks)), ALL: _plain(told.all)}
     if len(told.parts) > 1:
-        rows = Counter(tasks)
-        found["by_task"] = {task: {"rows": rows[task], **_plain(scores)} for task, scores in told.parts.items()}
+        found["by_task"] = _parts(told, tasks)
         found[MACRO] = _plain(told.macro)
+    if len({row.source for row in table.rows}) > 1:
+        sources = [f"{row.task}, {row.source or 'unknown source'}" for row in table.rows]
+        found["by_source"] = _parts(_break_down(table, sources, resamples, seed), sources)
     return found
+
+
+def _break_down(table: MetricTable, parts: Sequence[str], resamples: int, seed: int) -> Breakdown:
+    return break_down(table.statistics, table.units, parts, table.metric.scores, resamples=resamples, seed=seed)
+
+
+def _parts(told: Breakdown, parts: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of each part with the number of its rows."""
+    rows = Counter(parts)
+    return {name: {"rows": rows[name], **_plain(scores)} for name, scores in told.parts.items()}
 
 
 def compare_tables(first: MetricTable, second: MetricTable, *, resamples: int, seed: int = 0) -> dict[str, Any]:

@@ -22,12 +22,10 @@ class AskedRow(NamedTuple):
     Attributes:
         messages: the conversation up to the last answer, with each item inside its block.
         expected: the row's name, question, reference, task and items, without an answer.
-        source: where the row comes from, as its builder names it.
     """
 
     messages: list[dict[str, Any]]
     expected: Answered
-    source: str = ""
 
 
 def read_asked_rows(folder: str | PathLike, split: str | None = None) -> Iterator[AskedRow]:
@@ -111,8 +109,9 @@ def asked_row(row: dict[str, Any]) -> AskedRow:
         task=row.get("task") or "",
         items={name: tuple(of_modality) for name, of_modality in items.items()},
         entry_date=entry_date_of(row),
+        source=row.get("source") or "",
     )
-    return AskedRow(asked, expected, str(row.get("source") or ""))
+    return AskedRow(asked, expected)
 
 
 def _words(message: dict[str, Any]) -> str:

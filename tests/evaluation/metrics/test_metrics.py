@@ -88,6 +88,10 @@ class TestListedNames:
         found = scored(ListedNames(), ("Cytoplasmic.", "Cytoplasm."), task="protein_location", kind="protein")
         assert found["containment"] == 0
 
+    def test_a_place_in_a_membrane_is_right_or_wrong(self):
+        found = scored(ListedNames(), ("Soluble.", "Bound to a membrane."), task="protein_membrane", kind="protein")
+        assert found["exact_match"] == 0
+
     def test_case_and_full_stop_do_not_matter(self):
         found = scored(ListedNames(), ("cytoplasm", "Cytoplasm."), task="protein_location", kind="protein")
         assert found["exact_match"] == found["name_f1"] == 1
@@ -106,6 +110,11 @@ class TestEnzymeNumbers:
     )
     def test_numbers_are_found_with_their_known_levels(self, text, expected):
         assert enzyme_numbers(text) == expected
+
+    def test_answers_to_the_question_about_numbers_are_scored(self):
+        pair = ("EC 3.4.21.4", "EC 3.4.21.4; EC 3.4.-.-")
+        found = scored(EnzymeNumbers(), pair, task="protein_ec", kind="protein")
+        assert found["ec_level1_f1"] == found["ec_level2_f1"] == found["ec_level4_f1"] == 1
 
     def test_agreement_is_told_level_by_level(self):
         found = scored(EnzymeNumbers(), ("EC 3.4.17.1", "Trypsin (EC 3.4.21.4)."), kind="protein")

@@ -15,7 +15,7 @@ from .four_formats import WRITERS, Comment, Facts
 @pytest.mark.parametrize(
     ("data", "reason", "message"),
     [
-        (b">sp|P12345|TEST\nMKT\n", "unknown format", "'>sp|P12345|TEST' begins a FASTA file, which has sequences but"),
+        (b"##gff-version 3\n", "unknown format", "begins a GFF file"),
         (b"", "empty file", "is empty"),
         (b"\n \n\n", "empty file", "is empty"),
         (gzip.compress(b"", mtime=0), "empty file", "is empty"),

@@ -155,6 +155,7 @@ ANSWERS = {
     "protein_names": "Full enzyme (EC 1.1.1.1). Also known as FE.",
     "protein_family": "Belongs to the peptidase S1 family.",
     "protein_location": "Cell membrane; Multi-pass membrane protein. Moves.",
+    "protein_ec": "EC 1.1.1.1",
 }
 
 

@@ -133,3 +133,61 @@ def test_a_table_without_the_needed_columns_says_how_to_export_one(tmp_path, hea
 def test_accession_may_be_missing_from_a_row(tmp_path):
     (entry,) = entries_of(tmp_path / "a", HEADER, ROW.replace("P12345", ""))
     assert entry.accession == ""
+
+
+YEAST_GEM = "uniprot\tname\tgene_id\tec_code\tMW\tsequence"
+SGD = "accession\tlocus\tgene\tqualifier\tprotein_name\tec\tdescription\tsequence"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "entry\tprotein names\tEC number\tfunction [cc]\tsubcellular location [cc]\tsequence",
+        "accession\tprotein_name\tec\tcc_function\tcc_subcellular_location\tsequence",
+        "Entry\tProtein_names\tEC_number\tFunction_CC\tSubcellular_location_CC\tSequence",
+    ],
+)
+def test_titles_may_be_written_otherwise_and_cells_in_lower_case(tmp_path, header):
+    row = "P1\tKinase (ec 2.7.11.1)\t2.7.11.1; 2.7.-.-\tfunction: Acts.\tSUBCELLULAR LOCATION: Nucleus.\tMKT"
+    (entry,) = entries_of(tmp_path / "a", header, row)
+    assert (entry.names, entry.enzyme_numbers) == (("Kinase",), ("2.7.11.1",))
+    assert entry.all_enzyme_numbers == ("2.7.11.1", "2.7.-.-", "2.7.11.1")
+    assert (entry.functions, entry.locations, entry.style) == (("Acts.",), ("Nucleus.",), "")
+
+
+@pytest.mark.parametrize("mark", [",", ";"])
+def test_a_table_that_a_spreadsheet_saved_as_csv_is_read(tmp_path, mark):
+    header = mark.join(["Entry", "Reviewed", "Protein names", "Length", "Sequence"])
+    row = mark.join(["P12345", "reviewed", '"Kinase, long; ""old"""', "3", "MKT"])
+    (entry,) = entries_of(tmp_path / "a.csv", header, row)
+    assert (entry.accession, entry.names, entry.length) == ("P12345", ('Kinase, long; "old"',), 3)
+
+
+def test_yeast_gems_table_has_names_in_lower_case_with_their_numbers(tmp_path):
+    rows = [
+        "P29703\tfarnesyltransferase alpha (ec 2.5.1.58) (ec 2.5.1.59) (ftase)\tRAM2 YKL019W\t2.5.1.58\t1.0\tMKT",
+        "P0\tuncharacterized protein ybr1\tYBR001C\t\t1.0\tMKT",
+        "P1\tfrataxin [cleaved into: form (ec 1.1.1.1)]\tFTX\t1.16.3.1\t1.0\tMKT",
+    ]
+    first, unknown, other = entries_of(tmp_path / "a", YEAST_GEM, *rows)
+    assert first.names == ("farnesyltransferase alpha", "ftase") and first.lower_case
+    assert first.enzyme_numbers == ("2.5.1.58", "2.5.1.59")
+    assert (first.style, first.source) == ("yeast-GEM", "UniProtKB (yeast)")
+    assert unknown.names == () and other.names == ("frataxin",) and other.source == "UniProtKB"
+    assert set(other.all_enzyme_numbers) == {"1.16.3.1", "1.1.1.1"}
+
+
+def test_sgds_table_has_descriptions_of_verified_reading_frames(tmp_path):
+    row = "P1\tYKL019W\tRAM2\t{}\tferase (ec 2.5.1.58)\t2.5.1.58\tSubunit; binds\tMKT"
+    entries = entries_of(tmp_path / "a", SGD, row.format("Verified"), row.format("Verified|silenced_gene"))
+    assert {entry.description for entry in entries} == {"Subunit; binds"}
+    assert {(entry.style, entry.source, entry.names) for entry in entries} == {
+        ("SGD", "UniProtKB (yeast)", ("ferase",)),
+    }
+    for qualifier, reason in (
+        ("Dubious", "Dubious ORF"),
+        ("Uncharacterized", "Uncharacterized ORF"),
+        ("", "unverified"),
+    ):
+        with pytest.raises(UnwantedRecord, match=reason):
+            entries_of(tmp_path / "a", SGD, row.format(qualifier))

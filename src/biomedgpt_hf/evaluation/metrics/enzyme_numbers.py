@@ -11,10 +11,9 @@ import numpy as np
 
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.metrics.set_overlap import f1_scores, overlap
+from biomedgpt_hf.files.uniprot.wording import EC_LEVELS, LEVELS
 
-LEVELS = 4
-# 3.4.21.4, 3.4.21.-, preliminary 3.4.21.n1; alone or behind "EC".
-NUMBER = re.compile(r"(?<![\d.])(?:EC[ :]?)?([1-7])\.(\d{1,2}|-)\.(\d{1,3}|-)\.(n?\d{1,4}|-)(?![\d])", re.IGNORECASE)
+NUMBER = re.compile(rf"(?<![\d.])(?:EC[ :]?)?{EC_LEVELS}(?![\d])", re.IGNORECASE)  # alone or behind "EC"
 
 
 @lru_cache(maxsize=4096)

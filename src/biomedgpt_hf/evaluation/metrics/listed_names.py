@@ -13,7 +13,7 @@ from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.metrics.set_overlap import f1_scores, overlap
 from biomedgpt_hf.similarity.words import plain_words
 
-TASKS = ("protein_names", "protein_family", "protein_location")
+TASKS = ("protein_names", "protein_family", "protein_location", "protein_membrane")
 LIST_MARKS = re.compile(r"[;.,](?=\s|$)|\bAlso known as\b|\bBelongs to the\b", re.IGNORECASE)
 EC_NUMBER = re.compile(r"\(?\bEC \d+(?:\.[\dn-]+)*[);]*", re.IGNORECASE)
 
@@ -34,7 +34,7 @@ class ListedNames:
     in_chunks = True
 
     def applies_to(self, row: Answered) -> bool:
-        """Return whether the question asks for names, a family or places."""
+        """Return whether the question asks for names, a family, places, or whether the protein is in a membrane."""
         return row.task in TASKS and bool(listed_names(row.reference))
 
     def statistics(self, rows: Sequence[Answered]) -> np.ndarray:

@@ -72,8 +72,8 @@ def _find(recipe: CasesRecipe, source: Path) -> dict[str, Item]:
 
 def _asked(recipe: CasesRecipe, source: Path, id: str, item: Item) -> AskedRow:
     content = [*item_blocks(item.items), {"type": "text", "text": recipe.question}]
-    expected = Answered(id, "", "", question=recipe.question, items=item.items)
-    return AskedRow([{"role": "user", "content": content}], expected, source.name)
+    expected = Answered(id, "", "", question=recipe.question, source=source.name, items=item.items)
+    return AskedRow([{"role": "user", "content": content}], expected)
 
 
 def _markdown(recipe: CasesRecipe, answers: dict[str, dict[str, str]]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from biomedgpt_hf.evaluation.report.binned import MAIN_SCORES, Binned, binned
@@ -67,10 +67,11 @@ def _scores(results: SideBySide, metric: str, about: Mapping[str, Any]) -> Itera
 def _metric(results: SideBySide, metric: str, about: Mapping[str, Any]) -> Iterator[str]:
     names = results.scores_of(metric)
     yield from _scores(results, metric, about)
-    tasks = dict.fromkeys(task for run in results.runs for task in run["scores"].get(metric, {}).get("by_task", {}))
-    if tasks:
-        yield "By kind of question:\n"
-        yield from table_lines(["kind", "run", "rows", *names], _task_rows(results, metric, list(tasks), names))
+    for groups, title in (("by_task", "By kind of question"), ("by_source", "By kind of question and source")):
+        scored = [run["scores"].get(metric, {}).get(groups, {}) for run in results.runs]
+        if found := dict.fromkeys(name for scores in scored for name in scores):
+            yield f"{title}:\n"
+            yield from table_lines(["kind", "run", "rows", *names], _group_rows(results, metric, groups, found, names))
 
 
 def _score_rows(results: SideBySide, metric: str, names: Sequence[str]) -> Iterator[list[str]]:
@@ -87,13 +88,15 @@ def _score_rows(results: SideBySide, metric: str, names: Sequence[str]) -> Itera
             yield [f"{published['name']} ({published['source']})", *shown]
 
 
-def _task_rows(results: SideBySide, metric: str, tasks: Sequence[str], names: Sequence[str]) -> Iterator[list[str]]:
-    for task in tasks:
+def _group_rows(
+    results: SideBySide, metric: str, groups: str, found: Iterable[str], names: Sequence[str]
+) -> Iterator[list[str]]:
+    for group in found:
         for run in results.runs:
-            scores = run["scores"].get(metric, {}).get("by_task", {}).get(task)
+            scores = run["scores"].get(metric, {}).get(groups, {}).get(group)
             if scores is not None:
                 cells = (estimate_in_words(scores.get(name)) for name in names)
-                yield [task.replace("_", " "), run["name"], f"{scores['rows']:,}", *cells]
+                yield [group.replace("_", " "), run["name"], f"{scores['rows']:,}", *cells]
 
 
 def _paired(results: SideBySide) -> Iterator[str]:

@@ -31,7 +31,8 @@ def _lines(results: SideBySide) -> Iterator[tuple[object, ...]]:
             parts = {"all": (scores["rows"], scores["all"])}
             if "macro" in scores:
                 parts["macro"] = (scores["rows"], scores["macro"])
-            parts |= {task: (entry["rows"], entry) for task, entry in scores.get("by_task", {}).items()}
+            for groups in ("by_task", "by_source"):
+                parts |= {name: (entry["rows"], entry) for name, entry in scores.get(groups, {}).items()}
             for part, (rows, entry) in parts.items():
                 for name, one in entry.items():
                     if isinstance(one, dict):

@@ -11,6 +11,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from Bio.SeqIO.FastaIO import SimpleFastaParser
 
@@ -25,6 +26,13 @@ COMMENTS = (";", "#", "!")
 PIR = re.compile(r">(P1|F1|DL|DC|RL|RC|N1|N3|XX);")  # how a header of NBRF/PIR begins; a line of text follows it
 
 
+class Titled(NamedTuple):
+    """A record's header line without ">", and its sequence."""
+
+    title: str
+    sequence: str
+
+
 def begins_fasta(lines: Iterable[str]) -> bool:
     """Tell by its first lines whether a file is FASTA: the first that is neither blank nor a comment is a header."""
     first = next((line for line in lines if line.strip() and not line.startswith(COMMENTS)), "")
@@ -32,7 +40,16 @@ def begins_fasta(lines: Iterable[str]) -> bool:
 
 
 def read_fasta(path: Path) -> Iterator[Record]:
-    """Yield the records of a FASTA file. The content is `Contents` with one protein, the id the header's first word.
+    """Yield the records of a FASTA file. The content is `Contents` with one protein; else see `read_titled`."""
+    for record in read_titled(path):
+        if record.problem:
+            yield record
+        else:
+            yield record._replace(content=Contents({PROTEIN.name: (record.content.sequence,)}))
+
+
+def read_titled(path: Path) -> Iterator[Record]:
+    """Yield the records of a FASTA file. The content is `Titled`, the id the header's first word.
 
     Lines that begin with ";", "#" or "!" are comments.
 
@@ -44,7 +61,7 @@ def read_fasta(path: Path) -> Iterator[Record]:
         words = title.split(None, 1)
         id, begin = as_label(words[0]) if words else "", begins.popleft()
         try:
-            yield Record(path.name, begin, id, Contents({PROTEIN.name: (residues(letters),)}))
+            yield Record(path.name, begin, id, Titled(title, residues(letters)))
         except RejectedRecord as problem:
             yield Record(path.name, begin, id, problem=problem)
 

@@ -1,4 +1,4 @@
-"""What every reader makes of a UniProtKB entry, whatever its format."""
+"""What every reader makes of a protein's entry, whatever its format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class ProteinEntry(NamedTuple):
-    """The part of an entry that UniProtQA asks for.
+    """The part of an entry that is asked for. What a source does not tell is empty.
 
     Comments are in the wording of the flat file (https://web.expasy.org/docs/userman.html), one
     string each, unwrapped, without its topic: "[Isoform 2]: Lacks activity (PubMed:1). {ECO:…}."
@@ -23,6 +23,16 @@ class ProteinEntry(NamedTuple):
         similarities: SIMILARITY comments.
         created: day on which the entry came into Swiss-Prot or TrEMBL, as year-month-day; "" where the format does not
             tell. The day of its last change tells nothing: releases touch most entries.
+        all_enzyme_numbers: EC numbers of all its names, and of its domains and of the chains that it is cleaved into.
+        lower_case: the source has changed the names to lower case.
+        name: the one name of a source that gives no others.
+        places: where in the cell it mainly is, of a source that tells nothing else.
+        in_membrane: whether it is bound to a membrane (True) or soluble (False).
+        description: a paragraph of the Saccharomyces Genome Database.
+        style: the kind of file, where it is none of UniProtKB's formats; its rows are told apart by it.
+        source: where the answers come from, "" where `reviewed` says it.
+        license: of the answers, an SPDX identifier.
+        split: "test" where the source keeps the entry for evaluation.
     """
 
     accession: str = ""
@@ -35,6 +45,16 @@ class ProteinEntry(NamedTuple):
     locations: tuple[str, ...] = ()
     similarities: tuple[str, ...] = ()
     created: str = ""
+    all_enzyme_numbers: tuple[str, ...] = ()
+    lower_case: bool = False
+    name: str = ""
+    places: tuple[str, ...] = ()
+    in_membrane: bool | None = None
+    description: str = ""
+    style: str = ""
+    source: str = ""
+    license: str = "CC-BY-4.0"
+    split: str | None = None
 
 
 class ProteinNames(NamedTuple):

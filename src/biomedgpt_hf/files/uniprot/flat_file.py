@@ -91,7 +91,8 @@ def parse_flat_entry(data: bytes) -> ProteinEntry:
         RejectedRecord: it is not UTF-8, or see `read_fields`.
     """
     fields = read_fields(decode_entry(data))
-    names, enzyme_numbers = read_flat_names(unwrap(fields.description))
+    description = unwrap(fields.description)
+    names, enzyme_numbers = read_flat_names(description)
     by_topic = {topic: tuple(unwrap(text) for kind, text in fields.comments if kind == topic) for topic in TOPICS}
     return ProteinEntry(
         accession=fields.accessions[0] if fields.accessions else "",
@@ -104,6 +105,7 @@ def parse_flat_entry(data: bytes) -> ProteinEntry:
         locations=by_topic["SUBCELLULAR LOCATION"],
         similarities=by_topic["SIMILARITY"],
         created=fields.created,
+        all_enzyme_numbers=tuple(wording.numbers_in_names(wording.clean(description))),
     )
 
 

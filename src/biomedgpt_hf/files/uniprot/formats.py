@@ -1,4 +1,4 @@
-"""Which format a file of UniProtKB entries is in, and its entries."""
+"""Which format a file of proteins' entries is in, and its entries."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from biomedgpt_hf.files.items.fasta import Titled, begins_fasta, read_titled
 from biomedgpt_hf.files.records import Record
 from biomedgpt_hf.files.sources import (
     BYTE_ORDER_MARK,
@@ -16,12 +17,12 @@ from biomedgpt_hf.files.sources import (
     read_lines,
     refuse_foreign,
 )
-from biomedgpt_hf.files.uniprot import flat_file, rest_json, tsv_export, xml
+from biomedgpt_hf.files.uniprot import fasta_headers, flat_file, rest_json, tsv_export, xml
 from biomedgpt_hf.files.uniprot.entry import ProteinEntry
 
 EXPECTED = (
     "Give entries of UniProtKB in the text format (ID   NAME_SPECIES …), as XML (<uniprot>), as JSON of "
-    "its REST interface, or as a table (TSV) with a column Entry; plain or .gz."
+    "its REST interface, or as a table (TSV) with a column Entry; or FASTA whose headers tell names; plain or .gz."
 )
 BLOCK = 1 << 20  # bytes read at once
 HEAD = 1 << 14  # bytes; what a format is recognised by
@@ -29,7 +30,6 @@ FIRST_ELEMENT = re.compile(rb"<([A-Za-z_][^\s/>]*)")
 XML_REMARKS = re.compile(rb"<\?.*?\?>|<!--.*?-->", re.DOTALL)
 # Other files that are found beside UniProtKB's.
 FOREIGN = (
-    (b">", "a FASTA file, which has sequences but no answers"),
     (b"##gff", "a GFF file"),
     (b"PAR1", "a Parquet file"),
 )
@@ -44,7 +44,7 @@ class EntryContent(NamedTuple):
     """
 
     format: str
-    data: bytes | str | dict[str, str] | xml.EntryText
+    data: bytes | str | dict[str, str] | xml.EntryText | Titled
 
 
 PARSERS: dict[str, Callable[[Any], ProteinEntry]] = {
@@ -52,11 +52,13 @@ PARSERS: dict[str, Callable[[Any], ProteinEntry]] = {
     "xml": xml.parse_xml_entry,
     "json": rest_json.parse_json_entry,
     "tsv": tsv_export.parse_tsv_entry,
+    "csv": tsv_export.parse_tsv_entry,
+    "fasta": fasta_headers.parse_fasta_entry,
 }
 
 
 def read_entries(path: Path) -> Iterator[Record]:
-    """Yield the entries of a file, one at a time, in any of the four formats, plain or .gz.
+    """Yield the entries of a file, one at a time, in any of the formats, plain or .gz.
 
     Raises:
         OSError: the file is missing, a folder, or unreadable.
@@ -112,11 +114,15 @@ def _read(path: Path, format: str, head: bytes, blocks: Iterable[bytes]) -> Iter
         return xml.read_xml_entries(path, head, blocks)
     if format == "json":
         return rest_json.read_json_entries(path, blocks)
+    if format == "fasta":
+        return read_titled(path)
+    if format == "csv":
+        return tsv_export.read_csv_entries(path)
     return tsv_export.read_tsv_entries(path, read_lines(path))
 
 
 def recognise_format(path: Path, head: bytes) -> str:
-    """Return the format of a file: "flat", "xml", "json" or "tsv".
+    """Return the format of a file, one of `PARSERS`.
 
     Args:
         path: the file, for messages.
@@ -128,12 +134,16 @@ def recognise_format(path: Path, head: bytes) -> str:
     line = head.partition(b"\n")[0].rstrip(b"\r").decode("utf-8", "replace")
     if head.startswith(flat_file.BEGIN):
         return "flat"
+    if begins_fasta(head.decode("utf-8", "replace").splitlines()):
+        return "fasta"
     if head.startswith((b"{", b"[")):
         return "json"
     if head.startswith(b"<"):
         return _recognise_xml(path, head)
-    if tsv_export.columns_of(line):
+    if tsv_export.columns_of(line.split("\t")):
         return "tsv"
+    if tsv_export.is_csv(line):
+        return "csv"
     refuse_foreign(path, head)
     kind = next((kind for magic, kind in FOREIGN if head.startswith(magic)), "none of UniProtKB's formats")
     if "\t" in line:

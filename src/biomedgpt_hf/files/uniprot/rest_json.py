@@ -74,7 +74,8 @@ def parse_json_entry(text: str) -> ProteinEntry:
         value = value["to"]
     if value.get("entryType") == "Inactive":
         raise UnwantedRecord("inactive entry", _string(_object(value, "inactiveReason").get("inactiveReasonType")))
-    names, numbers = _names(_object(value, "proteinDescription"))
+    description = _object(value, "proteinDescription")
+    names, numbers = _names(description)
     by_topic: dict[str, list[str]] = {"FUNCTION": [], "SUBCELLULAR LOCATION": [], "SIMILARITY": []}
     for item in _objects(value, "comments"):
         if (topic := _string(item.get("commentType"))) in by_topic:
@@ -92,6 +93,7 @@ def parse_json_entry(text: str) -> ProteinEntry:
         locations=tuple(by_topic["SUBCELLULAR LOCATION"]),
         similarities=tuple(by_topic["SIMILARITY"]),
         created=_string(_object(value, "entryAudit").get("firstPublicDate")),
+        all_enzyme_numbers=tuple(_all_numbers(description)),
     )
 
 
@@ -111,6 +113,17 @@ def _names(description: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, 
     names.alternative.extend(map(cd_antigen, _values(_objects(description, "cdAntigenNames"))))
     names.alternative.extend(_values(_objects(description, "innNames")))
     return names.in_order(), tuple(numbers)
+
+
+def _all_numbers(description: Mapping[str, Any]) -> list[str]:
+    """Return the EC numbers of all names, those of domains and chains too."""
+    parts = [description, *_objects(description, "includes"), *_objects(description, "contains")]
+    numbers = []
+    for part in parts:
+        listed = (*_objects(part, "alternativeNames"), *_objects(part, "submissionNames"))
+        for name in (_object(part, "recommendedName"), *listed):
+            numbers += _values(_objects(name, "ecNumbers"))
+    return numbers
 
 
 def _full_and_short(name: Mapping[str, Any]) -> list[str]:

@@ -142,6 +142,7 @@ def parse_xml_entry(text: EntryText) -> ProteinEntry:
         if kind in comments:
             comments[kind].append(_comment(element, space))
     names, numbers = _names(entry, space)
+    inner = [_text(number) for number in entry.iterfind(f"{space}protein//{space}ecNumber")]
     sequence = entry.find(f"{space}sequence")
     length = None if sequence is None else sequence.get("length")
     if length and not length.isdecimal():
@@ -157,6 +158,7 @@ def parse_xml_entry(text: EntryText) -> ProteinEntry:
         locations=tuple(comments["subcellular location"]),
         similarities=tuple(comments["similarity"]),
         created=entry.get("created", ""),
+        all_enzyme_numbers=(*inner, *numbers),
     )
 
 

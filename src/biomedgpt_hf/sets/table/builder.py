@@ -79,8 +79,8 @@ def build_table(
         date_column: column with the day, month or year in which the row's entry was made, such as
             2023-06-01 or 2023, for scores by date; its cells may be empty.
         split_by: what stays on one side of the split: a modality such as "molecule" or "protein",
-            "cluster" (with `settings.clusters`) or "row". By default the first that there is of
-            cluster, molecule, protein and further modalities, and for text the question.
+            "cluster" (with `settings.clusters` or `settings.by_similarity`) or "row". By default the first
+            that there is of cluster, molecule, protein and further modalities, and for text the question.
         optional_items: keep a row where some of the columns of items are empty.
         format: kind of the tables, "csv", "tsv", "jsonl" or "parquet"; None recognises each.
         features: "graphmvp" or "ogb": rows with a molecule that has no place in it are left out.
@@ -166,7 +166,7 @@ def _checked_split_by(split_by: str | None, columns: RowColumns, settings: Build
         ValueError: there is nothing of the kind.
     """
     there = {
-        "cluster": bool(settings.clusters),
+        "cluster": bool(settings.clusters or (settings.by_similarity and PROTEIN.name in columns.items)),
         **{modality: modality in columns.items for modality in MODALITIES},
         "row": True,
     }
@@ -175,7 +175,8 @@ def _checked_split_by(split_by: str | None, columns: RowColumns, settings: Build
     if split_by not in there:
         raise ValueError(f"split_by must be one of {', '.join(there)}, got {split_by!r}.")
     if not there[split_by]:
-        raise ValueError(f"split_by={split_by!r} needs a {split_by} {'table' if split_by == 'cluster' else 'column'}.")
+        needed = "cluster table, or by_similarity and a protein" if split_by == "cluster" else split_by
+        raise ValueError(f"split_by={split_by!r} needs a {needed} column.")
     if there["cluster"] and split_by != "cluster":
         raise ValueError(f"A table of clusters was given, but split_by={split_by!r}: leave one of them out.")
     return split_by
