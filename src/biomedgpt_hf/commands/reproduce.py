@@ -7,7 +7,7 @@ import typer
 
 from biomedgpt_hf.commands import options
 from biomedgpt_hf.commands.evaluate import NoWordNet, Ontology, Resamples, Tokenizer
-from biomedgpt_hf.console import command, group, many
+from biomedgpt_hf.console import command, group, is_given, many
 
 commands = group("Tables of the paper.")
 
@@ -20,6 +20,7 @@ commands = group("Tables of the paper.")
     "reproduce my_table.yaml --set my_set --limit 500 --output scores/mine",
 )
 def reproduce(
+    context: typer.Context,
     table: Annotated[
         str,
         typer.Argument(
@@ -56,11 +57,15 @@ def reproduce(
         source=source,
         limit=limit,
         resamples=resamples,
-        scoring={"tokenizer": tokenizer, "ontology": ontology, "wordnet": not no_wordnet},
+        scoring={
+            "tokenizer": tokenizer,
+            "ontology": None if ontology is None else str(ontology),
+            "wordnet": not no_wordnet,
+        },
         batch_tokens=batch_tokens,
-        max_new_tokens=max_new_tokens,
         dtype=dtype,
         device=device,
+        **({"max_new_tokens": max_new_tokens} if is_given(context, "max_new_tokens") else {}),
     )
     if written is not None:  # only one process prints
         typer.echo(written.read_text("utf-8"))

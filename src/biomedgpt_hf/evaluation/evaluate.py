@@ -40,7 +40,7 @@ class EvaluationOptions:
         cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.
         batch_tokens, num_beams, dtype, long_proteins, items_as_text, chat_template: see `PredictionSettings`.
         max_new_tokens: of an answer; None for the usual number of the kind of set.
-        protocol, few_shot, shuffles: of multiple choice, see `evaluate_choices`.
+        protocol, few_shot, shuffles, description: of multiple choice, see `evaluate_choices`.
     """
 
     split: Literal["test", "validation", "train"] | None = None
@@ -62,10 +62,11 @@ class EvaluationOptions:
     protocol: Literal["loglik", "generate_lmflow", "generate_strict"] = "loglik"
     few_shot: int = 0
     shuffles: int = 0
+    description: str = ""
 
 
 ONLY_TEXTS = (*("memory", "controls", "tokenizer", "ontology", "wordnet", "num_beams", "long_proteins"),)
-ONLY_CHOICES = ("protocol", "few_shot", "shuffles")
+ONLY_CHOICES = ("protocol", "few_shot", "shuffles", "description")
 
 
 def evaluate(

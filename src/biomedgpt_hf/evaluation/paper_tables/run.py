@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from biomedgpt_hf.checkpoints import find_config
-from biomedgpt_hf.evaluation.choice_sets import evaluate_choice_set
-from biomedgpt_hf.evaluation.evaluate_set import evaluate_set
+from biomedgpt_hf.evaluation.evaluate import EvaluationOptions, evaluate
 from biomedgpt_hf.evaluation.paper_tables.cases import ask_cases
 from biomedgpt_hf.evaluation.paper_tables.recipe import CasesRecipe, Row, TableRecipe, read_table_recipe
 from biomedgpt_hf.evaluation.paper_tables.table import EvaluatedRow, write_table
@@ -44,8 +43,8 @@ def reproduce(
         source: the set, or the file of the cases, where it is another one than the recipe names.
         limit: score only so many rows of the set, spread over it; None for all.
         resamples: of the bootstrap.
-        scoring: `tokenizer`, `wordnet` and `ontology` of sets whose answers are texts, see `evaluate_set`.
-        machine: `device`, `dtype`, `batch_tokens` and, for texts, `max_new_tokens`.
+        scoring: `tokenizer`, `wordnet` and `ontology` of sets whose answers are texts, see `EvaluationOptions`.
+        machine: `device`, `dtype`, `batch_tokens` and `max_new_tokens`.
 
     Returns:
         The file with the table; None on processes other than the first.
@@ -72,14 +71,10 @@ def reproduce(
             folder = output / (f"{row.folder}-{protocol}" if protocol else row.folder)
             if rank() == 0:
                 folder.mkdir(parents=True, exist_ok=True)
-            limits = {} if limit is None else {"limit": limit}
-            options = {**row.options, **machine, **limits, "split": found.split, "resamples": resamples}
-            if protocol is None:
-                evaluate_set(place, folder, **options, **(scoring or {}))
-            else:
-                options.pop("max_new_tokens", None)
-                options |= {"protocol": protocol, "examples": place if options.get("few_shot") else ()}
-                evaluate_choice_set(place, folder, **options)
+            asked = {**row.options, **machine, **(scoring or {}), "limit": limit, "split": found.split}
+            asked |= {"resamples": resamples} | ({} if protocol is None else {"protocol": protocol})
+            where = {name: asked.pop(name, None) for name in ("checkpoint", "revision", "device")}
+            evaluate(place, folder, **where, options=EvaluationOptions(**asked))
             evaluated.append(EvaluatedRow(row.name, protocol, folder))
     return write_table(output, found, evaluated) if rank() == 0 else None
 
