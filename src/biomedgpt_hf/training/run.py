@@ -38,7 +38,7 @@ from biomedgpt_hf.batches.shared_prefix import items_of
 from biomedgpt_hf.publishing.code_apart import put_code_apart
 from biomedgpt_hf.rows.schema import to_conversation
 from biomedgpt_hf.training import checkpoints
-from biomedgpt_hf.training.engine.engine_checks import check_torch_build, given_command
+from biomedgpt_hf.training.engine.engine_checks import check_enough_rows, check_torch_build, given_command
 from biomedgpt_hf.training.loading import Loaded, check_model, load_for_training
 from biomedgpt_hf.training.model.model_parts import trained_counts
 from biomedgpt_hf.training.recipe.recipe import Recipe
@@ -149,6 +149,7 @@ def _open_rows(recipe: Recipe, arguments: TrainingArguments) -> dict[str, Datase
     settings, trainer = recipe.settings, recipe.trainer
     read = partial(load_rows, features=trainer.row_features(), optional=trainer.optional_columns)
     training, validation = read(settings.train_data or [], "train"), None
+    check_enough_rows(len(training or ()), arguments, settings.batching == "length", settings.max_tokens_per_batch)
     if arguments.eval_strategy != "no" or settings.eval_data:
         names = settings.eval_data or settings.train_data or []
         validation = read(names, "validation", required=bool(settings.eval_data))
