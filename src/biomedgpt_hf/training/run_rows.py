@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 
 from biomedgpt_hf.batches.collator import BioMedGPTDataCollator
 from biomedgpt_hf.evaluation.metrics.metric import Metric
+from biomedgpt_hf.training.engine.engine_checks import check_enough_rows
 from biomedgpt_hf.training.recipe.recipe import Recipe
 from biomedgpt_hf.training.recipe.settings import Settings
 from biomedgpt_hf.training.screening.screening import load_rows, screen
@@ -33,6 +34,7 @@ def open_rows(recipe: Recipe, arguments: TrainingArguments) -> dict[str, Dataset
     settings, trainer = recipe.settings, recipe.trainer
     read = partial(load_rows, features=trainer.row_features(), optional=trainer.optional_columns)
     training, validation = read(settings.train_data or [], "train"), None
+    check_enough_rows(len(training or ()), arguments, settings.batching == "length", settings.max_tokens_per_batch)
     if arguments.eval_strategy != "no" or settings.eval_data:
         names = settings.eval_data or settings.train_data or []
         validation = read(names, "validation", required=bool(settings.eval_data))

@@ -1,13 +1,24 @@
 """Machines on which a training would not run as asked are refused, with what to do."""
 
 import sys
+from contextlib import nullcontext
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from tiny_models import collate, make_sample, tiny_model
+from transformers import TrainingArguments
 
 from biomedgpt_hf.training.engine import engine_checks
-from biomedgpt_hf.training.engine.engine_checks import WrongEngineError, check_engine, check_torch_build, given_command
+from biomedgpt_hf.training.engine.engine_checks import (
+    WrongEngineError,
+    check_engine,
+    check_enough_rows,
+    check_torch_build,
+    given_command,
+)
+from biomedgpt_hf.training.trainers.supervised import BioMedGPTTrainer
 
 
 def arguments(**changes) -> SimpleNamespace:
@@ -79,3 +90,33 @@ def test_a_torch_without_cuda_is_refused_where_an_nvidia_gpu_is(monkeypatch, tmp
     check_torch_build(use_cpu=True)
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     check_torch_build()
+
+
+@pytest.mark.parametrize(
+    ("rows", "by_length", "max_tokens", "refused"),
+    [(7, True, None, True), (8, True, None, False), (1, True, 512, True), (2, True, 512, False), (3, False, None, True)]
+    + [(4, False, None, False)],
+)
+def test_rows_that_would_all_be_left_out_are_told(tmp_path, rows, by_length, max_tokens, refused):
+    settings = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "use_cpu": True, "report_to": []}
+    arguments = TrainingArguments(str(tmp_path), dataloader_drop_last=True, **settings)
+    said = (
+        pytest.raises(ValueError, match=f"an incomplete last step, which all {rows} rows are")
+        if refused
+        else nullcontext()
+    )
+    with said:
+        check_enough_rows(rows, arguments, by_length, max_tokens)
+    check_enough_rows(1, TrainingArguments(str(tmp_path), **settings), by_length)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"lengths": np.array([4, 4, 4])}, {"lengths": np.full(3, 4), "max_tokens_per_batch": 99}]
+)
+def test_a_training_of_no_steps_does_not_write_what_it_began_with(tmp_path, options):
+    settings = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "use_cpu": True, "report_to": []}
+    arguments = TrainingArguments(str(tmp_path), dataloader_drop_last=True, max_steps=2, **settings)
+    rows = [make_sample(0, 0, seed=seed) for seed in range(3)]
+    trainer = BioMedGPTTrainer(tiny_model(), arguments, train_dataset=rows, data_collator=collate, **options)
+    with pytest.raises(ValueError, match="which all 3 rows are"):
+        trainer.train()

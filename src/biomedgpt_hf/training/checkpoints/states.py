@@ -104,8 +104,11 @@ class ResumableStateMixin(_Trainer):
             return
         folder, optimizer = Path(checkpoint), unwrapped(self.optimizer)
         sharded = (folder / SHARDED).is_dir()
+        values: dict[str, Any]
         if sharded:
-            state = {"optimizer": get_optimizer_state_dict(self.model_wrapped, optimizer, options=self._options(False))}
+            state: dict[str, Any] = {
+                "optimizer": get_optimizer_state_dict(self.model_wrapped, optimizer, options=self._options(False))
+            }
             _drop_unsaved(folder, state["optimizer"]["state"])
             _read_sharded(folder, state)
             values: Any = state["optimizer"]

@@ -50,6 +50,31 @@ def check_engine(arguments: TrainingArguments, accelerator: Accelerator) -> None
         raise WrongEngineError("FSDP1 is deprecated and does not run here: set fsdp_config's version to 2.")
 
 
+def check_enough_rows(
+    rows: int, arguments: TrainingArguments, by_length: bool, max_tokens_per_batch: int | None = None
+) -> None:
+    """Raise a ValueError where `dataloader_drop_last` would surely leave out all rows.
+
+    Args:
+        rows: how many there are.
+        arguments: of the training.
+        by_length: whether batches hold rows of similar length, and whole optimizer steps are planned.
+        max_tokens_per_batch: what limits those instead of a number of rows.
+    """
+    each = 1 if by_length and max_tokens_per_batch else arguments.per_device_train_batch_size
+    step = each * arguments.world_size * (arguments.gradient_accumulation_steps if by_length else 1)
+    check_steps(rows // step, rows, arguments)
+
+
+def check_steps(steps: int, rows: int, arguments: TrainingArguments) -> None:
+    """Raise a ValueError where `dataloader_drop_last` leaves out all rows, so that there are no steps."""
+    if arguments.dataloader_drop_last and not steps:
+        raise ValueError(
+            f"dataloader_drop_last leaves out the rows of an incomplete last step, which all {rows:,} rows are. Leave "
+            "it out, or make batches smaller."
+        )
+
+
 def check_torch_build(use_cpu: bool = False) -> None:
     """Raise a WrongEngineError where torch was built without CUDA and an NVIDIA GPU is there, unless it is not wanted.
 

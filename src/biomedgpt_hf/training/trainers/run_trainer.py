@@ -8,7 +8,7 @@ scores of written answers in evaluations, and our model card.
 """
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Sequence, Sized
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ from biomedgpt_hf.modeling.composition_biomedgpt import freeze_unused
 from biomedgpt_hf.publishing.trainers import PublishingMixin
 from biomedgpt_hf.training.checkpoints.running_sums import RunningSumsCallback
 from biomedgpt_hf.training.checkpoints.saving import CompleteCheckpointsMixin
-from biomedgpt_hf.training.engine.engine_checks import check_engine
+from biomedgpt_hf.training.engine.engine_checks import check_engine, check_steps
 from biomedgpt_hf.training.engine.lean_start import buffers_shared_apart
 from biomedgpt_hf.training.engine.preemption import PreemptionCallback
 from biomedgpt_hf.training.engine.row_readers import WORKER_DIED, DataWorkerError, shield_workers
@@ -129,7 +129,10 @@ class RunTrainerMixin(AnswerMetricsMixin, PublishingMixin, CompleteCheckpointsMi
     def get_train_dataloader(self) -> DataLoader:
         """As the Trainer's; with `lengths`, batches of rows of similar length."""
         if self.lengths is None:
-            return super().get_train_dataloader()
+            loader = super().get_train_dataloader()
+            if isinstance(self.train_dataset, Sized):
+                check_steps(len(loader), len(self.train_dataset), self.args)
+            return loader
         args = self.args
         kind = LengthBatchSampler if self.groups is None else partial(GroupBatchSampler, groups=self.groups)
         sampler = kind(
@@ -142,6 +145,7 @@ class RunTrainerMixin(AnswerMetricsMixin, PublishingMixin, CompleteCheckpointsMi
             seed=args.seed if args.data_seed is None else args.data_seed,
             drop_last=args.dataloader_drop_last,
         )
+        check_steps(len(sampler), len(self.lengths), args)
         loader = DataLoader(
             self.train_dataset,
             batch_sampler=sampler,
