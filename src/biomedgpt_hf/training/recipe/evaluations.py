@@ -87,7 +87,7 @@ def scores_of(options: AnswerOptions) -> tuple[str, ...]:
 
 
 def watch(settings: Settings, answers: AnswerOptions | None, arguments: dict[str, Any]) -> None:
-    """Add to a run's arguments what early stopping and the best checkpoint need: by what, and which direction is better.
+    """Add to a run's arguments by what the best checkpoint is chosen, and in which direction.
 
     Args:
         settings: of the run.
@@ -106,8 +106,8 @@ def watch(settings: Settings, answers: AnswerOptions | None, arguments: dict[str
     key = next((key for key, value in asked.items() if value is not None), None)
     if key is not None and str(arguments.get("eval_strategy", "no")) == "no":
         raise ValueError(
-            f"{key} is {asked[key]!r}, which would have no effect: eval_strategy is 'no'. Set eval_strategy to steps or "
-            f"epoch, or leave {key} out."
+            f"{key} is {asked[key]!r}, which would have no effect: eval_strategy is 'no'. Set eval_strategy to steps "
+            f"or epoch, or leave {key} out."
         )
     if metric is None and (patience is not None or arguments.get("load_best_model_at_end")):
         metric = arguments["metric_for_best_model"] = "loss"
