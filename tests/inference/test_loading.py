@@ -57,3 +57,16 @@ def test_another_configuration_is_another_checkpoint(copied):
     path = copied / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "molecule_features": "ogb"}))
     assert digest(copied) != before
+
+
+def test_notes_scores_and_other_checkpoints_in_the_folder_change_nothing(copied):
+    before = digest(copied)
+    path = copied / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "evaluation": {"weights": "0", "sets": []}}))
+    for name in ("run.json", "metrics.json", "answers.jsonl.manifest.json", "evaluation/set/metrics.json"):
+        (copied / name).parent.mkdir(parents=True, exist_ok=True)
+        (copied / name).write_text("{}")
+    shutil.copytree(mini_checkpoint(), copied / "checkpoint-4")
+    assert digest(copied) == before
+    (copied / "protein_tokenizer" / "tokenizer_config.json").write_text("{}")
+    assert digest(copied) != before
