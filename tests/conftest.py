@@ -19,6 +19,23 @@ def shared() -> Path:
     return folder
 
 
+KNOWN_WORDS = "the molecule is an acid base methyl role as a drug conjugate it running runs".split()
+
+
+@pytest.fixture(scope="session")
+def vocabulary(tmp_path_factory) -> Path:
+    """A folder with a WordPiece vocabulary of letters and a few words, in the place of SciBERT's."""
+    return write_vocabulary(tmp_path_factory.mktemp("vocabulary"))
+
+
+def write_vocabulary(folder: Path) -> Path:
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    pieces = [*KNOWN_WORDS, *letters, *(f"##{letter}" for letter in letters)]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *pieces]
+    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in dict.fromkeys(tokens)))
+    return folder
+
+
 @pytest.fixture
 def cell():
     """A third modality, added from outside: the values of a cell's genes."""

@@ -23,7 +23,7 @@ from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.processors.protein_tokenizer import build_protein_tokenizer
 from biomedgpt_hf.training.recipe.files import recipe_names
 
-from ..evaluation.conftest import write_vocabulary
+from ..conftest import write_vocabulary
 from ..evaluation.multiple_choice.conftest import byte_tokenizer, make_llama
 
 PAGE = Path(__file__).resolve().parents[2] / "examples" / "reproduce_paper.md"

@@ -65,3 +65,16 @@ def test_half_precision_stays_on_a_cpu_only_where_it_is_asked_for(device, dtype,
     model.dtype = torch.float16
     assert ready(model, device, dtype).weight.dtype == getattr(torch, expected) and not model.training
     assert ready(torch.nn.Linear(2, 2).half().train(), torch.device(device), "float16").training is False
+
+
+def test_notes_scores_and_other_checkpoints_in_the_folder_change_nothing(copied):
+    before = digest(copied)
+    path = copied / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "evaluation": {"weights": "0", "sets": []}}))
+    for name in ("run.json", "metrics.json", "answers.jsonl.manifest.json", "evaluation/set/metrics.json"):
+        (copied / name).parent.mkdir(parents=True, exist_ok=True)
+        (copied / name).write_text("{}")
+    shutil.copytree(mini_checkpoint(), copied / "checkpoint-4")
+    assert digest(copied) == before
+    (copied / "protein_tokenizer" / "tokenizer_config.json").write_text("{}")
+    assert digest(copied) != before

@@ -29,10 +29,9 @@ def card_record(results: Mapping[str, Any], name: str | None = None, title: str 
         "protocol" in words; "created"; "runs", the model first and then the honest rows, each with "name" and
         "scores": [value, low, high] by their names; and "published" rows.
     """
-    of_set = results["set"]
+    of_set, in_order = results["set"], sorted(results["runs"], key=lambda run: run["kind"] != MODEL)
     runs: list[dict[str, Any]] = [
-        {"name": OWN if run["kind"] == MODEL else run["name"], "scores": _scores(run["scores"])}
-        for run in sorted(results["runs"], key=lambda run: run["kind"] != MODEL)
+        {"name": OWN if run["kind"] == MODEL else run["name"], "scores": _scores(run["scores"])} for run in in_order
     ]
     shown = runs[0]["scores"]
     return {
@@ -43,7 +42,7 @@ def card_record(results: Mapping[str, Any], name: str | None = None, title: str 
         "limit": of_set.get("limit"),
         "sha256": of_set.get("sha256"),
         "choices": ChosenLabels.name in results["metrics"],
-        "protocol": _protocol(results),
+        "protocol": _protocol(results, in_order[0]),
         "created": results.get("created"),
         "runs": [run for run in runs if run["scores"].keys() & shown.keys()],
         "published": [
@@ -63,9 +62,9 @@ def _scores(by_metric: Mapping[str, Any]) -> dict[str, list[float]]:
     }
 
 
-def _protocol(results: Mapping[str, Any]) -> str:
-    """Return in words how answers were got and scored."""
-    manifest = ((results["runs"][0].get("predictions") or {}).get("run")) or {}
+def _protocol(results: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    """Return in words how the answers of a run were got and scored."""
+    manifest = (model.get("predictions") or {}).get("run") or {}
     told = [f"protocol version {results['protocol_version']}"]
     if "protocol" in manifest:
         told.append(f"`{manifest['protocol']}` with {manifest.get('few_shot', 0)} examples")

@@ -104,14 +104,14 @@ class ResumableStateMixin(_Trainer):
             return
         folder, optimizer = Path(checkpoint), unwrapped(self.optimizer)
         sharded = (folder / SHARDED).is_dir()
-        values: dict[str, Any]
+        values: Any
         if sharded:
             state: dict[str, Any] = {
                 "optimizer": get_optimizer_state_dict(self.model_wrapped, optimizer, options=self._options(False))
             }
             _drop_unsaved(folder, state["optimizer"]["state"])
             _read_sharded(folder, state)
-            values: Any = state["optimizer"]
+            values = state["optimizer"]
         else:
             values = torch.load(folder / OPTIMIZER_NAME, map_location="cpu", weights_only=True, mmap=True)
         try:

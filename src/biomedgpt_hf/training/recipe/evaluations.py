@@ -87,7 +87,7 @@ def scores_of(options: AnswerOptions) -> tuple[str, ...]:
 
 
 def watch(settings: Settings, answers: AnswerOptions | None, arguments: dict[str, Any]) -> None:
-    """Add to a run's arguments what early stopping and the best checkpoint need: by what, and what is better.
+    """Add to a run's arguments by what the best checkpoint is chosen, and in which direction.
 
     Args:
         settings: of the run.

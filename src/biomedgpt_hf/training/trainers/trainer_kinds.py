@@ -69,9 +69,10 @@ class TrainerKind:
 
     def check(self, key: str, value: object) -> None:
         """Raise a ValueError if a recipe gives a key that a run of this trainer cannot have."""
-        if key in self.refused and value not in (None, False):
+        top = key.partition(".")[0]
+        if top in self.refused and value not in (None, False):
             raise ValueError(
-                f"{key} is {value!r}, which trainer {self.name!r} cannot take: {self.refused[key]}. Leave it out."
+                f"{key} is {value!r}, which trainer {self.name!r} cannot take: {self.refused[top]}. Leave it out."
             )
 
 
