@@ -77,7 +77,7 @@ def evaluate(
     from biomedgpt_hf.evaluation.safety.questions import is_safety_set
 
     if not is_safety_set(set_folder) and is_choice_set(set_folder, split):
-        evaluate_choice_set(
+        chosen = evaluate_choice_set(
             set_folder,
             output,
             resamples=resamples,
@@ -93,7 +93,8 @@ def evaluate(
             dtype=dtype,
             device=device,
         )
-        typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
+        if chosen:  # only one process prints
+            typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))
         return
     results = evaluate_set(
         set_folder,

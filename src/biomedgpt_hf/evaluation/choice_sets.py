@@ -29,6 +29,8 @@ from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.evaluation.results import HONEST, MODEL, TOOLS, save_results
 from biomedgpt_hf.evaluation.scoring import MetricTable, score_table
 from biomedgpt_hf.evaluation.set_rows import read_asked_rows
+from biomedgpt_hf.inference.long_runs.processes import rank
+from biomedgpt_hf.inference.long_runs.run import running_folder
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import PROMPTS
 
 MAJORITY = "most frequent label"
@@ -67,7 +69,7 @@ def evaluate_choice_set(
         options: see `evaluate_choices`: checkpoint, protocol, few_shot, shuffles, …
 
     Returns:
-        The results that `metrics.json` holds.
+        The results that `metrics.json` holds; on processes other than the first, an empty dictionary.
 
     Raises:
         ValueError, OSError: see `evaluate_choices`.
@@ -77,8 +79,10 @@ def evaluate_choice_set(
     path = output / "predictions.jsonl"
     if cutoff is not None:
         read_cutoff(cutoff)
-    if not path.exists():
+    if not path.exists() or running_folder(path).exists():
         evaluate_choices(source, output=path, resamples=resamples, **options)
+    if rank() > 0:
+        return {}
     predictions = read_choice_predictions(path)
     own = [one for one in predictions if one.number == 0]
     name = str(options.get("checkpoint") or "mini")
