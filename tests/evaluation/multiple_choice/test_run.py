@@ -1,6 +1,9 @@
 """Questions put to models under each protocol, with examples and in other orders; runs that go on."""
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from biomedgpt_hf.evaluation.multiple_choice import evaluate_choices, read_choice_predictions
 from biomedgpt_hf.evaluation.multiple_choice.asking import ask_all, orders
 from biomedgpt_hf.evaluation.multiple_choice.protocols import Chooser
+from biomedgpt_hf.inference.long_runs.processes import rank
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import MultipleChoiceQuestion, prompt
 
 from .conftest import question
@@ -232,3 +236,72 @@ def test_wrong_arguments_are_told_in_one_line(language_model, questions, argumen
 def test_two_questions_of_one_id_are_refused(language_model, questions):
     with pytest.raises(ValueError, match="2 questions have the id 'q0'"):
         evaluate_choices([*questions, questions[0]], checkpoint=language_model, **FAST)
+
+
+def as_process(monkeypatch, number, of=2):
+    monkeypatch.setenv("RANK", str(number))
+    monkeypatch.setenv("WORLD_SIZE", str(of))
+    monkeypatch.setattr(
+        "biomedgpt_hf.inference.long_runs.run.wait_for_all", lambda: None
+    )  # here one comes after another
+
+
+def test_processes_share_the_questions_and_the_first_one_puts_them_together(
+    language_model, decisions, tmp_path, monkeypatch
+):
+    many = [decisions[0]._replace(id=f"d{n}", question=f"Does {n} help?", answer_index=n % 3) for n in range(100)]
+    alone = evaluate_choices(many, checkpoint=language_model, output=tmp_path / "alone.jsonl", **FAST)
+    choose, asked = Chooser.choose, {}
+
+    def counted(self, some):
+        asked.setdefault(rank(), []).extend(one.question.id for one in some)
+        return choose(self, some)
+
+    monkeypatch.setattr(Chooser, "choose", counted)
+    for number in (1, 0):
+        as_process(monkeypatch, number)
+        found = evaluate_choices(many, checkpoint=language_model, output=tmp_path / "shared.jsonl", **FAST)
+        assert bool(found.predictions) == bool(found.scores) == (number == 0)
+    assert sorted(asked[0] + asked[1]) == sorted(one.id for one in many) and len(asked[1]) == 36
+    for one, other in zip(alone.predictions, found.predictions, strict=True):
+        assert replace(one, log_likelihoods=None) == replace(other, log_likelihoods=None)
+        assert one.log_likelihoods == pytest.approx(other.log_likelihoods, abs=1e-5)
+    assert found.scores["all"]["accuracy"] == alone.scores["all"]["accuracy"]
+    assert found.manifest["answered"] == 100 and not list(tmp_path.glob(".*"))
+
+
+def test_what_one_of_two_killed_processes_finished_is_not_asked_again(language_model, questions, tmp_path, monkeypatch):
+    many = [questions[0]._replace(id=f"q{n}", question=f"Which is {n}?") for n in range(80)]
+    arguments = {"checkpoint": language_model, "output": tmp_path / "a.jsonl", "batch_tokens": 500, **FAST}
+    choose, asked = Chooser.choose, []
+    with monkeypatch.context() as patch:
+        as_process(patch, 1)
+        evaluate_choices(many, **arguments)
+    monkeypatch.setattr(Chooser, "choose", lambda self, some: asked.extend(some) or choose(self, some))
+    found = evaluate_choices(many, **arguments)  # by one process now
+    assert [one.question.id for one in asked] == [f"q{n}" for n in (*range(32), *range(64, 80))]
+    assert [one.id for one in found.predictions] == [one.id for one in many]
+
+
+def test_several_processes_need_an_output(language_model, questions, monkeypatch):
+    as_process(monkeypatch, 0)
+    with pytest.raises(ValueError, match="pass an output"):
+        evaluate_choices(questions, checkpoint=language_model, **FAST)
+
+
+@pytest.mark.slow
+def test_torchrun_gives_what_one_process_gives(language_model, tmp_path):
+    lines = [
+        {"id": f"q{n}", "question": f"What is {n}?", "choices": ["one", "two", "three"], "answer_index": n % 3}
+        for n in range(80)
+    ]
+    (tmp_path / "exam.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    command = ["evaluate", str(tmp_path / "exam.jsonl"), "--checkpoint", str(language_model), "--device", "cpu"]
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+    for name, launcher in (("one", []), ("two", [*torchrun, "--rdzv-endpoint", "localhost:0"])):
+        program = [sys.executable, *launcher, "-m", "biomedgpt_hf.cli", *command]
+        subprocess.run([*program, "--output", str(tmp_path / name)], check=True, capture_output=True, timeout=300)
+    one, two = (read_choice_predictions(tmp_path / name / "predictions.jsonl") for name in ("one", "two"))
+    assert [(a.id, a.chosen) for a in one] == [(b.id, b.chosen) for b in two]
+    assert [a.log_likelihoods for a in one] == [pytest.approx(b.log_likelihoods, abs=1e-5) for b in two]
+    assert (tmp_path / "two" / "metrics.json").exists()

@@ -3,6 +3,7 @@
 questions     files and sets → `MultipleChoiceQuestion`; prompts are in `sets.biomedical_qa.multiple_choice`
 run           all of it: `evaluate_choices`
 language_models, encoding, likelihoods   any causal language model, and a BioMedGPT with its items
+asking, answering     how questions are put, and answers kept while a run is on
 protocols, extractors   how an answer is had: "loglik", "generate_lmflow", "generate_strict"
 shuffles      the same questions with their choices in other orders
 predictions, scores   a line for each answer; accuracy, macro-F1, calibration and so on, with intervals

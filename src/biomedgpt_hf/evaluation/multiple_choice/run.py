@@ -4,6 +4,8 @@
     found = evaluate_choices("ori_pqal.json", checkpoint="DIR", protocol="loglik", output="pubmedqa.jsonl")
     found.scores["all"]["accuracy"]        # {"value": …, "low": …, "high": …}
 
+Under torchrun the processes share the questions; only the first one reads what all of them chose, and scores it.
+
 OUTPUT                a line for each question and order (`ChoicePrediction`); it appears when all are answered
 OUTPUT.manifest.json  what was asked for, with which model and versions
 .OUTPUT.running/      the answers so far, until then; the same call goes on from there
@@ -12,27 +14,20 @@ OUTPUT.manifest.json  what was asked for, with which model and versions
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 
 from biomedgpt_hf.disk.manifests import versions
-from biomedgpt_hf.disk.paths import require_free
-from biomedgpt_hf.disk.replacing import replace_file, write_json
 from biomedgpt_hf.evaluation.kept_predictions import kept_manifest
+from biomedgpt_hf.evaluation.multiple_choice.answering import answer_here, answer_shared, told_of
 from biomedgpt_hf.evaluation.multiple_choice.asking import Asked, ask_all
 from biomedgpt_hf.evaluation.multiple_choice.language_models import load_answerer
-from biomedgpt_hf.evaluation.multiple_choice.predictions import (
-    ChoicePrediction,
-    read_choice_predictions,
-    write_choice_predictions,
-)
+from biomedgpt_hf.evaluation.multiple_choice.predictions import ChoicePrediction, read_choice_predictions
 from biomedgpt_hf.evaluation.multiple_choice.protocols import NEW_TOKENS, PROTOCOLS, Chooser
 from biomedgpt_hf.evaluation.multiple_choice.questions import check_ids, read_choice_questions
 from biomedgpt_hf.evaluation.multiple_choice.scores import score_choices
@@ -40,13 +35,10 @@ from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.evaluation.set_rows import equally_spaced
 from biomedgpt_hf.inference.loading import check_choice, identify
-from biomedgpt_hf.inference.long_runs.journal import Journal
-from biomedgpt_hf.inference.long_runs.processes import own_device, rank, wait_for_all, world_size
-from biomedgpt_hf.inference.long_runs.run import TOOLS, manifest_path, running_folder, window_size
+from biomedgpt_hf.inference.long_runs.processes import own_device, rank, world_size
+from biomedgpt_hf.inference.long_runs.run import TOOLS, check_output, manifest_path
 from biomedgpt_hf.sets.biomedical_qa.builder import MEDICAL_SUBJECTS
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import MultipleChoiceQuestion
-
-WINDOW = 1024  # questions in all their orders that are sorted by length together
 
 Source = str | PathLike | Sequence[str | PathLike] | Sequence[MultipleChoiceQuestion]
 
@@ -103,7 +95,7 @@ def evaluate_choices(
         chat_template: put questions as conversations in the model's chat template, or in one that is named: "paper",
             "language-model" or a file. None does so where the model itself sees molecules or proteins of the question.
         items_as_text: let a BioMedGPT read molecules and proteins as text, as any other language model does.
-        output: file of predictions to write, .jsonl. An unfinished run goes on, and the processes of torchrun share it.
+        output: file of predictions to write, .jsonl. An unfinished run goes on, with any number of processes.
             A finished one is read and scored.
         split: which rows of a set are asked; None for its test rows, or else its validation rows.
         limit: ask only so many questions, spread over all of them; None for all.
@@ -119,7 +111,7 @@ def evaluate_choices(
         progress: show a progress bar; None shows it on a terminal.
 
     Returns:
-        Predictions, scores and manifest.
+        Predictions, scores and manifest; on processes other than the first, the manifest alone.
 
     Raises:
         FileExistsError: the output is there already, and answers something else.
@@ -133,7 +125,10 @@ def evaluate_choices(
         if number < smallest:
             raise ValueError(f"{name} is {number}. It must be at least {smallest}.")
     if output is not None:
-        _check_output(Path(output))
+        if not manifest_path(Path(output)).exists():  # a finished run is read, and its output need not be writable
+            check_output(output, (".jsonl",), ())
+    elif world_size() > 1:
+        raise ValueError("Several processes have to leave what they find somewhere: pass an output, .jsonl.")
     asked = ask_all(
         equally_spaced(_questions(questions, split, subjects), limit),
         few_shot=few_shot,
@@ -144,7 +139,7 @@ def evaluate_choices(
     )
     answerer = load_answerer(
         checkpoint,
-        own_device(device) if output is not None else device,
+        own_device(device),
         dtype,
         revision,
         items_as_text,
@@ -171,36 +166,18 @@ def evaluate_choices(
         "questions": len(asked),
         "asked_sha256": _digest(asked),
     }
-    kept = kept_manifest(Path(output), facts) if output is not None else None
-    if kept is not None and output is not None:
-        predictions = read_choice_predictions(output)
+    if output is not None:
+        kept = kept_manifest(Path(output), facts)
+        manifest = kept or answer_shared(chooser, asked, facts, Path(output), _files(questions), progress)
+        predictions = read_choice_predictions(output) if rank() == 0 else []
     else:
-        predictions = _answer_all(chooser, asked, facts, Path(output) if output is not None else None, progress)
-    manifest = kept or _manifest(chooser, facts, predictions)
+        predictions = list(answer_here(chooser, asked, progress))
+        manifest = {**facts, "device": str(answerer.model.device), "versions": versions(*TOOLS), **told_of(predictions)}
+    if rank() > 0:
+        return ChoiceEvaluation([], {}, manifest)
     if not manifest["answered"]:
         raise ValueError(f"No question could be put. {predictions[0].id}: {predictions[0].error}")
     return ChoiceEvaluation(predictions, score_choices(predictions, resamples=resamples, seed=seed), manifest)
-
-
-def _manifest(chooser: Chooser, facts: dict[str, Any], predictions: Sequence[ChoicePrediction]) -> dict[str, Any]:
-    return {
-        **facts,
-        "device": str(chooser.answerer.model.device),
-        "predictions": len(predictions),
-        "answered": sum(one.status == "ok" for one in predictions),
-        "truncated": sum(one.truncated for one in predictions),
-        "versions": versions(*TOOLS),
-    }
-
-
-def _check_output(output: Path) -> None:
-    """Check, before anything is loaded, that a run can begin or go on."""
-    if output.suffix != ".jsonl":
-        raise ValueError(f"{output} must end in .jsonl.")
-    if output.is_dir():
-        raise FileExistsError(f"{output} is a folder. Remove it or choose another output.")
-    if not (manifest_path(output).exists() or running_folder(output).exists()):
-        require_free(output)
 
 
 def _questions(source: Source, split: str | None, subjects: Collection[str] | None) -> list[MultipleChoiceQuestion]:
@@ -226,47 +203,7 @@ def _digest(asked: Sequence[Sequence[Asked]]) -> str:
     return digest.hexdigest()
 
 
-def _answer_all(
-    chooser: Chooser, asked: list[list[Asked]], facts: dict[str, Any], output: Path | None, progress: bool | None
-) -> list[ChoicePrediction]:
-    """Return the predictions of all questions; with an output, those of an earlier run of it among them."""
-    hidden = rank() > 0 or (None if progress is None else not progress)
-    with tqdm(total=sum(map(len, asked)), desc="questions", unit="", disable=hidden) as bar:
-        if output is None:
-            found: dict[tuple[int, int], ChoicePrediction] = {}
-            for window in _windows(asked):
-                for batch in chooser.choose([one for _, one in window]):
-                    found |= {window[place][0]: prediction for place, prediction in batch}
-                    bar.update(len(batch))
-            return [found[place] for place in sorted(found)]
-        journal = Journal(running_folder(output), facts, rank())
-        try:
-            for number, window in enumerate(_windows(asked, world_size())):
-                if number % world_size() != rank():
-                    continue
-                done = journal.done(window[0][0][0], window[-1][0][0])
-                bar.update(sum(place in done for place, _ in window))
-                left = [(place, one) for place, one in window if place not in done]
-                for batch in chooser.choose([one for _, one in left]):
-                    journal.add((*left[place][0], prediction.to_json().encode()) for place, prediction in batch)
-                    bar.update(len(batch))
-            wait_for_all()
-            if rank() == 0:
-                predictions = [ChoicePrediction.from_json(payload.decode()) for *_, payload in journal.results()]
-                partial = journal.folder / output.name
-                write_choice_predictions(partial, predictions)
-                write_json(manifest_path(output), _manifest(chooser, facts, predictions))
-                replace_file(partial, output)
-                journal.remove()
-            wait_for_all()
-            return read_choice_predictions(output)
-        finally:
-            journal.close()
-
-
-def _windows(asked: list[list[Asked]], processes: int = 1) -> Iterator[list[tuple[tuple[int, int], Asked]]]:
-    """Yield some questions at a time, each with its row from 1 and the number of its order."""
-    placed = (((row, one.number), one) for row, of_question in enumerate(asked, start=1) for one in of_question)
-    size = WINDOW if processes == 1 else window_size(sum(map(len, asked)), processes)
-    while window := list(islice(placed, size)):
-        yield window
+def _files(questions: Source) -> list[Path]:
+    """Return the files and folders that questions come from, if they come from some."""
+    sources = [questions] if isinstance(questions, str | PathLike) else questions
+    return [Path(one) for one in sources if isinstance(one, str | PathLike)]

@@ -21,6 +21,8 @@ COVERAGES = (0.25, 0.5, 0.75)  # shares of questions for which the risk is told
 # Columns of a question's statistics; per label, bin and group follow.
 ASKED, RIGHT, RIGHT_NORMALISED, MISSING, WITH_PROBABILITIES, BRIER = range(6)
 PLAIN = 6
+MISSED = -1  # stands for a choice that was not made
+SMALLEST = 1e-300
 
 
 @dataclass(frozen=True)
@@ -87,44 +89,73 @@ def tabulate_choices(predictions: Sequence[ChoicePrediction], labels: Sequence[s
         labels: all labels, where there are more than these questions have.
     """
     known = tuple(labels) or tuple(sorted({label for one in predictions for label in one.labels}))
-    confidences = np.array([_confidence(one) for one in predictions])
+    count = len(predictions)
+    answers = np.array([one.answer_index for one in predictions])
+    chosen = np.array([MISSED if one.chosen is None else one.chosen for one in predictions])
+    right = chosen == answers
+    probabilities, normalised = _probabilities(predictions)
+    best = probabilities.max(1)
+    scored = best > 0
+    confidences = np.where(scored, np.log(np.maximum(best, SMALLEST)), _text_confidences(predictions))
+    confidences[chosen == MISSED] = -np.inf
     ranks = np.searchsorted(np.sort(-confidences), -confidences, side="left")
-    rows = np.zeros((len(predictions), PLAIN))
-    by_label = np.zeros((len(predictions), len(known), 3))
-    bins = np.zeros((len(predictions), BINS, 2))
-    groups = np.zeros((len(predictions), GROUPS, 2))
-    for place, one in enumerate(predictions):
-        right = one.chosen == one.answer_index
-        rows[place, [ASKED, RIGHT, MISSING]] = 1, right, one.chosen is None
-        if not right:
-            by_label[place, known.index(one.labels[one.answer_index]), 2] += 1
-        if one.chosen is not None:
-            by_label[place, known.index(one.labels[one.chosen]), 0 if right else 1] += 1
-        groups[place, ranks[place] * GROUPS // len(predictions)] = 1, not right
-        probabilities = choice_probabilities(one)
-        if probabilities is not None:
-            truth = np.eye(len(probabilities))[one.answer_index]
-            rows[place, [WITH_PROBABILITIES, BRIER]] = 1, np.square(probabilities - truth).sum()
-            rows[place, RIGHT_NORMALISED] = _normalised_choice(one) == one.answer_index
-            # A bin holds its upper end, as in the error's definition.
-            bin = int(np.clip(np.ceil(probabilities.max() * BINS) - 1, 0, BINS - 1))
-            bins[place, bin] = probabilities.max(), right
-    parts = [part.reshape(len(predictions), -1) for part in (by_label, bins, groups)]
+
+    rows = np.zeros((count, PLAIN))
+    rows[:, ASKED], rows[:, RIGHT], rows[:, MISSING] = 1, right, chosen == MISSED
+    rows[:, WITH_PROBABILITIES] = scored
+    truth = np.arange(probabilities.shape[1]) == answers[:, None]
+    rows[:, BRIER] = np.where(scored, np.square(probabilities - truth).sum(1), 0)
+    rows[:, RIGHT_NORMALISED] = scored & (normalised == answers)
+    bins = np.zeros((count, BINS, 2))
+    # A bin holds its upper end, as in the error's definition.
+    bin_of = np.clip(np.ceil(best * BINS) - 1, 0, BINS - 1).astype(int)
+    bins[scored, bin_of[scored]] = np.stack([best, right], 1)[scored]
+    groups = np.zeros((count, GROUPS, 2))
+    groups[np.arange(count), ranks * GROUPS // count] = np.stack([np.ones(count), ~right], 1)
+    parts = [part.reshape(count, -1) for part in (_by_label(predictions, known), bins, groups)]
     return ChoiceStatistics(
         np.concatenate([rows, *parts], 1),
         known,
-        has_probabilities=bool(rows[:, WITH_PROBABILITIES].any()),
+        has_probabilities=bool(scored.any()),
         has_confidence=bool(np.isfinite(confidences).any()),
     )
 
 
-def choice_probabilities(prediction: ChoicePrediction) -> np.ndarray | None:
-    """Return the probabilities of a question's labels, which add up to 1, or None without log-likelihoods."""
-    if prediction.log_likelihoods is None:
-        return None
-    values = np.array(prediction.log_likelihoods)
-    weights = np.exp(values - values.max())
-    return weights / weights.sum()
+def _by_label(predictions: Sequence[ChoicePrediction], known: Sequence[str]) -> np.ndarray:
+    """Return for each label whether it was rightly chosen, wrongly chosen, and missed, float64 [N, L, 3]."""
+    numbers = {label: number for number, label in enumerate(known)}
+    table = np.zeros((len(predictions), len(known), 3))
+    for place, one in enumerate(predictions):
+        right = one.chosen == one.answer_index
+        if not right:
+            table[place, numbers[one.labels[one.answer_index]], 2] = 1
+        if one.chosen is not None:
+            table[place, numbers[one.labels[one.chosen]], 0 if right else 1] = 1
+    return table
+
+
+def _probabilities(predictions: Sequence[ChoicePrediction]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probabilities of each question's labels, and which label is best by its length.
+
+    Returns:
+        float64 [N, largest number of labels], a row of zeros without log-likelihoods; int64 [N].
+    """
+    sizes = np.array([len(one.labels) for one in predictions])
+    scored = np.array([one.log_likelihoods is not None for one in predictions])
+    values = np.full((len(predictions), sizes.max()), -np.inf)
+    lengths = np.ones(values.shape)
+    for size in np.unique(sizes[scored]):
+        places = np.flatnonzero(scored & (sizes == size)).tolist()
+        values[places, :size] = [predictions[place].log_likelihoods for place in places]
+        lengths[places, :size] = [[len(label) for label in predictions[place].labels] for place in places]
+    weights = np.exp(values - np.where(scored, values.max(1), 0)[:, None])
+    total = weights.sum(1, keepdims=True)
+    return weights / np.where(total > 0, total, 1), (values / lengths).argmax(1)
+
+
+def _text_confidences(predictions: Sequence[ChoicePrediction]) -> np.ndarray:
+    """Return the log-probabilities of what was written, float64 [N]; -inf where nothing was."""
+    return np.array([-np.inf if one.log_probability is None else one.log_probability for one in predictions])
 
 
 def risk_coverage(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -144,18 +175,3 @@ def _macro_f1(by_label: np.ndarray) -> np.ndarray:
     held = 2 * right + wrong + missed
     f1 = 2 * right / np.maximum(held, 1)
     return f1.sum(-1) / np.maximum((held > 0).sum(-1), 1)
-
-
-def _confidence(prediction: ChoicePrediction) -> float:
-    """Return how sure a model is: the probability of its label, or else of its text; -inf where it gave no choice."""
-    probabilities = choice_probabilities(prediction)
-    if prediction.chosen is None:
-        return -np.inf
-    if probabilities is not None:
-        return float(np.log(probabilities.max()))
-    return -np.inf if prediction.log_probability is None else prediction.log_probability
-
-
-def _normalised_choice(prediction: ChoicePrediction) -> int:
-    values = prediction.log_likelihoods or ()
-    return max(range(len(values)), key=lambda place: values[place] / len(prediction.labels[place]))
