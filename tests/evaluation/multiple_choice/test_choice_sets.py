@@ -58,7 +58,7 @@ def test_two_models_are_compared_question_by_question(exam, language_model, tmp_
 def test_predictions_that_are_there_are_scored_again(exam, language_model, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     first = evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, **FAST)
-    monkeypatch.setattr("biomedgpt_hf.evaluation.multiple_choice.run._answer_all", None)
+    monkeypatch.setattr("biomedgpt_hf.evaluation.multiple_choice.run.answer_shared", None)
     assert evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, **FAST)["runs"] == first["runs"]
 
 
