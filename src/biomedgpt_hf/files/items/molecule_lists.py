@@ -1,4 +1,4 @@
-"""Molecules for the builders, from any file: SMILES lines, SDF, MOL, MOL2, tables, data sets of this package.
+"""Molecules for the builders, from any file: SMILES lines, SDF, MOL, MOL2, ontologies, tables, data sets built here.
 
 The format is recognised by the content. Text may be plain or .gz. Memory holds one record.
 """
@@ -13,6 +13,7 @@ from biomedgpt_hf.files.items.formats import FileKind
 from biomedgpt_hf.files.items.items import NO_COLUMNS, Columns
 from biomedgpt_hf.files.items.kinds import recognise_item_file
 from biomedgpt_hf.files.items.molblock import Structure, molecule_text
+from biomedgpt_hf.files.items.ontologies import read_ontology_molecules
 from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf_records
 from biomedgpt_hf.files.items.smiles_lines import EXPECTED_MOLECULES, read_smiles_lines
 from biomedgpt_hf.files.items.tables import row_id, structure_of, table_choice, table_format
@@ -45,7 +46,12 @@ def read_molecule_records(path: Path, columns: Columns = NO_COLUMNS) -> Iterator
     if kind is FileKind.TABLE:
         yield from _read_table(path, columns)
         return
-    readers = {FileKind.SDF: read_sdf_records, FileKind.MOL2: read_mol2, FileKind.SMILES: read_smiles_lines}
+    readers = {
+        FileKind.SDF: read_sdf_records,
+        FileKind.MOL2: read_mol2,
+        FileKind.ONTOLOGY: read_ontology_molecules,
+        FileKind.SMILES: read_smiles_lines,
+    }
     if columns.names:
         raise UnknownColumnError(f"{path} is a {kind} and has no columns. Leave out {columns.names[0]!r}.")
     if kind not in readers:

@@ -17,6 +17,7 @@ from biomedgpt_hf.files.items.items import NO_COLUMNS, Columns, Contents, Item, 
 from biomedgpt_hf.files.items.kinds import recognise_item_file
 from biomedgpt_hf.files.items.mmcif import read_mmcif
 from biomedgpt_hf.files.items.molblock import Structure
+from biomedgpt_hf.files.items.ontologies import read_ontology_molecules
 from biomedgpt_hf.files.items.pdb import read_pdb
 from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf_records
 from biomedgpt_hf.files.items.smiles_lines import read_smiles_lines
@@ -30,6 +31,7 @@ READERS: dict[FileKind, Callable[[Path], Iterator[Record]]] = {
     FileKind.SMILES: read_smiles_lines,
     FileKind.SDF: read_sdf_records,
     FileKind.MOL2: read_mol2,
+    FileKind.ONTOLOGY: read_ontology_molecules,
     FileKind.FASTA: read_fasta,
     FileKind.PDB: read_pdb,
     FileKind.MMCIF: read_mmcif,
