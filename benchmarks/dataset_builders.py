@@ -33,7 +33,7 @@ from comparison import describe_software, ratio
 
 from biomedgpt_hf.files.uniprot.flat_file import parse_flat_entry, read_fields
 from biomedgpt_hf.files.uniprot.formats import read_entries
-from biomedgpt_hf.sets.chebi20.builder import read_captions
+from biomedgpt_hf.sets.chebi20.builder import read_table
 
 PAPER = {"uniprotqa": 569_516, "pubchemqa": 365_129}  # proteins; texts of 325,754 molecules (§3.2)
 PAGE = 1_000  # annotations in one of PubChem's pages
@@ -94,7 +94,7 @@ def write_proteins(source: Path, folder: Path, times: int) -> tuple[list[Path], 
 
 def write_pages(source: Path, folder: Path, times: int) -> tuple[list[Path], int]:
     """Write captions so many times as PubChem's pages, with their structures; returns the files and how many."""
-    captions = [record.content.cells for record in read_captions(source) if record.problem is None]
+    captions = [record.content.cells for record in read_table(source) if record.problem is None]
     structures = folder / f"CID-SMILES-{times}.gz"
     pages, page = [], []
     with gzip.open(structures, "wt", compresslevel=1, encoding="utf-8") as file:

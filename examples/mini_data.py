@@ -14,10 +14,11 @@ from __future__ import annotations
 import argparse
 import random
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from biomedgpt_hf.building.examples import Example, Rejection
@@ -92,10 +93,16 @@ def open_writer(
     return DatasetWriter(output, name=name, description=description, sources=sources, options={"seed": seed})
 
 
+def read_captions(paths: Iterable[Path]) -> Iterator[Record]:
+    """Yield the rows of caption files, and the terms of ontologies put together."""
+    with TemporaryDirectory() as scratch:
+        yield from chebi20.read_captions(list(paths), Path(scratch), progress=False)
+
+
 def structure_keys(paths: Iterable[Path]) -> set[str]:
     """Return the structure keys of the molecules in caption files."""
     keys: set[str] = set()
-    for record in chain.from_iterable(map(chebi20.read_captions, paths)):
+    for record in read_captions(paths):
         with suppress(RejectedRecord):
             keys.update(parse_record(record).keys)
     return keys
@@ -105,7 +112,7 @@ def parse_record(record: Record) -> Example:
     """Return what a caption gives, of ontologies the definition; raise RejectedRecord if nothing."""
     if record.problem:
         raise record.problem
-    return chebi20.parse_caption(record, "definition")
+    return chebi20.parse_caption(record, ["definition"], fewest_heavy_atoms=0, generic=True)
 
 
 def parse_caption(record: Record, excluded: set[str], seen: set[str]) -> Example:
@@ -133,7 +140,7 @@ def build_captions(raw: Path, output: Path, seed: int) -> dict[str, Any]:
     seen: set[str] = set()
     description = "Molecules described in ChEBI's words, the molecules of ChEBI-20's test left out."
     with open_writer(output, "mini: captions", description, sources, exclude, seed) as writer:
-        for record in chain.from_iterable(map(chebi20.read_captions, sources)):
+        for record in read_captions(sources):
             writer.count_read()
             try:
                 example = parse_caption(record, excluded, seen)

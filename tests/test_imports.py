@@ -62,7 +62,7 @@ FREE = ("__init__", "cli", "commands")  # they import inside their functions
 INNER = {
     "evaluation/harness": {"evaluation/multiple_choice"},
     "sets/chebi20": {"sets/chebi"},
-    "files/items": {"files/tables"},
+    "files/items": {"files/ontologies", "files/tables"},
     "files/uniprot": {"files/items", "files/tables"},
     "evaluation/honest_rows": {"evaluation/text_metrics"},
     "evaluation/metrics": {"evaluation/multiple_choice", "evaluation/safety", "evaluation/text_metrics"},

@@ -9,16 +9,16 @@ from collections import Counter
 import pytest
 from rdkit import Chem, rdBase
 
-from biomedgpt_hf.files.obo import parse_term
-from biomedgpt_hf.files.sources import SourceError
-from biomedgpt_hf.sets.chebi.builder import (
+from biomedgpt_hf.files.ontologies.obo import parse_term
+from biomedgpt_hf.sets.chebi.captions import (
     canonical_relation,
     compose_caption,
     definition_as_caption,
     enumerate_names,
-    read_ontology,
+    is_full,
     with_article,
 )
+from biomedgpt_hf.sets.chebi.merging import named_links, read_merged
 
 ACID = """\
 id: CHEBI:1
@@ -42,12 +42,19 @@ is_a: PATO:1 ! a quality
 """
 
 
+def term_of(*lines, names=None):
+    """Return the term that some lines describe, with named links, and how many of these have no name."""
+    term = parse_term(lines)
+    term.links, nameless = named_links(term.links, names or {}, {})
+    return term, nameless
+
+
 def compose(*lines, names=None):
-    return compose_caption(parse_term(lines), names or {})
+    return compose_caption(term_of(*lines, names=names)[0])
 
 
 def test_the_sentences_stand_in_the_order_of_chebi20():
-    assert compose(*ACID.splitlines()).text == (
+    assert compose(*ACID.splitlines()) == (
         "The molecule is a keto acid that melts at 3 ℃. "
         "It has a role as a metabolite, an EC 1.1.1.1 inhibitor and a human metabolite. "
         "It is a keto acid and a member of phenols. It contains a water. "
@@ -65,22 +72,22 @@ def test_markup_in_definitions_and_names_reaches_no_caption():
         "relationship: has_functional_parent CHEBI:3 ! &beta;-<small>D</small>-thing",
         "relationship: has_part CHEBI:4 ! H<sub>2</sub>O",
     ]
-    assert compose(*lines, names={"CHEBI:4": "D<sub>2</sub>O"}).text == (
+    assert compose(*lines, names={"CHEBI:4": "D<sub>2</sub>O"}) == (
         'The molecule is an N-acyl α-amine, C2H, p<0.05, (1<->1), <3 "K". It has a role as a R-metabolite. '
         "It contains a D2O. It derives from a β-D-thing."
     )
     assert definition_as_caption("A <i>gem</i>-diol &ndash; H<sub>2</sub>.") == "The molecule is a gem-diol – H2."
-    assert definition_as_caption("<p></p>") == compose('def: "<p></p>" []').text == ""
+    assert definition_as_caption("<p></p>") == compose('def: "<p></p>" []') == ""
 
 
 def test_a_single_parent_is_told_only_where_there_is_no_definition():
     parent, role = "is_a: CHEBI:10 ! oxide", "relationship: has_role CHEBI:11 ! refrigerant"
-    assert compose('def: "A gas." []', parent, role).text == "The molecule is a gas. It has a role as a refrigerant."
-    assert compose(parent, role).text == "The molecule is an oxide. It has a role as a refrigerant."
-    assert compose(parent, "is_a: CHEBI:12 ! gas", role).text == (
+    assert compose('def: "A gas." []', parent, role) == "The molecule is a gas. It has a role as a refrigerant."
+    assert compose(parent, role) == "The molecule is an oxide. It has a role as a refrigerant."
+    assert compose(parent, "is_a: CHEBI:12 ! gas", role) == (
         "The molecule is an oxide and a member of gas. It has a role as a refrigerant."
     )
-    assert compose(role).text == compose("is_a: BFO:1 ! entity").text == ""
+    assert compose(role) == compose("is_a: BFO:1 ! entity") == ""
 
 
 @pytest.mark.parametrize(
@@ -112,7 +119,7 @@ def test_a_single_parent_is_told_only_where_there_is_no_definition():
     ],
 )
 def test_definitions_open_as_in_chebi20_where_that_is_a_sentence(definition, opening):
-    assert compose(f'def: "{definition}" []').text == opening
+    assert compose(f'def: "{definition}" []') == opening
 
 
 @pytest.mark.parametrize(
@@ -183,7 +190,7 @@ def test_names_come_from_the_term_else_from_the_comment_without_the_relations_na
         "relationship: RO:0018034 CHEBI:4 ! is conjugate acid of base",
     )
     names = {"CHEBI:1": "toxin", "RO:0018033": "is deprotonated form of"}
-    assert compose(*lines, names=names).text == (
+    assert compose(*lines, names=names) == (
         "The molecule is a gas. It has a role as a toxin and a metabolite. "
         "It is a conjugate base of an acid. It is a conjugate acid of a base."
     )
@@ -191,9 +198,9 @@ def test_names_come_from_the_term_else_from_the_comment_without_the_relations_na
 
 def test_relations_to_obsolete_or_nameless_terms_are_left_out_and_told():
     lines = ('def: "A gas." []', "relationship: has_role CHEBI:1 ! old role", "is_a: CHEBI:2")
-    text, nameless = compose(*lines, names={"CHEBI:1": ""})
-    assert text == "The molecule is a gas."
-    assert [link.target for link in nameless] == ["CHEBI:1", "CHEBI:2"]
+    term, nameless = term_of(*lines, names={"CHEBI:1": ""})
+    assert compose_caption(term) == "The molecule is a gas."
+    assert nameless == 2
 
 
 def test_a_term_of_a_release_without_comments_finds_the_names_after_it(tmp_path):
@@ -206,26 +213,37 @@ def test_a_term_of_a_release_without_comments_finds_the_names_after_it(tmp_path)
         "[Term]\nid: CHEBI:2\nname: greenhouse gas\n\n[Term]\nid: CHEBI:3\nname: dioxygen\nalt_id: CHEBI:4\n\n"
         "[Typedef]\nid: RO:0000087\nname: has role\n"
     )
-    first, second, third = read_ontology(path)
+    first, second, third = read_merged([path], tmp_path, progress=False)
     assert (first.id, first.line, second.id, third.id) == ("CHEBI:1", 4, "CHEBI:2", "CHEBI:3")
-    assert set(first.content.names) == {"CHEBI:2", "CHEBI:4", "RO:0000087"}
-    assert compose_caption(parse_term(first.content.lines), first.content.names).text == (
+    assert compose_caption(first.content.term) == (
         "The molecule is an elemental gas. It has a role as a member of greenhouse gas. It derives from a dioxygen."
     )
 
 
 def test_of_a_truncated_archive_the_whole_terms_come_before_the_error(tmp_path):
     chance = random.Random(0)
-    terms = [f"[Term]\nid: CHEBI:{n}\nname: {chance.random()}\nis_a: CHEBI:0\n\n" for n in range(5_000)]
+    smiles = 'synonym: "CC" RELATED SMILES []'
+    terms = [f"[Term]\nid: CHEBI:{n}\nname: {chance.random()}\n{smiles}\nis_a: CHEBI:0\n\n" for n in range(5_000)]
     path = tmp_path / "chebi.obo.gz"
     path.write_bytes(gzip.compress(("format-version: 1.2\n\n" + "".join(terms)).encode())[:-20_000])
-    found = []
-    with pytest.raises(SourceError, match="truncated"):
-        for record in read_ontology(path):
-            found.append(record.id)  # noqa: PERF402, a comprehension would lose what came before the error
-            assert record.content.names["CHEBI:0"].startswith("0.")
+    cut, *found = read_merged([path], tmp_path, progress=False)
+    assert cut.problem.reason == "truncated or corrupt gzip"
     assert 100 < len(found) < 5_000
-    assert found == [f"CHEBI:{n}" for n in range(len(found))]
+    assert [record.id for record in found] == [f"CHEBI:{n}" for n in range(len(found))]
+    assert found[-1].content.term.links[0].name.startswith("0.")
+
+
+DEFINED = 'def: "A keto acid that is found in the roots of a plant of the family of the legumes and nowhere else." []'
+
+
+def test_a_full_caption_has_a_definition_a_relation_and_twenty_words():
+    role, parents = "relationship: has_role CHEBI:1 ! toxin", ["is_a: CHEBI:2 ! acid", "is_a: CHEBI:3 ! ketone"]
+    assert is_full(term_of(DEFINED, role)[0]) and is_full(term_of(DEFINED, *parents)[0])
+    assert not is_full(term_of(DEFINED)[0])
+    assert not is_full(term_of(DEFINED, parents[0])[0])  # a single parent is not told
+    assert not is_full(term_of('def: "A keto acid." []', role)[0])
+    many = [f"is_a: CHEBI:{n} ! kind {n} of acid" for n in range(20)]
+    assert not is_full(term_of(*many, role)[0])
 
 
 # --- ChEBI-20 and three real modules, which come from releases two years before and after it ---
@@ -265,17 +283,17 @@ def official_captions(shared):
 
 
 @pytest.fixture(scope="module")
-def pairs(shared):
+def pairs(shared, tmp_path_factory):
     """(composed caption, ChEBI-20's caption) of the molecules in both whose CID is odd."""
+    modules = sorted((shared / "data/captions/chebi_ontology").glob("*.obo"))
     with rdBase.BlockLogs():
         captions = {canonical(smiles): caption for smiles, caption in official_captions(shared)}
         found = []
-        for path in sorted((shared / "data/captions/chebi_ontology").glob("*.obo")):
-            for record in read_ontology(path):
-                term = parse_term(record.content.lines)
-                text = compose_caption(term, record.content.names).text
-                if text and term.structure() and (official := captions.get(canonical(term.structure()))):
-                    found.append((text, official))
+        for record in read_merged(modules, tmp_path_factory.mktemp("merged"), progress=False):
+            term = record.content.term
+            official = captions.get(canonical(term.structure)) if term.structure else None
+            if official and is_full(term):
+                found.append((compose_caption(term), official))
     assert len(found) > 200
     return found
 

@@ -9,7 +9,7 @@ import pytest
 from datasets import load_dataset
 
 from biomedgpt_hf.building.pipeline import BuildSettings
-from biomedgpt_hf.files.records import RejectedRecord, UnwantedRecord
+from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.sets.chebi20 import builder as chebi20
 from biomedgpt_hf.similarity.structure_key import structure_key
@@ -24,7 +24,7 @@ ontology: test
 [Term]
 id: CHEBI:1
 name: 2-naphthol
-def: "A  naphthol called \"β\" carrying a hydroxy group at position 2" [PMID:1]
+def: "A  naphthol called \"β\" carrying a hydroxy group at position 2 of its two rings" [PMID:1]
 synonym: "Oc1ccc2ccccc2c1" RELATED SMILES [ChEBI]
 synonym: "InChI=1S/wrong" RELATED InChI [ChEBI]
 is_a: CHEBI:9 ! naphthol
@@ -99,14 +99,19 @@ def rows(folder):
     return {row["id"]: row for split in load(folder).values() for row in split}
 
 
-def parse_all(path, *options):
+def read(*paths):
+    return chebi20.read_captions(paths, paths[0].parent / "scratch", progress=False)
+
+
+def parse_all(path, *forms):
     """Return the row of each record of a file, by id, or why there is none."""
     found = {}
-    for record in chebi20.read_captions(path):
+    for record in read(path):
         try:
             if record.problem:
                 raise record.problem
-            found[record.id] = chebi20.parse_caption(record, *options).rows[0]
+            options = {"forms": forms or ("composed",), "fewest_heavy_atoms": 0, "generic": True}
+            found[record.id] = chebi20.parse_caption(record, **options).rows[0]
         except RejectedRecord as rejected:
             found[record.id] = rejected.reason
     return found
@@ -144,7 +149,7 @@ def test_chebi20_files_keep_their_split_and_the_papers_question(raw):
 )
 def test_the_first_word_of_a_files_name_is_its_split(tmp_path, name, split):
     (tmp_path / name).write_text(HEADER + ETHANOL, "utf-8")
-    [record] = chebi20.read_captions(tmp_path / name)
+    [record] = read(tmp_path / name)
     assert chebi20.parse_caption(record).split == split
 
 
@@ -178,7 +183,7 @@ def test_the_multi_modal_table_gives_the_same_rows(raw):
         table.writerow(["2", "C", "Too short a row."])
     expected, found = parse_all(raw / "train.txt"), parse_all(raw / "train.csv")
     assert [found["CID:702"], found["CID:1"]] == [expected["CID:702"], expected["CID:1"]]
-    records = list(chebi20.read_captions(raw / "train.csv"))
+    records = list(read(raw / "train.csv"))
     assert [(record.line, record.problem and record.problem.reason) for record in records] == [
         (2, None),
         (3, None),
@@ -190,7 +195,7 @@ def test_a_stray_quote_costs_no_other_row(tmp_path):
     lines = [f'{n},C,"The molecule is number {n}."\n' for n in range(8)]
     lines[3] = '3,C,"The molecule has no end.\n'
     (tmp_path / "train.csv").write_text("CID,SMILES,description\n" + "".join(lines), "utf-8")
-    found = list(chebi20.read_captions(tmp_path / "train.csv"))
+    found = list(read(tmp_path / "train.csv"))
     assert [record.id for record in found if not record.problem] == [f"CID:{n}" for n in (0, 1, 2, 4, 5, 6, 7)]
     [problem] = (record for record in found if record.problem)
     assert problem.line == 5 and "The molecule has no end" in problem.problem.detail
@@ -203,63 +208,80 @@ def test_a_quote_that_never_ends_costs_its_line_and_no_other(tmp_path, limit, re
     lines = [f"{n},C,The molecule is number {n}.\n" for n in range(20_000)]
     lines[100] = '100,C,"The molecule has no end.\n'
     (tmp_path / "train.csv").write_text("CID,SMILES,description\n" + "".join(lines), "utf-8")
-    records = list(chebi20.read_captions(tmp_path / "train.csv"))
+    records = list(read(tmp_path / "train.csv"))
     [problem] = (record for record in records if record.problem)
     assert problem.line == 102 and len(records) == 20_000
 
 
 def test_terms_become_captions_in_the_words_of_chebi20(raw):
     found = parse_all(raw / "module.obo")
-    assert {id: row["molecules"][0] for id, row in found.items() if not isinstance(row, str)} == {
-        "CHEBI:1": "Oc1ccc2ccccc2c1",
-        "CHEBI:2": "C\\C=C/C",
-        "CHEBI:3": "InChI=1S/CH4/h1H4",
-        "CHEBI:7": "OC(*)=O",
-    }
+    assert [id for id, row in found.items() if not isinstance(row, str)] == ["CHEBI:1"]
     row = found["CHEBI:1"]
+    assert row["molecules"] == ["Oc1ccc2ccccc2c1"]
     assert answer(row) == (
-        'The molecule is a naphthol called "β" carrying a hydroxy group at position 2. '
+        'The molecule is a naphthol called "β" carrying a hydroxy group at position 2 of its two rings. '
         "It has a role as an antinematodal drug."
-    )
-    assert answer(found["CHEBI:7"]) == (
-        "The molecule is a carboxylic acid, a volatile organic compound and a solvent. "
-        "It is a conjugate acid of a carboxylic acid anion."
     )
     assert question(row) == "Please describe this molecule."
     assert (row["task"], row["source"], row["license"]) == ("molecule_caption", "ChEBI", "CC-BY-4.0")
 
 
-def test_the_definition_alone_is_another_task(raw):
+def test_what_is_shorter_than_a_caption_of_chebi20_is_an_answer_to_other_questions(raw):
     found = parse_all(raw / "module.obo", "definition")
+    assert {id: row["molecules"][0] for id, row in found.items() if not isinstance(row, str)} == {
+        "CHEBI:1": "Oc1ccc2ccccc2c1",
+        "CHEBI:2": "C\\C=C/C",
+        "CHEBI:3": "InChI=1S/CH4/h1H4",
+    }
     assert answer(found["CHEBI:2"]) == "But-2-ene in which both methyl groups are on one side."
     assert answer(found["CHEBI:3"]) == "Methane."
-    assert found["CHEBI:7"] == "no definition"
+    assert found["CHEBI:7"] == "says too little"
     assert question(found["CHEBI:3"]) == "Please define this molecule."
     assert {row["task"] for row in found.values() if not isinstance(row, str)} == {"molecule_definition"}
+    classes = parse_all(raw / "module.obo", "classes")
+    assert answer(classes["CHEBI:7"]) == "It is a carboxylic acid, a volatile organic compound and a solvent."
+    assert question(classes["CHEBI:5"]) == "Which classes does this molecule belong to?"
 
 
 def test_no_term_is_passed_over_in_silence(raw):
-    counts = chebi20.build_chebi20([raw / "module.obo"], raw / "set", settings=QUIET)["counts"]
-    assert counts["records_read"] == 8 and counts["rows"] == 4 and counts["records_faulty"] == 0
-    assert counts["rejected"] == {"no structure": 1, "no definition": 1, "obsolete": 1, "not a term of ChEBI": 1}
+    settings = {"fewest_heavy_atoms": 0, "generic": True, "settings": QUIET}
+    counts = chebi20.build_chebi20([raw / "module.obo"], raw / "set", ontology_captions="classes", **settings)["counts"]
+    assert counts["records_read"] == 8 and counts["rows"] == 3 and counts["records_faulty"] == 0
+    assert counts["rejected"] == {"says too little": 2, "no structure": 1, "obsolete": 1, "not a term of ChEBI": 1}
     assert counts["notes"] == {"relation left out: its target is obsolete or has no name": 1}
 
 
-def test_a_caption_without_definition_needs_twenty_words(tmp_path):
-    head = 'format-version: 1.2\n[Term]\nid: CHEBI:1\nname: x\nsynonym: "C" RELATED SMILES []\nis_a: CHEBI:2 ! '
-    for words in (15, 16):
-        (tmp_path / "module.obo").write_text(head + "y " * (words - 1) + "y\n")
-        [record] = chebi20.read_captions(tmp_path / "module.obo")
-        if words == 15:
-            with pytest.raises(UnwantedRecord, match="no definition"):
-                chebi20.parse_caption(record)
-        else:
-            assert len(answer(chebi20.parse_caption(record).rows[0]).split()) == 20
+def test_atoms_small_ions_and_generic_structures_are_left_out_unless_asked_for(raw):
+    def rejected(**options):
+        folder = raw / f"set{len(list(raw.iterdir()))}"
+        manifest = chebi20.build_chebi20(
+            [raw / "module.obo"], folder, ontology_captions="definition,classes", settings=QUIET, **options
+        )
+        return manifest["counts"]["rejected"]
+
+    default = rejected()
+    assert (default["small molecule"], default["generic structure"]) == (1, 1)
+    assert rejected(fewest_heavy_atoms=4)["small molecule"] == 2
+    kept = rejected(fewest_heavy_atoms=0, generic=True)
+    assert "small molecule" not in kept and "generic structure" not in kept
+    with pytest.raises(ValueError, match="fewest_heavy_atoms is -1"):
+        rejected(fewest_heavy_atoms=-1)
 
 
-def test_an_unknown_form_of_caption_is_refused(raw):
-    with pytest.raises(ValueError, match="ontology_captions is 'poem': choose one of composed, definition"):
-        chebi20.build_chebi20([raw / "module.obo"], raw / "set", ontology_captions="poem", settings=QUIET)
+@pytest.mark.parametrize("forms", ["poem", "composed,poem", "", "composed,,roles"])
+def test_an_unknown_form_of_caption_is_refused(raw, forms):
+    with pytest.raises(ValueError, match="ontology_captions is '.*': choose of composed, definition, classes"):
+        chebi20.build_chebi20([raw / "module.obo"], raw / "set", ontology_captions=forms, settings=QUIET)
+
+
+def test_an_excluded_molecule_can_be_refused_instead_of_left_out(raw):
+    (raw / "test.txt").write_text(HEADER + "9\tOc1ccc2ccccc2c1.[Na+]\tThe molecule is held out.\n", "utf-8")
+    settings = QUIET._replace(exclude=[raw / "test.txt"], refuse_excluded=True)
+    with pytest.raises(ValueError, match=r"module.obo, line 4: CHEBI:1 is about [A-Z]{14}, which is in an excluded"):
+        chebi20.build_chebi20([raw / "module.obo"], raw / "set", settings=settings)
+    assert not (raw / "set").exists()
+    (raw / "test.txt").write_text(HEADER + "9\tCCCCCCC\tThe molecule is held out.\n", "utf-8")
+    assert chebi20.build_chebi20([raw / "module.obo"], raw / "set", settings=settings)["counts"]["rows"] == 1
 
 
 def test_excluded_structures_never_occur_stereo_and_salts_ignored(raw):
@@ -275,17 +297,19 @@ def test_excluded_structures_never_occur_stereo_and_salts_ignored(raw):
 def test_terms_beside_official_splits_go_to_train_and_never_repeat_held_out_molecules(raw):
     (raw / "validation.txt").write_text(HEADER + "5\tC\tThe molecule is an alkane.\n", "utf-8")
     sources = [raw / "module.obo", raw / "validation.txt"]
-    manifest = chebi20.build_chebi20(sources, raw / "set", settings=QUIET)
-    assert manifest["counts"]["rows_by_split"] == {"train": 3, "validation": 1}
+    wanted = {"ontology_captions": "definition", "fewest_heavy_atoms": 0, "settings": QUIET}
+    manifest = chebi20.build_chebi20(sources, raw / "set", **wanted)
+    assert manifest["counts"]["rows_by_split"] == {"train": 2, "validation": 1}
     assert manifest["counts"]["rejected"]["in a validation or test file"] == 1
 
 
 def test_a_term_found_in_two_modules_is_kept_once_and_so_are_stereoisomers_with_one_text(raw):
     isomer = MODULE.replace("CHEBI:2\n", "CHEBI:20\n").replace(r"C\\C=C/C", "C/C=C/C")
     (raw / "copy.obo.gz").write_bytes(gzip.compress(isomer.encode()))
-    manifest = chebi20.build_chebi20([raw / "module.obo", raw / "copy.obo.gz"], raw / "set", settings=QUIET)
-    assert manifest["counts"]["rows"] == 4
-    assert manifest["counts"]["rejected"]["duplicate"] == 4
+    wanted = {"ontology_captions": "definition", "fewest_heavy_atoms": 0, "settings": QUIET}
+    manifest = chebi20.build_chebi20([raw / "module.obo", raw / "copy.obo.gz"], raw / "set", **wanted)
+    assert manifest["counts"]["records_read"] == 9 and manifest["counts"]["rows"] == 3
+    assert manifest["counts"]["rejected"]["duplicate"] == 1
 
 
 def test_rows_of_an_official_split_stay_as_they_are(raw):
@@ -321,7 +345,7 @@ def test_the_same_seed_gives_the_same_split_in_any_order_of_files(raw):
 def test_a_foreign_file_is_refused_by_its_first_line_and_the_others_are_read(raw, content, message):
     (raw / "validation.txt").write_text(content, "utf-8")
     with pytest.raises(SourceError, match=message):
-        list(chebi20.read_captions(raw / "validation.txt"))
+        chebi20.read_table(raw / "validation.txt")
     manifest = chebi20.build_chebi20([raw / "validation.txt", raw / "train.txt"], raw / "set", settings=QUIET)
     assert manifest["counts"]["rows"] == 2 and manifest["counts"]["records_faulty"] == 5
 
@@ -348,7 +372,7 @@ def test_scrambled_files_give_rows_or_rejections_and_nothing_else(raw):
 
 def test_all_of_chebi20_validation_is_read_as_another_reader_reads_it(shared):
     path = shared / "data/captions/chebi20/validation.txt"
-    records = list(chebi20.read_captions(path))
+    records = list(read(path))
     with path.open(encoding="utf-8", newline="") as file:
         expected = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     assert len(records) == len(expected) == 3301
@@ -362,7 +386,7 @@ def test_all_of_chebi20_validation_is_read_as_another_reader_reads_it(shared):
 def test_the_multi_modal_table_is_part_of_chebi20_validation(shared):
     tables = ("chebi20/validation.txt", "chebi20_mm/validation_rows1-500.csv")
     contents = [
-        {record.id: record.content for record in chebi20.read_captions(shared / "data/captions" / table)}
+        {record.id: record.content for record in chebi20.read_table(shared / "data/captions" / table)}
         for table in tables
     ]
     assert len(contents[1]) == 500

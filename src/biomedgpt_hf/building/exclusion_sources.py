@@ -2,7 +2,7 @@
 
     built data sets   their folder, or one of its Parquet files, with items of every modality
     tables            CSV, TSV, JSON Lines and Parquet with columns of SMILES, InChI or sequences
-    molecules         lists of SMILES, SDF, ChEBI's ontology or a module of it (OBO)
+    molecules         lists of SMILES, SDF, ChEBI's ontology or a module of it (OBO, OWL, OBO graph)
     proteins          FASTA, entries of UniProtKB in each of its formats
 
 Text may be plain or .gz. The format is recognised by the content.
@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from biomedgpt_hf.disk.paths import existing_file
-from biomedgpt_hf.files import obo
 from biomedgpt_hf.files.items.cells import item_text
 from biomedgpt_hf.files.items.fasta import begins_fasta, read_fasta
 from biomedgpt_hf.files.items.molecule_lists import read_molecule_records
+from biomedgpt_hf.files.items.ontologies import is_ontology
 from biomedgpt_hf.files.items.text_lines import head_lines
 from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError, open_source, read_lines
@@ -37,7 +37,7 @@ from biomedgpt_hf.rows.row_items import holds_rows, read_item_blocks, split_file
 HEAD = 4096  # bytes by which a format is recognised
 EXPECTED_EXCLUSIONS = (
     "Expected the folder or a Parquet file of a set built here; a table (CSV, TSV, JSON Lines, Parquet) with a column "
-    "named SMILES, InChI or Sequence; lines of SMILES; SDF; OBO; FASTA; or entries of UniProtKB."
+    "named SMILES, InChI or Sequence; lines of SMILES; SDF; an ontology; FASTA; or entries of UniProtKB."
 )
 ENTRY = "entry"  # kind of a candidate that is an entry of UniProtKB, whose protein is not read yet
 # A text at the beginning of UniProtKB's JSON that JSON tables do not have.
@@ -78,12 +78,12 @@ def read_candidates(path: Path) -> Iterator[Candidate]:
         if file.read(4) == b"PAR1":
             return _in_parquet(path)
     first, head = _beginning(path)
+    if is_ontology(path):
+        return _in_list(path, first)
     if begins_fasta(line for _, line in head_lines(path)):
         return _in_fasta(path)
     if first.startswith(("ID   ", "<")) or (first.startswith(("{", "[")) and UNIPROT_JSON.search(head)):
         return _in_entries(path)
-    if obo.is_header(first):
-        return _in_ontology(path)
     return _in_table(path) or _in_list(path, first)
 
 
@@ -163,18 +163,6 @@ def _in_entries(path: Path) -> Iterator[Candidate]:
 
 def _of_record(record: Record, kind: str) -> Candidate:
     return Candidate(record.line, kind, record.content, record.problem)
-
-
-def _in_ontology(path: Path) -> Iterator[Candidate]:
-    for stanza in obo.read_stanzas(read_lines(path)):
-        if stanza.kind == "Term":
-            try:
-                structure = obo.parse_term(stanza.lines).structure()
-            except RejectedRecord as problem:
-                yield Candidate(stanza.line, MOLECULE.name, problem=problem)
-                continue
-            if structure:
-                yield Candidate(stanza.line, MOLECULE.name, structure)
 
 
 def _in_fasta(path: Path) -> Iterator[Candidate]:

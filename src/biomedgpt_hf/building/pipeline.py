@@ -30,7 +30,7 @@ from biomedgpt_hf.building.parsing import CHUNK, ParsedChunk, parse_chunks
 from biomedgpt_hf.building.repetitions import CONTRADICTION, COPY, KEEP, repetition_options
 from biomedgpt_hf.building.similarity_clusters import Clusters, SimilarityClusters, cluster_options
 from biomedgpt_hf.building.splits import SplitChooser
-from biomedgpt_hf.building.staging import Staging, fingerprint
+from biomedgpt_hf.building.staging import EXCLUDED, Staging, fingerprint
 from biomedgpt_hf.building.writer import DatasetWriter
 from biomedgpt_hf.disk.databases import KEPT
 from biomedgpt_hf.disk.full import naming_full_disk
@@ -51,6 +51,7 @@ class BuildSettings(NamedTuple):
     Attributes:
         seed: another seed gives another split.
         exclude: files whose items must not be in the set.
+        refuse_excluded: end with an error where a source has such an item, instead of leaving it out.
         clusters: table of protein clusters (see `building.clusters`). A cluster is on one side of the split.
         cluster_level: the level to read, for a table of UniProt.
         max_rejected: the number of faulty records that is allowed, or a share of them such as "1%".
@@ -65,6 +66,7 @@ class BuildSettings(NamedTuple):
 
     seed: int = 0
     exclude: Sequence[Path] = ()
+    refuse_excluded: bool = False
     clusters: Path | None = None
     cluster_level: str = "UniRef50"
     max_rejected: str | None = None
@@ -119,8 +121,8 @@ def build_set(
         FileExistsError: `output` already holds something.
         OSError: a source is missing, the disk is full, a worker died, or another build of this
             output is running. The finished part is kept for the next run.
-        ValueError: a setting is wrong, no record gave a row, or more were faulty than
-            `settings.max_rejected`.
+        ValueError: a setting is wrong, no record gave a row, more were faulty than `settings.max_rejected`, or an
+            excluded item is refused.
     """
     output = Path(output)
     building = output.with_name(f".{output.name}.building")
@@ -132,6 +134,8 @@ def build_set(
     options |= cluster_options(
         settings.clusters, settings.cluster_level, settings.by_similarity, settings.max_per_cluster
     )
+    if settings.refuse_excluded:
+        options |= {"refuse_excluded": True}
     facts: dict[str, Any] = {**about._asdict(), "sources": _describe_sources(sources, settings), "options": options}
     facts = json.loads(json.dumps(facts))  # in the form in which they are read from a manifest
     if (building.exists() or settings.reuse) and (finished := _finished(output, building, facts)):
@@ -207,6 +211,20 @@ def _stage(
             bar.update(len(chunk.records))
             if math.isfinite(allowed[0]):
                 _check_rejected(staging, allowed, at_end=False)
+    if settings.refuse_excluded:
+        _refuse_excluded(staging)
+
+
+def _refuse_excluded(staging: Staging) -> None:
+    """Raise if a record was left out because an excluded file has its item."""
+    found = [rejection for rejection in staging.rejections() if rejection.reason == EXCLUDED]
+    if found:
+        first = found[0]
+        raise ValueError(
+            f"{first.source}, line {first.line}: {first.id or 'the record'} is about {first.detail}, which is in an "
+            f"excluded file, as {len(found):,} records are. Take them out of the sources, or leave --refuse-excluded "
+            "out, and they are not taken over."
+        )
 
 
 def _split(staging: Staging, building: Path, settings: BuildSettings) -> Mapping[str, int]:

@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS notes (note TEXT PRIMARY KEY, times INTEGER);
 """
 
 
+EXCLUDED = "in an excluded file"  # the reason of a rejection
 PAGE = 10_000
 EXAMPLE_FIELDS = "number, file, line, id, own_split, keys"
 
@@ -109,7 +110,7 @@ class Staging:
         """Add an example, or return the reason why it is not added."""
         for key in example.keys:
             if key in excluded:
-                return UnwantedRecord("in an excluded file", key)
+                return UnwantedRecord(EXCLUDED, key)
         marks = [(_hash(mark),) for mark in dict.fromkeys(example.marks)]
         for mark, hashed in zip(dict.fromkeys(example.marks), marks, strict=True):
             if self._has("marks", "mark", hashed[0]):

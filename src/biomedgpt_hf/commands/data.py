@@ -24,6 +24,9 @@ Build = Callable[..., dict[str, Any]]  # (sources, output, settings, its own opt
 Sources = Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Files, plain or .gz.")]
 Output = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")]
 Exclude = Annotated[list[Path] | None, many("FILE", "Leave out the molecules and proteins found there")]
+RefuseExcluded = Annotated[
+    bool, typer.Option("--refuse-excluded", help="End with an error if a source has what --exclude names.")
+]
 Seed = Annotated[int, typer.Option(metavar="N", help="Another seed gives another split.")]
 MaxRejected = Annotated[
     str | None, typer.Option(metavar="N|P%", help="Fail if more records than this are faulty; no limit if none.")
@@ -60,7 +63,18 @@ FeatureSet = Annotated[
 ]
 # Options of sets of captions.
 OntologyCaptions = Annotated[
-    str, typer.Option(metavar="composed|definition", help="What an ontology term says: all, or its definition.")
+    str,
+    typer.Option(
+        metavar="A,B,…",
+        help="What is asked of an ontology's term: composed, definition, classes, broad-classes, roles, origins, "
+        "iupac-names; or all.",
+    ),
+]
+FewestHeavyAtoms = Annotated[
+    int, typer.Option(metavar="N", min=0, help="Leave out smaller molecules of an ontology, such as ions; 0 keeps all.")
+]
+Generic = Annotated[
+    bool, typer.Option("--generic", help="Keep structures with R groups, which stand for many molecules.")
 ]
 
 
@@ -74,6 +88,7 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
             output: Path,
             sources: list[Path] | None = None,
             exclude: list[Path] | None = None,
+            refuse_excluded: bool = False,
             seed: int = 0,
             max_rejected: str | None = None,
             duplicates: str = "keep",
@@ -92,6 +107,7 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
             settings = BuildSettings(
                 seed=seed,
                 exclude=tuple(exclude or ()),
+                refuse_excluded=refuse_excluded,
                 max_rejected=max_rejected,
                 duplicates=duplicates,
                 contradictions=contradictions,
@@ -112,7 +128,8 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
         # Typer reads the options from the signature.
         parameters = [_parameter("sources", OptionalSources, None) if downloads else _parameter("sources", Sources)]
         parameters += [_parameter("output", Output), *own]
-        parameters += [_parameter("exclude", Exclude, None), _parameter("seed", Seed, 0)]
+        parameters += [_parameter("exclude", Exclude, None)]
+        parameters += [_parameter("refuse_excluded", RefuseExcluded, False), _parameter("seed", Seed, 0)]
         parameters += [_parameter("max_rejected", MaxRejected, None)]
         parameters += [_parameter("duplicates", Duplicates, "keep")]
         parameters += [_parameter("contradictions", Contradictions, "keep")]
@@ -245,19 +262,27 @@ def chebi20(
     output: Path,
     settings: "BuildSettings",
     ontology_captions: OntologyCaptions = "composed",
+    fewest_heavy_atoms: FewestHeavyAtoms = 3,
+    generic: Generic = False,
     features: FeatureSet = "graphmvp",
 ) -> dict[str, Any]:
     """Build rows from ChEBI-20 files, and ChEBI's ontology beside them."""
     from biomedgpt_hf.sets.chebi20 import builder as chebi20
 
     return chebi20.build_chebi20(
-        sources, output, ontology_captions=ontology_captions, features=features, settings=settings
+        sources,
+        output,
+        ontology_captions=ontology_captions,
+        fewest_heavy_atoms=fewest_heavy_atoms,
+        generic=generic,
+        features=features,
+        settings=settings,
     )
 
 
 @builder(
     "chebi",
-    "data chebi chebi.obo.gz --exclude chebi20/test.txt --output chebi",
+    "data chebi chebi.obo.gz --ontology-captions composed,classes,roles --exclude chebi20/test.txt --output chebi",
     "data chebi --download --exclude chebi20/test.txt --output chebi",
     downloads=True,
 )
@@ -266,10 +291,12 @@ def chebi(
     output: Path,
     settings: "BuildSettings",
     ontology_captions: OntologyCaptions = "composed",
+    fewest_heavy_atoms: FewestHeavyAtoms = 3,
+    generic: Generic = False,
     features: FeatureSet = "graphmvp",
 ) -> dict[str, Any]:
-    """Build captions from ChEBI's ontology or modules of it."""
-    return chebi20(sources, output, settings, ontology_captions, features)
+    """Build captions, and questions about classes and roles, from ChEBI's ontology or modules of it."""
+    return chebi20(sources, output, settings, ontology_captions, fewest_heavy_atoms, generic, features)
 
 
 @builder(

@@ -83,7 +83,7 @@ def evaluate_set(
             rows of the set itself.
         controls: ask also about another row's item, and about none.
         tokenizer: SciBERT's vocabulary, as `TextScorer` takes it.
-        ontology: an ontology in OBO format, for partial credit.
+        ontology: an ontology such as chebi.obo, for partial credit.
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
         cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-from biomedgpt_hf.files import obo
-from biomedgpt_hf.files.sources import SourceError, read_lines
+from biomedgpt_hf.files.ontologies.formats import read_terms
+from biomedgpt_hf.files.ontologies.terms import Link
+from biomedgpt_hf.files.sources import SourceError
 
 
 class Ontology:
@@ -37,10 +38,10 @@ class Ontology:
 
 
 def read_ontology(path: str | os.PathLike, normalise: Callable[[str], str] = str.lower) -> Ontology:
-    """Read the is_a relations of an ontology in OBO format.
+    """Read the is_a relations of an ontology.
 
     Args:
-        path: the file, plain or .gz.
+        path: the file (OBO, OWL in RDF/XML, OBO graph, or a table of terms), plain or .gz.
         normalise: how a name is written where it is looked up.
 
     Raises:
@@ -49,15 +50,16 @@ def read_ontology(path: str | os.PathLike, normalise: Callable[[str], str] = str
     """
     path = Path(path)
     names: dict[str, str] = {}
-    above: dict[str, list[str]] = {}
-    for stanza in obo.read_stanzas(read_lines(path)):
-        if stanza.kind == "Term":
-            identifier = obo.first_value(stanza, "id").split(" ")[0]
-            names[identifier] = normalise(obo.unescape(obo.first_value(stanza, "name")))
-            above[identifier] = [link.target for link in obo.read_links(stanza.lines) if link.relation == "is_a"]
+    above: dict[str, list[Link]] = {}
+    for record in read_terms(path):
+        term = record.content
+        if term and not term.is_relation:
+            names[term.id] = names.get(term.id) or normalise(term.name)
+            above.setdefault(term.id, []).extend(link for link in term.links if link.relation == "is_a")
     if not names:
-        raise SourceError(path, 0, "no terms", "holds no [Term]. Pass an ontology in OBO format, such as chebi.obo.")
+        raise SourceError(path, 0, "no terms", "holds no term. Pass an ontology, such as chebi.obo.")
     parents: dict[str, list[str]] = {}
     for identifier, name in names.items():
-        parents.setdefault(name, []).extend(names[target] for target in above[identifier] if target in names)
+        found = (names.get(link.target) or normalise(link.name) for link in above[identifier])
+        parents.setdefault(name, []).extend(filter(None, found))
     return Ontology(parents)

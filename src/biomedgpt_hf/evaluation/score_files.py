@@ -46,7 +46,7 @@ def score_files(
         names: of the runs; the files' names without their ending, if none are given.
         partial: score though rows of the set have no answer.
         tokenizer: SciBERT's vocabulary, as `TextScorer` takes it.
-        ontology: an ontology in OBO format, for partial credit.
+        ontology: an ontology such as chebi.obo, for partial credit.
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
         cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.

@@ -174,6 +174,16 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise SourceError(path, 0, "empty file", "is empty.")
 
 
+def ends_with_line_break(path: Path) -> bool:
+    """Tell whether a text file ends with a whole line. Of a .gz it is not asked: its own checksum tells of a cut."""
+    with existing_file(path).open("rb") as file:
+        if file.read(2) == GZIP_MAGIC:
+            return True
+        file.seek(0, io.SEEK_END)
+        file.seek(max(0, file.tell() - 1))
+        return file.read(1) in (b"\n", b"")
+
+
 def refuse_foreign(path: Path, start: bytes) -> None:
     """Raise a SourceError if a file that begins so is known to be no lines of text."""
     for pattern, (kind, remedy) in FOREIGN.items():

@@ -165,6 +165,18 @@ def test_a_file_without_molecules_is_refused(tmp_path, content):
         listed(tmp_path, content)
 
 
+def test_the_molecules_of_an_ontology_are_its_terms_with_a_structure(tmp_path):
+    head = "format-version: 1.2\n\n"
+    terms = (
+        '[Term]\nid: CHEBI:1\nname: ethanol\nsynonym: "CCO" RELATED SMILES []\n\n'
+        "[Term]\nid: CHEBI:2\nname: alcohol\n\n[Term]\nid: CHEBI:3\ndef: cut\n"
+    )
+    found, problems = listed(tmp_path, head + terms)
+    assert found == [("CHEBI:1", "CCO", 3)] and problems == [(12, "malformed line")]
+    with pytest.raises(SourceError, match="line 3: up to this last term there is no structure"):
+        listed(tmp_path, head + "[Term]\nid: CHEBI:2\nname: alcohol\n")
+
+
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         list(read_molecule_records(tmp_path / "nowhere"))

@@ -1,4 +1,4 @@
-"""Names, families and places of proteins: exact match, containment and set-F1 of what answer and reference list."""
+"""Names of molecules; names, families and places of proteins: exact match, containment and set-F1 of what is listed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.metrics.set_overlap import f1_scores, overlap
 from biomedgpt_hf.similarity.words import plain_words
 
-TASKS = ("protein_names", "protein_family", "protein_location", "protein_membrane")
+TASKS = ("protein_names", "protein_family", "protein_location", "protein_membrane", "molecule_iupac_name")
 LIST_MARKS = re.compile(r"[;.,](?=\s|$)|\bAlso known as\b|\bBelongs to the\b", re.IGNORECASE)
 EC_NUMBER = re.compile(r"\(?\bEC \d+(?:\.[\dn-]+)*[);]*", re.IGNORECASE)
 

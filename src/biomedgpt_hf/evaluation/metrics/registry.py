@@ -34,7 +34,7 @@ def all_metrics(
     Args:
         tokenizer: SciBERT's vocabulary, as `TextScorer` takes it.
         wordnet: False for METEOR without synonyms.
-        ontology: an ontology in OBO format, for partial credit.
+        ontology: an ontology such as chebi.obo, for partial credit.
 
     Raises:
         MissingWordNetError, MissingVocabularyError, ModuleNotFoundError: see `TextScorer`.

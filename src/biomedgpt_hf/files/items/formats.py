@@ -14,6 +14,7 @@ class FileKind(StrEnum):
     SMILES = "list of SMILES"
     SDF = "SDF or MOL file"
     MOL2 = "MOL2 file"
+    ONTOLOGY = "ontology"
     FASTA = "FASTA file"
     PDB = "PDB file"
     MMCIF = "mmCIF file"
@@ -25,6 +26,7 @@ FORMATS: dict[str, FileKind] = {
     "smiles": FileKind.SMILES,
     **dict.fromkeys(("sdf", "mol"), FileKind.SDF),
     "mol2": FileKind.MOL2,
+    "ontology": FileKind.ONTOLOGY,
     "fasta": FileKind.FASTA,
     "pdb": FileKind.PDB,
     "mmcif": FileKind.MMCIF,

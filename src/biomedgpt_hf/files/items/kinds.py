@@ -15,6 +15,7 @@ from typing import NamedTuple
 from biomedgpt_hf.disk.paths import existing_file
 from biomedgpt_hf.files.items.fasta import COMMENTS, begins_fasta
 from biomedgpt_hf.files.items.formats import FileKind, kind_of_format
+from biomedgpt_hf.files.items.ontologies import is_ontology
 from biomedgpt_hf.files.items.sdf import SDF_END
 from biomedgpt_hf.files.items.smiles_lines import begins_as_list, is_named_so, structure_place
 from biomedgpt_hf.files.items.text_lines import head_lines
@@ -26,8 +27,8 @@ from biomedgpt_hf.files.tables.table import PARQUET, open_table
 from biomedgpt_hf.modalities import MODALITIES, PROTEIN
 
 EXPECTED_ITEMS = (
-    "Expected molecules (lines of SMILES, SDF, MOL, MOL2), proteins (FASTA, PDB, mmCIF), or a table (CSV, TSV, JSON "
-    "Lines, Parquet) that has a column SMILES or sequence, or whose columns you name."
+    "Expected molecules (lines of SMILES, SDF, MOL, MOL2, an ontology), proteins (FASTA, PDB, mmCIF), or a table (CSV, "
+    "TSV, JSON Lines, Parquet) that has a column SMILES or sequence, or whose columns you name."
 )
 # The records of all versions of the format, and those of programs (REMARKS, USER, PARENT, LIGATM, and PDBQT's).
 PDB_RECORD = re.compile(
@@ -69,6 +70,8 @@ def recognise_item_file(path: Path, named: Collection[str] = (), format: str | N
     filled = [line for line in lines if line.strip()]
     if not filled:
         raise SourceError(path, len(lines), "empty file", "holds only blank lines.")
+    if not named and is_ontology(path):
+        return FileKind.ONTOLOGY
     header = _TableHeader.of(path)
     first = next((line.strip() for line in filled if not line.startswith(COMMENTS)), "")
     if first.startswith("$R") and not set(named) & set(header.columns):

@@ -1,4 +1,4 @@
-"""Molecules for the builders, from any file: SMILES lines, SDF, MOL, MOL2, tables, data sets of this package.
+"""Molecules for the builders, from any file: SMILES lines, SDF, MOL, MOL2, ontologies, tables, data sets built here.
 
 The format is recognised by the content. Text may be plain or .gz. Memory holds one record.
 """

@@ -9,6 +9,7 @@ from pathlib import Path
 from biomedgpt_hf.files.items.fasta import read_fasta
 from biomedgpt_hf.files.items.formats import FileKind
 from biomedgpt_hf.files.items.mmcif import read_mmcif
+from biomedgpt_hf.files.items.ontologies import read_ontology_molecules
 from biomedgpt_hf.files.items.pdb import read_pdb
 from biomedgpt_hf.files.items.sdf import read_mol2, read_sdf_records
 from biomedgpt_hf.files.items.smiles_lines import read_smiles_lines
@@ -20,6 +21,7 @@ OF_MOLECULES: dict[FileKind, Reader] = {
     FileKind.SMILES: read_smiles_lines,
     FileKind.SDF: read_sdf_records,
     FileKind.MOL2: read_mol2,
+    FileKind.ONTOLOGY: read_ontology_molecules,
 }
 OF_PROTEINS: dict[FileKind, Reader] = {
     FileKind.FASTA: read_fasta,

@@ -1,211 +1,180 @@
-"""Captions of ChEBI's terms: the definition alone, or with the relations in ChEBI-20's words.
+"""Questions about the molecules of ChEBI's ontology, answered by what their terms say.
 
-ChEBI-20 (Edwards et al. 2021) took its captions from PubChem, which writes a ChEBI term out in
-sentences of fixed kinds and order:
+    biomedgpt data chebi chebi.obo.gz --ontology-captions composed,classes,roles --output DIR
+    biomedgpt data chebi --download --exclude chebi20/test.txt --output DIR
 
-    The molecule is DEFINITION. It has a role as a R and an R. It is a PARENT and a PARENT. It contains a PART.
-    It derives from a FUNCTIONAL PARENT. It is a conjugate base of a B. It is a conjugate acid of an A.
-    It is an enantiomer of an E. It is a tautomer of a T. It derives from a hydride of a HYDRIDE.
-
-A single parent beside a definition is not repeated. Without a definition the parents open the
-caption. Names ending in "s" are classes: "a member of phenols". The rules were read off ChEBI-20's
-captions, and tests hold them to the molecules that three modules share with it. They differ from
-ChEBI-20 on purpose in three places: a definition without its full stop gets one, only ordinary
-words lose their capital ("L-Proline" does not become "l-Proline"), and no "is" is put before a
-whole sentence ("Sucrose is a disaccharide …", "A nitrile is a compound …") or a plural ("Compounds
-of …"). Names in a list keep the file's order; that of ChEBI-20 is another, which modules sorted by
-identifier have lost.
+The question names the style of the answer, so that the short answers of one do not shorten those of another.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from itertools import chain
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, cast
 
+from rdkit import Chem
+
+from biomedgpt_hf.building.examples import Example
 from biomedgpt_hf.files.markup import plain_text
-from biomedgpt_hf.files.obo import Link, Term, first_value, read_links, read_stanzas, read_term_names
-from biomedgpt_hf.files.records import Record
-from biomedgpt_hf.files.sources import SourceError, read_lines
-
-# Sentences after the definition, in order, by relation. Groups (is_substituent_group_from) do not occur in ChEBI-20.
-SENTENCES = {
-    "has_role": "It has a role as",
-    "is_a": "It is",
-    "has_part": "It contains",
-    "has_functional_parent": "It derives from",
-    "is_conjugate_base_of": "It is a conjugate base of",
-    "is_conjugate_acid_of": "It is a conjugate acid of",
-    "is_enantiomer_of": "It is an enantiomer of",
-    "is_tautomer_of": "It is a tautomer of",
-    "has_parent_hydride": "It derives from a hydride of",
-    "is_substituent_group_from": "It is a substituent group from",
-}
-# Releases since 2025, and modules of other ontologies, name ChEBI's relations by these identifiers.
-RELATION_IDS = {
-    "RO:0000087": "has_role",
-    "BFO:0000051": "has_part",
-    "RO:0018033": "is_conjugate_base_of",
-    "RO:0018034": "is_conjugate_acid_of",
-    "RO:0018036": "is_tautomer_of",
-    "RO:0018037": "is_substituent_group_from",
-    "RO:0018038": "has_functional_parent",
-    "RO:0018039": "is_enantiomer_of",
-    "RO:0018040": "has_parent_hydride",
-}
-# Openings that the definition-only form turns into "The molecule is …".
-LOWERED = re.compile(r"(?:An?|The|Zwitterionic|Conjugate|(?:Di|Tri|Tetra|Penta)(?:an|cat)ion)\s")
-# Definitions that cannot follow "The molecule is": whole sentences, and what is said of many.
-ARTICLE = r"(?:An?|The|Any)\s"
-NO_NAME = r"(?:of|in|with|by|to|from|that|which|whose|where)\s"  # opens a clause: an "is" behind it is its own
-WHOLE_SENTENCE = re.compile(
-    rf"(?:(?!{ARTICLE})(?:(?!that|which)[^\s,;:.]+ ){{1,3}}?|An?\s(?:(?!{NO_NAME})[^\s,;:.]+ ){{1,3}}?)"
-    r"is (?=(?:an?|the|one) )"
+from biomedgpt_hf.files.ontologies.terms import Term
+from biomedgpt_hf.files.records import Record, UnwantedRecord
+from biomedgpt_hf.files.sources import require_utf8
+from biomedgpt_hf.rows.schema import question_row
+from biomedgpt_hf.sets.chebi.captions import (
+    compose_caption,
+    definition_as_caption,
+    enumerate_names,
+    is_full,
+    relation_sentences,
 )
-PLURAL = r"(?:(?!of|or|in|with|that|from)\S+ ){0,2}?(?!\S*species)\S*[a-z](?<![aious])s[\s;]"
-NO_PLACE = re.compile(rf"(?!{ARTICLE})(?:(?:This|It|There) |{PLURAL})")
-ORDINARY_WORD = re.compile(r"[A-Z][a-z]|A\s")
-# "an" before a vowel's sound, also inside brackets: "an (11Z)-…", "a uracil", "a one-carbon compound", "a N-acyl…".
-AN = re.compile(r"[(\[{'\"]*(?:8|11(?!\d)|(?![Ee]u[a-z]|[Oo]ne|[Uu](?:r[aeio]|ni(?![nm])|s[eu]|t[aeio]))[AEIOUaeiou])")
-DEGREES = {"degreeC": "℃", "degreeF": "℉"}
+from biomedgpt_hf.sets.chebi.merging import CHEBI, MEMBER_OF, TermRecord
+from biomedgpt_hf.sets.molecules import FEATURES, checked_molecule
+from biomedgpt_hf.similarity.structure_key import read_molecule, structure_key
+
+LICENSE = "CC-BY-4.0"
+FEWEST_HEAVY_ATOMS = 3  # leaves out atoms, ions of one or two of them, and hydrides such as methane
 
 
-class TermRecord(NamedTuple):
-    """A [Term] of an ontology: the lines below its header, and the names that its relations mention."""
-
-    lines: tuple[str, ...]
-    names: dict[str, str]
-
-
-class Composition(NamedTuple):
-    """A composed caption.
+class Form(NamedTuple):
+    """One thing to tell of a term.
 
     Attributes:
-        text: the caption, or "" where the term has neither a definition nor a named parent.
-        nameless: relations that could not be written because their target is obsolete or has no name.
+        task: name of the kind of question.
+        question: it names what the answer is like.
+        answer: gives the answer, or "" where the term does not say.
     """
 
-    text: str
-    nameless: list[Link]
+    task: str
+    question: str
+    answer: Callable[[Term], str]
 
 
-def read_ontology(path: Path) -> Iterator[Record]:
-    """Yield the terms of an OBO file, each with a `TermRecord`.
+def _full_caption(term: Term) -> str:
+    return compose_caption(term) if is_full(term) else ""
 
-    The file is read twice, first for the names: memory holds these (200,000 in the whole of ChEBI,
-    some 45 MB) and one term.
+
+def _iupac_name(term: Term) -> str:
+    """Return the shortest name, whatever the order in which a file has them."""
+    return min(map(plain_text, term.iupac_names), key=lambda name: (len(name), name), default="")
+
+
+def _broad_classes(term: Term) -> str:
+    names = [link.name for link in term.links if link.relation == MEMBER_OF]
+    return f"It is {enumerate_names(names)}." if names else ""
+
+
+FORMS: Mapping[str, Form] = {
+    "composed": Form("molecule_caption", "Please describe this molecule.", _full_caption),  # paper, §4.2
+    "definition": Form(
+        "molecule_definition", "Please define this molecule.", lambda term: definition_as_caption(term.definition)
+    ),
+    "classes": Form(
+        "molecule_class",
+        "Which classes does this molecule belong to?",
+        lambda term: relation_sentences(term, ["is_a"]),
+    ),
+    "broad-classes": Form("molecule_broad_class", "Which broad classes does this molecule belong to?", _broad_classes),
+    "roles": Form(
+        "molecule_role", "Which roles does this molecule have?", lambda term: relation_sentences(term, ["has_role"])
+    ),
+    "origins": Form(
+        "molecule_origin",
+        "What does this molecule derive from?",
+        lambda term: relation_sentences(term, ["has_functional_parent", "has_parent_hydride"]),
+    ),
+    "iupac-names": Form("molecule_iupac_name", "What is the IUPAC name of this molecule?", _iupac_name),
+}
+CAPTION = FORMS["composed"]
+
+
+def checked_forms(forms: str) -> tuple[str, ...]:
+    """Return the names of `FORMS` in a text, with commas between them; "all" stands for all.
 
     Raises:
-        OSError, SourceError: see `sources.read_lines`.
+        ValueError: there is no form of that name, or none is named.
     """
-    names = read_term_names(read_stanzas(_lines_until_error(path)))
-    for stanza in read_stanzas(read_lines(path)):
-        if stanza.kind == "Term":
-            mentioned = chain.from_iterable((link.relation, link.target) for link in read_links(stanza.lines))
-            known = {identifier: names[identifier] for identifier in mentioned if identifier in names}
-            identifier = first_value(stanza, "id").split(" ")[0]
-            yield Record(path.name, stanza.line, identifier, TermRecord(stanza.lines, known))
+    named = tuple(dict.fromkeys(name.strip() for name in forms.split(",")))
+    if named == ("all",):
+        return tuple(FORMS)
+    if unknown := [name for name in named if name not in FORMS]:
+        raise ValueError(
+            f"ontology_captions is {forms!r}: choose of {', '.join(FORMS)}, or all; {unknown[0]!r} is none."
+        )
+    return named
 
 
-def _lines_until_error(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield lines without telling that the file was cut; reading it again tells."""
-    with suppress(SourceError):
-        yield from read_lines(path)
-
-
-def definition_as_caption(definition: str) -> str:
-    """Return a definition alone, as "The molecule is a …" where it has a place in that; "" if there is none.
-
-    Definitions that open with a name or with "Any", or say "A primary alcohol is …", stay as they are.
-    """
-    text = plain_text(definition)
-    if not text:
-        return ""
-    if LOWERED.match(text) and not WHOLE_SENTENCE.match(text):
-        text = f"The molecule is {text[0].lower()}{text[1:]}"
-    return _ended(text)
-
-
-def compose_caption(term: Term, names: Mapping[str, str]) -> Composition:
-    """Return the caption of a term in the wording of ChEBI-20.
+def parse_term(
+    record: Record,
+    forms: Sequence[str] = ("composed",),
+    fewest_heavy_atoms: int = FEWEST_HEAVY_ATOMS,
+    generic: bool = False,
+    features: str = FEATURES,
+) -> Example:
+    """Return the questions about the molecule of a term.
 
     Args:
-        term: what its stanza says.
-        names: names by identifier, of the terms and relations that its links mention, as far as the
-            file has them; "" for obsolete ones. Of others the link's comment is the name.
+        record: one of `merging.read_merged`.
+        forms: what is asked, names of `FORMS`. What the term does not say is not asked.
+        fewest_heavy_atoms: smaller molecules are left out.
+        generic: keep structures that stand for many molecules, with R groups (wildcard atoms).
+        features: the feature set in which molecules must have a place.
+
+    Raises:
+        UnwantedRecord: the term is obsolete or no molecule, says nothing that is asked, or its molecule is left out or
+            has no place in the features.
+        RejectedRecord: RDKit cannot read the molecule.
     """
-    targets: dict[str, list[str]] = {}
-    nameless = []
-    for link in term.links:
-        relation = canonical_relation(link.relation)
-        if relation is None or not link.target.startswith("CHEBI:"):
-            continue  # relations that other ontologies add
-        if name := _target_name(link, relation, names):
-            targets.setdefault(relation, []).append(name)
-        else:
-            nameless.append(link)
-    parents = targets.get("is_a", [])
-    definition = plain_text(term.definition)
-    if len(parents) < 2 or not definition:
-        targets.pop("is_a", None)
-    if definition:
-        sentences = [_opening(definition)]
-    elif parents:
-        sentences = [f"The molecule is {enumerate_names(parents)}."]
-    else:
-        return Composition("", nameless)
-    sentences += [f"{start} {enumerate_names(targets[kind])}." for kind, start in SENTENCES.items() if kind in targets]
-    return Composition(" ".join(sentences), nameless)
+    content: TermRecord = record.content
+    term = content.term
+    if term.obsolete:
+        raise UnwantedRecord("obsolete")
+    if not term.id.startswith(CHEBI):
+        raise UnwantedRecord("not a term of ChEBI")
+    if not term.structure:
+        raise UnwantedRecord("no structure", f"{term.name or term.id} is a class, a role, or drawn nowhere")
+    # Modules have spoilt some SMILES, such as "[nH]" to "n".
+    drawn = [term.structure, term.inchi, *content.structures]
+    molecule = next((one for one in drawn if one and read_molecule(one)), term.structure)
+    key = _checked_structure(molecule, fewest_heavy_atoms, generic, features)
+    answers = {FORMS[name]: answer for name in forms if (answer := FORMS[name].answer(term))}
+    if not answers:
+        raise UnwantedRecord("says too little", f"{term.name or term.id}: nothing for {', '.join(forms)}")
+    rows = []
+    for form, answer in answers.items():
+        id = term.id if len(forms) == 1 else f"{term.id}:{form.task.removeprefix('molecule_')}"
+        about = {"task": form.task, "source": "ChEBI", "id": id, "license": LICENSE}
+        rows.append(question_row(form.question, answer, molecules=[molecule], **about))
+    # All structures count as the term's, so that none of a held-out molecule comes in under another drawing.
+    others = tuple(other for other in _keys(content.structures) if other != key)
+    mark = " ".join([key, *answers.values()])
+    return Example(rows, (key, *others), None, (term.id, mark), _notes(content, molecule, others))
 
 
-def canonical_relation(relation: str) -> str | None:
-    """Return a relation's name in `SENTENCES`, or None; identifiers, IRIs and prefixes are understood."""
-    if numbered := re.search(r"\b(RO|BFO)[:_](\d{7})$", relation):
-        return RELATION_IDS.get(f"{numbered[1]}:{numbered[2]}")
-    name = re.split(r"[/#:]", relation)[-1]
-    return name if name in SENTENCES else None
+def _notes(content: TermRecord, molecule: str, other_keys: Sequence[str]) -> tuple[str, ...]:
+    notes = [f"{name} differs between sources: that of the first is taken" for name in content.differing]
+    notes += ["structure differs between sources: the first one that can be read is taken"] * bool(other_keys)
+    notes += ["structure cannot be read: another one of the same term is taken"] * (molecule != content.term.structure)
+    return (*notes, *["relation left out: its target is obsolete or has no name"] * content.nameless)
 
 
-def enumerate_names(names: Iterable[str]) -> str:
-    """Return names in a list: "a B, an A and a member of phenols"; each once."""
-    *others, last = (with_article(name) for name in dict.fromkeys(names))
-    return f"{', '.join(others)} and {last}" if others else last
+def _checked_structure(text: str, fewest_heavy_atoms: int, generic: bool, features: str) -> str:
+    """Return the structure key of a term's molecule.
+
+    Raises:
+        RejectedRecord, UnwantedRecord: see `parse_term`.
+    """
+    key = checked_molecule(require_utf8(text), features)
+    molecule = cast(Chem.Mol, read_molecule(text))  # it is readable, or had no key
+    if not generic and any(atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms()):
+        raise UnwantedRecord("generic structure", f"{text[:100]} stands for many molecules")
+    if (atoms := molecule.GetNumHeavyAtoms()) < fewest_heavy_atoms:
+        raise UnwantedRecord("small molecule", f"{text[:100]} has {atoms} heavy atoms")
+    return key
 
 
-def with_article(name: str) -> str:
-    """Return "a NAME", "an NAME", or "a member of NAMES"."""
-    if name.endswith("s"):
-        return f"a member of {name}"
-    return f"an {name}" if AN.match(name) else f"a {name}"
-
-
-def _target_name(link: Link, relation: str, names: Mapping[str, str]) -> str:
-    """Return the name of a link's target, or "". ChEBI writes markup into names as well."""
-    if link.target in names:
-        return plain_text(names[link.target])
-    # Where relations are named by identifiers, the comment holds their name as well: "! has role metabolite".
-    comment = link.comment
-    for label in (names.get(link.relation), relation.replace("_", " ")):
-        if label:
-            comment = comment.removeprefix(f"{label} ")
-    return plain_text(comment)
-
-
-def _opening(definition: str) -> str:
-    text = definition
-    for markup, sign in DEGREES.items():
-        text = text.replace(markup, sign)
-    if sentence := WHOLE_SENTENCE.match(text):
-        text = text[sentence.end() :]
-    elif NO_PLACE.match(text):
-        return _ended(text)
-    elif ORDINARY_WORD.match(text):
-        text = text[0].lower() + text[1:]
-    return _ended(f"The molecule is {text}")
-
-
-def _ended(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else text + "."
+def _keys(structures: Sequence[str]) -> Iterator[str]:
+    """Yield the structure keys of those that can be read."""
+    for structure in structures:
+        try:
+            yield structure_key(structure)
+        except ValueError:
+            continue

@@ -1,4 +1,4 @@
-"""Captions of molecules: ChEBI-20 (MolT5's files), and captions from ChEBI ontology modules.
+"""Captions of molecules: ChEBI-20 (MolT5's files), and what ChEBI's ontology says beside them.
 
     biomedgpt data chebi20 train.txt validation.txt test.txt --output DIR
     biomedgpt data chebi20 validation.txt chebi.obo.gz --exclude test.txt --output DIR
@@ -6,8 +6,8 @@
 ChEBI-20 (Edwards et al. 2021; files of Edwards et al. 2022, https://github.com/blender-nlp/MolT5):
 tab-separated, header CID SMILES description, no quoting, every backslash of a SMILES doubled. The
 file's name is its split. ChEBI-20-MM (https://github.com/AI-HPC-Research-Team/SLM4Mol): the same
-molecules as CSV with more columns. ChEBI (Hastings et al. 2016) as OBO: the full release or a module
-of it. All are CC BY 4.0.
+molecules as CSV with more columns. ChEBI (Hastings et al. 2016) as an ontology: see `sets.chebi`.
+All are CC BY 4.0.
 """
 
 from __future__ import annotations
@@ -20,23 +20,18 @@ from typing import Any, NamedTuple
 
 from biomedgpt_hf.building.examples import Example
 from biomedgpt_hf.building.pipeline import DEFAULTS, About, BuildSettings, build_set, read_each
-from biomedgpt_hf.files import obo
 from biomedgpt_hf.files.markup import plain_text
-from biomedgpt_hf.files.records import Record, RejectedRecord, UnwantedRecord
+from biomedgpt_hf.files.ontologies.formats import EXPECTED_ONTOLOGY, ontology_reader
+from biomedgpt_hf.files.records import Record, RejectedRecord
 from biomedgpt_hf.files.sources import SourceError, read_lines, require_utf8
 from biomedgpt_hf.files.tables.table import open_table
 from biomedgpt_hf.rows.schema import question_row
-from biomedgpt_hf.sets.chebi.builder import TermRecord, compose_caption, definition_as_caption, read_ontology
+from biomedgpt_hf.sets.chebi.builder import CAPTION, FEWEST_HEAVY_ATOMS, LICENSE, checked_forms, parse_term
+from biomedgpt_hf.sets.chebi.merging import TermRecord, read_merged
 from biomedgpt_hf.sets.molecules import FEATURES, checked_features, checked_molecule
 
-CAPTION_QUESTION = "Please describe this molecule."  # paper, §4.2
-DEFINITION_QUESTION = "Please define this molecule."
-QUESTIONS = {"molecule_caption": CAPTION_QUESTION, "molecule_definition": DEFINITION_QUESTION}
-LICENSE = "CC-BY-4.0"
 COLUMNS = ("cid", "smiles", "description")
 SPLIT_NAMES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
-ONTOLOGY_CAPTIONS = ("composed", "definition")
-FEWEST_WORDS = 20  # of a caption without a definition; the limit that gave ChEBI-20 its name (Edwards et al. 2021)
 ABOUT = About(
     "ChEBI captions",
     "Molecules and what ChEBI says about them, for molecule question answering.",
@@ -55,48 +50,64 @@ class CaptionLine(NamedTuple):
     split: str | None
 
 
-def read_captions(path: Path) -> Iterator[Record]:
-    """Yield the records of a ChEBI-20 or ChEBI-20-MM file or an OBO file, plain or .gz.
+def read_captions(sources: Sequence[Path], scratch: Path, progress: bool = True) -> Iterator[Record]:
+    """Yield the records of ChEBI-20 and ChEBI-20-MM files, and then the terms of all ontologies, put together.
 
-    The format is recognised by its first line. Of a table, memory holds one row; of an ontology,
-    see `chebi.builder.read_ontology`.
+    A file that cannot be read (further) gives a record that says so. Of a table, memory holds one row; of ontologies,
+    see `merging.read_merged`.
+
+    Args:
+        sources: files, plain or .gz.
+        scratch: folder for what ontologies say, until it is put together.
+        progress: show a progress bar (only on a terminal).
 
     Raises:
         OSError: see `sources.open_source`.
-        SourceError: the first line fits no format, or see `sources.read_lines`.
     """
-    path = Path(path)
-    lines = read_lines(path)
-    first = next((line for _, line in lines if line.strip() and not line.startswith("!")), "")
+    ontologies = [Path(source) for source in sources if _is_ontology(Path(source))]
+    yield from read_each(read_table, (source for source in map(Path, sources) if source not in ontologies))
+    if ontologies:
+        yield from read_merged(ontologies, scratch, progress)
+
+
+def read_table(path: Path) -> Iterator[Record]:
+    """Yield the rows of a ChEBI-20 or ChEBI-20-MM file, plain or .gz.
+
+    Raises:
+        OSError: see `sources.open_source`.
+        SourceError: the file is something else, or see `sources.read_lines`.
+    """
+    first = _first_line(path)
     if _is_table(first.split("\t")):
         return _read_tab_separated(path)
     if _is_table(first.replace('"', "").split(",")):
         return _read_csv(path)
-    if obo.is_header(first):
-        return read_ontology(path)
-    expected = (
-        "a ChEBI-20 file (CID, SMILES and description, tab- or comma-separated) or an OBO file (format-version: …)"
-    )
+    ontology_reader(path)  # tells which format of ontologies it is, if it is one
+    expected = f"a ChEBI-20 file (CID, SMILES and description, tab- or comma-separated); {EXPECTED_ONTOLOGY}"
     raise SourceError(path, 1, "unknown format", f"{first[:60]!r} does not begin {expected}.")
 
 
-def parse_caption(record: Record, ontology_captions: str = "composed", features: str = FEATURES) -> Example:
-    """Return the row of a record.
+def parse_caption(
+    record: Record,
+    forms: Sequence[str] = ("composed",),
+    fewest_heavy_atoms: int = FEWEST_HEAVY_ATOMS,
+    generic: bool = False,
+    features: str = FEATURES,
+) -> Example:
+    """Return the rows of a record.
 
     Args:
         record: one of `read_captions`.
-        ontology_captions: what a term of an ontology gives, "composed" (the definition and the
-            relations, as ChEBI-20 writes them) or "definition" (the definition alone).
+        forms, fewest_heavy_atoms, generic: what a term of an ontology gives, see `chebi.builder.parse_term`.
         features: the feature set in which molecules must have a place.
 
     Raises:
-        UnwantedRecord: the term is obsolete or no molecule, says too little about it, or has no place in the features.
+        UnwantedRecord: see `chebi.builder.parse_term`; or the molecule has no place in the features.
         RejectedRecord: something is wrong with the record.
     """
-    content = record.content
-    if isinstance(content, TermRecord):
-        return _term_example(record.id, content, ontology_captions, features)
-    cells = content.cells
+    if isinstance(record.content, TermRecord):
+        return parse_term(record, forms, fewest_heavy_atoms, generic, features)
+    cells = record.content.cells
     # No two backslashes follow each other in a SMILES, so that doubled and plain ones are told apart.
     molecule = re.sub(r"\\+", r"\\", cells["smiles"].strip())
     text = plain_text(cells["description"])
@@ -104,8 +115,17 @@ def parse_caption(record: Record, ontology_captions: str = "composed", features:
         raise RejectedRecord("no caption")
     if not cells["cid"].strip():
         raise RejectedRecord("malformed line", "it has no CID")
-    row, key = _checked_row(record.id, molecule, text, "molecule_caption", "ChEBI-20", features)
-    return Example([row], (key,), content.split, (record.id,))
+    key = checked_molecule(require_utf8(molecule), features)
+    row = question_row(
+        CAPTION.question,
+        text,
+        molecules=[molecule],
+        task=CAPTION.task,
+        source="ChEBI-20",
+        id=record.id,
+        license=LICENSE,
+    )
+    return Example([row], (key,), record.content.split, (record.id,))
 
 
 def build_chebi20(
@@ -113,6 +133,8 @@ def build_chebi20(
     output: Path,
     *,
     ontology_captions: str = "composed",
+    fewest_heavy_atoms: int = FEWEST_HEAVY_ATOMS,
+    generic: bool = False,
     features: str = FEATURES,
     settings: BuildSettings = DEFAULTS,
 ) -> dict[str, Any]:
@@ -120,13 +142,15 @@ def build_chebi20(
 
     A ChEBI-20 file named train, validation or test keeps that split. Everything else is split
     8:1:1 by structure key; beside such a file it goes to train, unless its molecule is in a
-    validation or test file. Terms found in several modules are kept once, and so are stereoisomers
-    with one text; rows of an official split stay as they are.
+    validation or test file. Terms found in several ontologies are put together, and of
+    stereoisomers with one text one is kept; rows of an official split stay as they are.
 
     Args:
         sources: ChEBI-20 files and ontologies, plain or .gz.
         output: folder to make.
-        ontology_captions: see `parse_caption`.
+        ontology_captions: what is asked about a term: names of `chebi.builder.FORMS`, with commas, or "all".
+        fewest_heavy_atoms: terms of smaller molecules are left out.
+        generic: keep terms whose structure stands for many molecules.
         features: "graphmvp" or "ogb": molecules without a place in it are left out.
         settings: what every builder offers.
 
@@ -134,19 +158,39 @@ def build_chebi20(
         The manifest.
 
     Raises:
-        OSError, ValueError: see `pipeline.build_set`; or `ontology_captions` or `features` is unknown.
+        OSError, ValueError: see `pipeline.build_set`; or `ontology_captions` or `features` is unknown, or
+            `fewest_heavy_atoms` is negative.
     """
-    if ontology_captions not in ONTOLOGY_CAPTIONS:
-        raise ValueError(f"ontology_captions is {ontology_captions!r}: choose one of {', '.join(ONTOLOGY_CAPTIONS)}.")
+    forms = checked_forms(ontology_captions)
+    if fewest_heavy_atoms < 0:
+        raise ValueError(f"fewest_heavy_atoms is {fewest_heavy_atoms}: give 0 to keep all molecules, or more.")
+    chosen: dict[str, Any] = {
+        "fewest_heavy_atoms": fewest_heavy_atoms,
+        "generic": generic,
+        "features": checked_features(features),
+    }
     return build_set(
         output,
         about=ABOUT,
         sources=sources,
-        read=lambda scratch: read_each(read_captions, sources),
-        parse=partial(parse_caption, ontology_captions=ontology_captions, features=checked_features(features)),
+        read=lambda scratch: read_captions(sources, scratch, settings.progress),
+        parse=partial(parse_caption, forms=forms, **chosen),
         settings=settings,
-        options={"ontology_captions": ontology_captions, "features": features},
+        options={"ontology_captions": ",".join(forms), **chosen},
     )
+
+
+def _is_ontology(path: Path) -> bool:
+    """Tell whether a file is an ontology that can be read; what cannot is told by `read_table`."""
+    try:
+        first = _first_line(path).replace('"', "")
+        return not any(_is_table(first.split(mark)) for mark in "\t,") and ontology_reader(path) is not None
+    except SourceError:
+        return False
+
+
+def _first_line(path: Path) -> str:
+    return next((line for _, line in read_lines(path) if line.strip() and not line.startswith("!")), "")
 
 
 def _is_table(columns: Sequence[str]) -> bool:
@@ -187,38 +231,3 @@ def _read_csv(path: Path) -> Iterator[Record]:
 def _table_record(path: Path, line: int, cells: dict[str, str], split: str | None) -> Record:
     content = CaptionLine({name: cells[name] for name in COLUMNS}, split)
     return Record(path.name, line, f"CID:{cells['cid'].strip()}", content)
-
-
-def _term_example(identifier: str, content: TermRecord, ontology_captions: str, features: str) -> Example:
-    term = obo.parse_term(content.lines)
-    structure = term.structure()
-    if term.obsolete:
-        raise UnwantedRecord("obsolete")
-    if not identifier.startswith("CHEBI:"):
-        raise UnwantedRecord("not a term of ChEBI")
-    if not structure:
-        raise UnwantedRecord("no structure", f"{term.name or identifier} is a class, a role, or drawn nowhere")
-    text, task, notes = definition_as_caption(term.definition), "molecule_definition", list[str]()
-    if ontology_captions == "composed":
-        text, nameless = compose_caption(term, content.names)
-        task = "molecule_caption"
-        notes = ["relation left out: its target is obsolete or has no name"] * len(nameless)
-    if not term.definition and len(text.split()) < FEWEST_WORDS:
-        raise UnwantedRecord("no definition", text)
-    row, key = _checked_row(identifier, structure, text, task, "ChEBI", features)
-    return Example([row], (key,), None, (identifier, f"{key} {text}"), tuple(notes))
-
-
-def _checked_row(
-    id: str, molecule: str, text: str, task: str, source: str, features: str
-) -> tuple[dict[str, Any], str]:
-    """Return a row and its molecule's structure key.
-
-    Raises:
-        RejectedRecord, UnwantedRecord: see `checked_molecule`.
-    """
-    key = checked_molecule(require_utf8(molecule), features)
-    row = question_row(
-        QUESTIONS[task], text, molecules=[molecule], task=task, source=source, id=id, license=LICENSE
-    )  # fmt: skip
-    return row, key
