@@ -349,6 +349,7 @@ def show_counts(manifest: dict[str, Any], output: Path) -> None:
     "index",
     "data index pubchemqa uniprotqa --output known",
     "data index uniprotqa --protein-embeddings embeddings.parquet --output known",
+    "data index captions proteins --names chebi.obo --compact --output known",
 )
 def index(
     sets: Annotated[list[Path], typer.Argument(metavar="SET", help="Folders of sets built here.")],
@@ -357,6 +358,12 @@ def index(
     protein_embeddings: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Compare proteins by these, from biomedgpt embed.")
     ] = None,
+    names: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What ids are called: a table with id and name, or an OBO file.")
+    ] = None,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Keep sequences, not lists of 5-mers: small, for few questions at a time.")
+    ] = False,
     processes: Processes = None,
 ) -> None:
     """Index the molecules and proteins of sets, to find the nearest known ones."""
@@ -367,6 +374,8 @@ def index(
         output,
         splits=[split.strip() for split in splits.split(",")],
         protein_embeddings=protein_embeddings,
+        names=names,
+        compact=compact,
         processes=processes or cores(),
         progress=True,
     )

@@ -30,6 +30,7 @@ SPLITS = ("train", "validation", "test")
 ROLES = ("system", "user", "assistant")
 STRING_FIELDS = ("task", "source", "id", "license")
 UNKNOWN_LICENSE = "unknown"
+QUESTIONS = "questions"  # a kind beside the columns of items: the user's texts in rows without an item
 SEGMENT_BREAK = "\ufdd0"  # the processor writes it where one of its segments ends
 
 
