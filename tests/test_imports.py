@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "batches": {"modalities", "processors", "rows"},
     "building": {"disk", "extras", "files", "modalities", "rows", "similarity"},
     "sets": {
-        *("building", "chemistry", "disk", "download", "files", "modalities", "processors", "rows", "similarity"),
+        *("building", "chemistry", "disk", "download", "files", "modalities", "neighbours", "processors", "rows"),
+        "similarity",
     },
     "neighbours": {"disk", "files", "modalities", "rows", "similarity"},
     "registration": {"modalities", "modeling", "processors"},

@@ -30,6 +30,7 @@ Resamples = Annotated[int, typer.Option(metavar="N", min=100, help="Resamples of
     "evaluate",
     "evaluate chebi20 --output scores",
     "evaluate my_set --checkpoint my_run --split validation --limit 500 --output scores",
+    "evaluate chebi20 --in-prompt --index known --neighbours 3 --output scores-with-evidence",
     "evaluate biomedical_qa --protocol loglik --few-shot 5 --shuffles 3 --output scores",
 )
 def evaluate(
@@ -56,6 +57,9 @@ def evaluate(
     ontology: Ontology = None,
     no_wordnet: NoWordNet = False,
     resamples: Resamples = 1_000,
+    index: options.Index = None,
+    neighbours: options.Neighbours = None,
+    in_prompt: options.InPrompt = False,
     protocol: Annotated[
         str, typer.Option(metavar="P", help="Of multiple choice: loglik, generate_lmflow or generate_strict.")
     ] = "loglik",
@@ -72,7 +76,11 @@ def evaluate(
     from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
     from biomedgpt_hf.evaluation.safety.questions import is_safety_set
 
+    if (index is not None or neighbours is not None) and not in_prompt:
+        raise ValueError("--index and --neighbours serve --in-prompt here: evidence beside an answer is not scored.")
     if not is_safety_set(set_folder) and is_choice_set(set_folder, split):
+        if in_prompt:
+            raise ValueError(f"{set_folder} has questions with choices, which are asked without evidence.")
         evaluate_choice_set(
             set_folder,
             output,
@@ -109,6 +117,9 @@ def evaluate(
         dtype=dtype,
         device=device,
         long_proteins=long_proteins,
+        index=index,
+        neighbours=neighbours,
+        in_prompt=in_prompt,
     )
     if results:  # only one process prints
         typer.echo(as_markdown(put_side_by_side([output / "metrics.json"])))

@@ -61,6 +61,7 @@ def ask_rows(
         "num_beams": settings.num_beams,
         **settings.sampling,
         "long_proteins": settings.long_proteins,
+        **({"evidence": predictor.evidence.facts} if predictor.evidence else {}),
     }
     if output.exists() and manifest_path.exists():
         return _finished(output, manifest_path, facts, len(rows))

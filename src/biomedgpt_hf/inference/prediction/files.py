@@ -86,8 +86,7 @@ def predict_files(
         "num_beams": chosen.num_beams,
         **chosen.sampling,
         "long_proteins": chosen.long_proteins,
-        "index": predictor.finder.index.facts if predictor.finder else None,
-        "neighbours": chosen.neighbours,
+        "evidence": predictor.evidence.facts if predictor.evidence else None,
     }
     told = {"empty_cells": dict(empty)} if empty else {}
 
@@ -98,7 +97,7 @@ def predict_files(
     def write(path: Path, results: Iterator[Result]) -> dict[str, Any]:
         sample = Sample()
         seen = (sample.see(result) for result in results)
-        counts = write_predictions(path, suffix, seen, predictor.finder is not None)
+        counts = write_predictions(path, suffix, seen, predictor.evidence)
         if predictor.model.dtype != torch.float32 and not chosen.sampling:
             counts["agreement"] = sample.agreement(predictor, paths, columns, asked)
         return counts
@@ -106,7 +105,7 @@ def predict_files(
     if is_standard_output(output):
         results = stream_over_files(paths, columns, work=work, rows=rows, progress=chosen.progress)
         payloads = (payload for _, _, payload in results)
-        counts = write_predictions(sys.stdout, suffix, payloads, predictor.finder is not None)
+        counts = write_predictions(sys.stdout, suffix, payloads, predictor.evidence)
         manifest = {**facts, **told, "rows": rows, **counts}
     else:
         notes = {"device": str(predictor.model.device), "batch_tokens": chosen.batch_tokens, **told}

@@ -18,9 +18,9 @@ from biomedgpt_hf.files.items.items import Item
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
 from biomedgpt_hf.inference.decoding import decoding
+from biomedgpt_hf.inference.evidence import check_evidence, open_evidence
 from biomedgpt_hf.inference.item_arguments import given_rows, is_table, split_arguments
 from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, load, open_checkpoint
-from biomedgpt_hf.inference.neighbours import check_neighbours, open_finder
 from biomedgpt_hf.inference.prediction.predictions import Predictions
 from biomedgpt_hf.inference.prediction.predictor import Prediction, Predictor
 from biomedgpt_hf.inference.prediction.requests import Preparer, Request
@@ -48,8 +48,12 @@ class PredictionSettings:
             for the likeliest words.
         seed: where chance begins, so that the same run gives the same answers.
         long_proteins: "report" refuses proteins beyond the encoder's limit, row by row; "crop" cuts their ends off.
-        index: folder of an index of known items (see `biomedgpt_hf.neighbours`).
-        neighbours: how many of the nearest known items to give for each item.
+        evidence: give each answer what is known of its items: the nearest known ones, and what RDKit computes.
+        index: folder of an index of known items (see `biomedgpt_hf.neighbours`); None for the embedded one, if the
+            package has one.
+        neighbours: how many of the nearest known items to give for each item; None for one.
+        in_prompt: let the model read what is known before it answers. Known items for which its context has no room
+            are left out, the farthest first.
         progress: show a progress bar; None shows it on a terminal.
 
     Raises:
@@ -68,8 +72,10 @@ class PredictionSettings:
     top_k: int | None = None
     seed: int | None = None
     long_proteins: str = "report"
+    evidence: bool = True
     index: str | PathLike | None = None
-    neighbours: int = 0
+    neighbours: int | None = None
+    in_prompt: bool = False
     progress: bool | None = None
 
     def __post_init__(self) -> None:
@@ -77,7 +83,7 @@ class PredictionSettings:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}. It must be at least 1.")
         check_choice("long_proteins", self.long_proteins, LONG_PROTEINS)
-        check_neighbours(self.index, self.neighbours)
+        check_evidence(self.evidence, self.index, self.neighbours, self.in_prompt)
         decoding({**self._options, "num_beams": self.num_beams})
 
     @property
@@ -98,7 +104,8 @@ class PredictionSettings:
     def predictor(self, device: str | torch.device | None = None) -> Predictor:
         """Load the checkpoint and the index."""
         device, crop = device or self.device, self.long_proteins == "crop"
-        finder = open_finder(self.index, self.neighbours, device=device, crop=crop)
+        wanted = (self.evidence, self.index, self.neighbours, self.in_prompt)
+        evidence = open_evidence(*wanted, device=device, crop=crop)
         model, processor = load(self.checkpoint, device, self.dtype, self.revision)
         return Predictor(
             model,
@@ -108,7 +115,7 @@ class PredictionSettings:
             num_beams=self.num_beams,
             sampling=self.sampling,
             crop=crop,
-            finder=finder,
+            evidence=evidence,
         )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from biomedgpt_hf.files.items.cells import item_identity
 from biomedgpt_hf.files.items.items import Item
 from biomedgpt_hf.inference.answering import room_for_answer
+from biomedgpt_hf.inference.evidence import Evidence, put_in_prompt
 from biomedgpt_hf.inference.item_arguments import item_blocks
 from biomedgpt_hf.modalities import MODALITIES
 
@@ -48,12 +49,14 @@ class Prompt(NamedTuple):
         length: number of tokens, with those of the items.
         limit: largest number of new tokens.
         truncated: whether an item has to be cut.
+        evidence: what is known of the item; the request's messages hold what stands in the prompt of it.
     """
 
     request: Request
     length: int
     limit: int
     truncated: bool
+    evidence: Evidence | None = None
 
 
 Group = list[list[Prompt]]  # the prompts of each of several different items
@@ -77,8 +80,12 @@ class Preparer:
         self.config, self.processor = config, processor
         self.max_new_tokens, self.crop = max_new_tokens, crop
 
-    def __call__(self, request: Request) -> Prompt:
+    def __call__(self, request: Request, evidence: Evidence | None = None) -> Prompt:
         """Return the prompt.
+
+        Args:
+            request: the question and the item.
+            evidence: what is to stand in the prompt; what it has no room for is left out, the farthest first.
 
         Raises:
             RequestError: the item or the question cannot be read, or both together are too long.
@@ -89,10 +96,18 @@ class Preparer:
         if question is None or not question.strip():
             raise RequestError("The question is empty.")
         try:
+            if evidence is not None:
+                messages, evidence, _ = put_in_prompt(conversation(request), evidence, self._fits)
+                request = request._replace(messages=messages)
             length, truncated = self._length(conversation(request))
-            return Prompt(request, length, room_for_answer(self.config, length, self.max_new_tokens), truncated)
+            limit = room_for_answer(self.config, length, self.max_new_tokens)
+            return Prompt(request, length, limit, truncated, evidence)
         except ValueError as error:
             raise RequestError(" ".join(str(error).split())) from error
+
+    def _fits(self, messages: list[dict[str, Any]]) -> bool:
+        """Return whether a conversation leaves room for the longest answer."""
+        return room_for_answer(self.config, self._length(messages)[0], self.max_new_tokens) == self.max_new_tokens
 
     def _length(self, messages: list[dict[str, Any]]) -> tuple[int, bool]:
         """Return the number of tokens, and whether an item must be cut."""
