@@ -226,7 +226,7 @@ def test_items_have_the_names_of_their_rows_ids(tmp_path):
     rows = [row("CID:9", molecules=["CCO"]), row("CHEBI:1", molecules=["OCC"]), row("P1:name", proteins=["MKVAAC"])]
     folder = write_set(tmp_path / "set", {"train": [*rows, row("x", molecules=["CCN"])]})
     for file, protein in (("names.tsv", ("P1", "Prion protein")), ("names.obo", ("P1:name", ""))):
-        build_index([folder], tmp_path / f"index of {file}", names=tmp_path / file)
+        build_index([folder], tmp_path / f"index of {file}", names=[tmp_path / file])
         index = NeighbourIndex.open(tmp_path / f"index of {file}")
         ((ethanol, amine),) = index.molecules(["CCO"], 2)
         assert (ethanol.id, ethanol.name, amine.id, amine.name) == ("CHEBI:1", "ethanol", "x", "")
@@ -239,6 +239,6 @@ def test_options_that_do_not_fit_and_files_without_names_are_errors(make, tmp_pa
     rows = [row("a", molecules=["CCO"])]
     (tmp_path / "names.tsv").write_text("key\tvalue\n1\t2\n")
     with pytest.raises(ValueError, match="names.tsv, line 1: is neither a table with the columns id and name nor"):
-        make(*rows, names=tmp_path / "names.tsv")
+        make(*rows, names=[tmp_path / "names.tsv"])
     with pytest.raises(ValueError, match="Leave one out"):
         build_index([tmp_path / "set"], tmp_path / "index", compact=True, protein_embeddings=tmp_path / "names.tsv")

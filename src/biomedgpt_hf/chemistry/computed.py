@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rdkit import Chem
+from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolDescriptors
 
 from biomedgpt_hf.chemistry.functional_groups import groups_in
-from biomedgpt_hf.processors.molecule_input import parse_text, sanitised
+from biomedgpt_hf.processors.molecule_input import RefusedError, parse_text, sanitised
 
 
 class ComputedFacts(NamedTuple):
@@ -55,7 +55,11 @@ def compute_facts(molecule: str | Chem.Mol) -> ComputedFacts:
     Raises:
         ValueError: RDKit cannot read it.
     """
-    parsed = parse_text(molecule) if isinstance(molecule, str) else sanitised(molecule)
-    text = molecule if isinstance(molecule, str) else Chem.MolToSmiles(molecule)
+    try:
+        with rdBase.BlockLogs():
+            parsed = parse_text(molecule) if isinstance(molecule, str) else sanitised(molecule)
+    except RefusedError as error:
+        raise ValueError(f"Nothing can be computed of {molecule!r}: {'. '.join(map(str, error.args))}.") from error
+    text = molecule if isinstance(molecule, str) else Chem.MolToSmiles(parsed)
     groups = tuple(group.name for group in groups_in(parsed))
     return ComputedFacts(text, formula(parsed), round(weight(parsed), 2), charge(parsed), groups)

@@ -410,7 +410,7 @@ def index(
         Path | None, typer.Option(metavar="FILE", help="Compare proteins by these, from biomedgpt embed.")
     ] = None,
     names: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What ids are called: a table with id and name, or an OBO file.")
+        list[Path] | None, many("FILE", "What ids are called: a table with id and name, or an OBO file")
     ] = None,
     compact: Annotated[
         bool, typer.Option("--compact", help="Keep sequences, not lists of 5-mers: small, for few questions at a time.")
@@ -425,7 +425,7 @@ def index(
         output,
         splits=[split.strip() for split in splits.split(",")],
         protein_embeddings=protein_embeddings,
-        names=names,
+        names=names or (),
         compact=compact,
         processes=processes or cores(),
         progress=True,

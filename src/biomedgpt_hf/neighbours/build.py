@@ -8,7 +8,7 @@ sequences that differ only in case. Memory holds the items and their texts.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
@@ -57,7 +57,7 @@ def build_index(
     *,
     splits: Sequence[str] = ("train",),
     protein_embeddings: Path | None = None,
-    names: Path | None = None,
+    names: Sequence[Path] = (),
     compact: bool = False,
     processes: int = 1,
     progress: bool = False,
@@ -70,8 +70,8 @@ def build_index(
         splits: which splits are indexed. For a baseline, leave out the splits that are held out.
         protein_embeddings: file that `biomedgpt embed` wrote for these proteins. They are compared by their
             embeddings instead of their 5-mers, and those without an embedding are left out.
-        names: table with the columns id and name, or an ontology in OBO format, by which items are named after the ids
-            of their rows.
+        names: tables with the columns id and name, or ontologies in OBO format, by which items are named after the
+            ids of their rows. Of several names of an id, the first counts.
         compact: keep sequences instead of lists of 5-mers, in a tenth of the room. The same proteins are found; the
             first questions take some hundredths of a second for each million residues.
         processes: worker processes.
@@ -95,9 +95,8 @@ def build_index(
     described = [describe_source(source) for source in sources]
     if protein_embeddings:
         described.append(describe_source(protein_embeddings, "protein embeddings"))
-    named = read_names(Path(names)) if names else {}
-    if names:
-        described.append(describe_source(Path(names), "names"))
+    named = dict(ChainMap({}, *(read_names(Path(file)) for file in names)))
+    described += [describe_source(Path(file), "names") for file in names]
     if compact and protein_embeddings:
         raise ValueError("A compact index compares sequences, and not embeddings. Leave one out.")
     quiet = None if progress else True

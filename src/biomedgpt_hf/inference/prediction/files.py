@@ -86,7 +86,8 @@ def predict_files(
         "num_beams": chosen.num_beams,
         **chosen.sampling,
         "long_proteins": chosen.long_proteins,
-        "evidence": predictor.evidence.facts if predictor.evidence else None,
+        "evidence": predictor.evidence is not None,
+        **(predictor.evidence.facts if predictor.evidence else {}),
     }
     told = {"empty_cells": dict(empty)} if empty else {}
 

@@ -23,6 +23,7 @@ from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.modalities import MOLECULE, PROTEIN
 from biomedgpt_hf.neighbours import Neighbour, NeighbourIndex
 from biomedgpt_hf.neighbours.evidence import with_fitting_evidence
+from biomedgpt_hf.neighbours.folder import MANIFEST
 from biomedgpt_hf.neighbours.known_items import read_set_rows
 from biomedgpt_hf.neighbours.many import nearest_of_many
 from biomedgpt_hf.rows.row_items import split_files
@@ -79,7 +80,7 @@ def build_evidence_set(
         raise ValueError(f"{source} is not the folder of a set. `biomedgpt data` builds one.")
     rows = (row for paths in files.values() for path in paths for row in read_set_rows(path))
     found = _find([row_items(row) for row in rows], index, neighbours, processes, progress)
-    described = [describe_source(source), describe_source(index, "evidence")]
+    described = [describe_source(source), describe_source(index / MANIFEST, "evidence")]
     options = {"neighbours": neighbours, "limited_by_length": fits is not None}
     counts: Counter[str] = Counter()
     name = f"{source.resolve().name} with evidence"
