@@ -37,7 +37,7 @@ MAY_IMPORT = {
         *("building", "chemistry", "disk", "download", "files", "modalities", "neighbours", "processors", "rows"),
         "similarity",
     },
-    "neighbours": {"disk", "files", "modalities", "rows", "similarity"},
+    "neighbours": {"disk", "files", "modalities", "public_names", "rows", "similarity"},
     "registration": {"modalities", "modeling", "processors"},
     "joining": {"modeling"},
     "assembly": {"checkpoints", "disk", "modeling", "processors"},

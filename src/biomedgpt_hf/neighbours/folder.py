@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from biomedgpt_hf.disk.checksums import sha256_of
 from biomedgpt_hf.disk.replacing import write_json
-from biomedgpt_hf.neighbours.item_names import name_of
 
 if TYPE_CHECKING:
     from biomedgpt_hf.neighbours.known_items import KnownItem
@@ -58,7 +57,7 @@ def _member(start: int) -> str:
 
 
 def _to_row(known: KnownItem, names: Mapping[str, str]) -> dict[str, Any]:
-    id, name = name_of(known.ids, names) or (next(iter(known.ids)), "")
+    id, name = _name_of(known.ids, names) or (next(iter(known.ids)), "")
     return {
         "modality": known.modality,
         "item": known.item,
@@ -68,6 +67,18 @@ def _to_row(known: KnownItem, names: Mapping[str, str]) -> dict[str, Any]:
         "license": " AND ".join(known.licenses),  # how SPDX joins licences that all apply
         "texts": list(known.texts),
     }
+
+
+def _name_of(ids: Iterable[str], names: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the first of some ids that has a name, and the name; None if none has one.
+
+    The id of a row may end in its task, as P12345:name does.
+    """
+    for one in ids:
+        for known_as in (one, one.rpartition(":")[0]):
+            if found := names.get(known_as):
+                return known_as, found
+    return None
 
 
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from biomedgpt_hf.files import obo
@@ -30,15 +29,3 @@ def read_names(path: Path) -> dict[str, str]:
         raise SourceError(
             path, 1, "no names", f"is neither a table with the columns {ID} and {NAME} nor an ontology in OBO format."
         ) from error
-
-
-def name_of(ids: Iterable[str], names: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the first of some ids that has a name, and the name; None if none has one.
-
-    The id of a row may end in its task, as P12345:name does.
-    """
-    for one in ids:
-        for known_as in (one, one.rpartition(":")[0]):
-            if found := names.get(known_as):
-                return known_as, found
-    return None
