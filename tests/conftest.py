@@ -8,6 +8,8 @@ import pytest
 # Read when torch and huggingface_hub are first imported, so they are set before any test module.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Nothing is known but what a test makes known, whatever index the package holds.
+os.environ["BIOMEDGPT_KNOWN"] = ""
 
 
 @pytest.fixture(scope="session")

@@ -34,9 +34,10 @@ MAY_IMPORT = {
     "batches": {"modalities", "processors", "rows"},
     "building": {"disk", "extras", "files", "modalities", "publishing", "rows", "similarity"},
     "sets": {
-        *("building", "chemistry", "disk", "download", "files", "modalities", "processors", "rows", "similarity"),
+        *("building", "chemistry", "disk", "download", "files", "modalities", "neighbours", "processors", "rows"),
+        "similarity",
     },
-    "neighbours": {"disk", "files", "modalities", "rows", "similarity"},
+    "neighbours": {"disk", "files", "modalities", "public_names", "rows", "similarity"},
     "registration": {"modalities", "modeling", "processors"},
     "joining": {"modeling"},
     "assembly": {"checkpoints", "disk", "modeling", "processors"},

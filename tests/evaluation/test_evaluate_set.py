@@ -10,6 +10,7 @@ from biomedgpt_hf.evaluation.prediction_files import read_predictions
 from biomedgpt_hf.evaluation.results import load_results
 from biomedgpt_hf.evaluation.score_files import score_files
 from biomedgpt_hf.evaluation.set_rows import read_asked_rows
+from biomedgpt_hf.neighbours import build_index
 from biomedgpt_hf.rows.schema import question_row
 
 from ..built_set import write_set
@@ -109,6 +110,27 @@ def test_predictions_that_lost_lines_are_not_taken(evaluated, set_folder, option
     (copied / "predictions.jsonl").write_text("".join(lines[:-1]))
     with pytest.raises(FileExistsError, match="predictions was 3 and is 2"):
         evaluate_set(set_folder, copied, **options)
+
+
+def test_evidence_in_the_prompt_leaves_the_scored_items_out(set_folder, options, tmp_path):
+    """Not only the row's own item: no item of the scored split, nor a stereoisomer of one, is told."""
+    build_index([set_folder], tmp_path / "index", splits=["train", "test"])
+    told = {"index": tmp_path / "index", "neighbours": 5, "in_prompt": True}
+    evaluate_set(set_folder, tmp_path / "out", controls=False, **options, **told)
+    manifest = json.loads((tmp_path / "out" / "predictions.jsonl.manifest.json").read_text("utf-8"))
+    assert manifest["evidence"]["in_prompt"] and manifest["evidence"]["neighbours"] == 5
+    rows = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text("utf-8").splitlines()]
+    for row in rows:
+        assert {one["item"] for one in row["neighbours"]} <= {"CCN", "CC(=O)O"}  # CCO is in the test split, too
+        assert all(one["in_prompt"] for one in row["neighbours"])
+    assert any(row["neighbours"] for row in rows)
+
+
+def test_without_in_prompt_a_model_is_asked_without_evidence(evaluated, set_folder, vocabulary):
+    assert "neighbours" not in json.loads((evaluated / "predictions.jsonl").read_text("utf-8").splitlines()[0])
+    words = ["evaluate", str(set_folder), "--neighbours", "2", "--output", str(evaluated / "new")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1 and "serve --in-prompt here" in result.stderr
 
 
 def test_the_report_is_there(evaluated):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from biomedgpt_hf.evaluation.nearest_answer import most_alike, nearest_answer
+from biomedgpt_hf.evaluation.nearest_answer import nearest_answer
 from biomedgpt_hf.neighbours import NeighbourIndex, Text, build_index
+from biomedgpt_hf.neighbours.evidence import most_alike
 
 from ..built_set import row, write_set
 

@@ -174,6 +174,9 @@ def test_the_command_shows_what_is_known_of_the_nearest_item(index):
     words = ["ask", "What is it?", "--molecule", "CCCO", "--index", str(index), "--neighbours", "1"]
     result = CliRunner().invoke(app, [*words, "--max-new-tokens", "4"])
     assert result.exit_code == 0, result.stderr
-    assert "Known molecule known.csv:1, similarity 0." in result.stdout
-    assert result.stdout.endswith("It is ethanol.\n")
-    assert "neighbours is 2 and index is None" in CliRunner().invoke(app, ["ask", "?", "--neighbours", "2"]).stderr
+    answer, known, computed = result.stdout.split("\n\n")
+    assert "ethanol" not in answer
+    assert known.startswith("Not known itself; nearest known molecule: known.csv:1 (similarity 0.")
+    assert known.endswith("unknown):\nIt is ethanol.")
+    assert computed.startswith("Computed by RDKit of CCCO: formula C3H8O, weight 60.10 g/mol, charge 0;")
+    assert "no embedded index" in CliRunner().invoke(app, ["ask", "?", "--neighbours", "2"]).stderr

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 
 import pytest
 from safetensors import safe_open
@@ -108,16 +109,16 @@ def test_worker_processes_give_the_same_index(tmp_path, monkeypatch):
     assert files[0] == files[1]
 
 
-def test_the_folder_is_safetensors_and_parquet_that_others_may_read(make, tmp_path):
+def test_the_folder_is_safetensors_and_json_that_others_may_read(make, tmp_path):
     make(row("a", molecules=["CCO"], proteins=["MKVAAA"]))
     names = {path.name for path in (tmp_path / "index").iterdir()}
-    assert names == {"index.json", "items.parquet", "molecules.safetensors", "proteins.safetensors"}
+    assert names == {"index.json", "items.zip", "molecules.safetensors", "proteins.safetensors"}
     mask = os.umask(0)
     os.umask(mask)
     for name in names:
         assert (tmp_path / "index" / name).stat().st_mode & 0o777 == 0o666 & ~mask
     with safe_open(tmp_path / "index" / "molecules.safetensors", "numpy") as file:
-        assert set(file.keys()) == {"table", "sizes", "keys", "identities"}
+        assert set(file.keys()) == {"owners", "bit_sizes", "sizes", "skeletons", "keys", "identities"}
     manifest = json.loads((tmp_path / "index" / "index.json").read_text("utf-8"))
     assert manifest["settings"]["molecule"] == {"radius": 2, "bits": 2048} and "rdkit" in manifest["tools"]
 
@@ -204,3 +205,40 @@ def test_no_source_and_unknown_splits_are_errors(make, tmp_path, sources, splits
     make(row("a", molecules=["CCO"]))
     with pytest.raises(ValueError, match="Name one|splits are train, validation, test"):
         build_index([tmp_path / one for one in sources], tmp_path / "another", splits=splits)
+
+
+def test_a_compact_index_finds_the_same_proteins_and_is_smaller(tmp_path):
+    chance = random.Random(0)
+    proteins = ["".join(chance.choices("ACDEFGHIKLMNPQRSTVWY", k=200)) for _ in range(50)]
+    folder = write_set(tmp_path / "set", {"train": [row(f"p{n}", proteins=[one]) for n, one in enumerate(proteins)]})
+    sizes, found = [], []
+    for compact in (False, True):
+        output = tmp_path / str(compact)
+        build_index([folder], output, compact=compact)
+        sizes.append((output / "proteins.safetensors").stat().st_size)
+        found.append(NeighbourIndex.open(output).proteins([proteins[3][:90] + proteins[7], "MKVAAC"], 5))
+    assert found[0] == found[1] and sizes[1] * 5 < sizes[0]
+
+
+def test_items_have_the_names_of_their_rows_ids(tmp_path):
+    (tmp_path / "names.tsv").write_text("id\tname\nCHEBI:1\tethanol\nP1\tPrion protein\n")
+    (tmp_path / "names.obo").write_text("format-version: 1.2\n\n[Term]\nid: CHEBI:1\nname: ethanol\n")
+    rows = [row("CID:9", molecules=["CCO"]), row("CHEBI:1", molecules=["OCC"]), row("P1:name", proteins=["MKVAAC"])]
+    folder = write_set(tmp_path / "set", {"train": [*rows, row("x", molecules=["CCN"])]})
+    for file, protein in (("names.tsv", ("P1", "Prion protein")), ("names.obo", ("P1:name", ""))):
+        build_index([folder], tmp_path / f"index of {file}", names=[tmp_path / file])
+        index = NeighbourIndex.open(tmp_path / f"index of {file}")
+        ((ethanol, amine),) = index.molecules(["CCO"], 2)
+        assert (ethanol.id, ethanol.name, amine.id, amine.name) == ("CHEBI:1", "ethanol", "x", "")
+        ((known,),) = index.proteins(["MKVAAC"], 1)
+        assert (known.id, known.name) == protein
+        assert index.facts["sources"][-1]["role"] == "names"
+
+
+def test_options_that_do_not_fit_and_files_without_names_are_errors(make, tmp_path):
+    rows = [row("a", molecules=["CCO"])]
+    (tmp_path / "names.tsv").write_text("key\tvalue\n1\t2\n")
+    with pytest.raises(ValueError, match="names.tsv, line 1: is neither a table with the columns id and name nor"):
+        make(*rows, names=[tmp_path / "names.tsv"])
+    with pytest.raises(ValueError, match="Leave one out"):
+        build_index([tmp_path / "set"], tmp_path / "index", compact=True, protein_embeddings=tmp_path / "names.tsv")

@@ -28,10 +28,11 @@ def ask_all(path):
     return index.molecules(["CCO", "CCCCO"], 3), index.proteins(["MKVACDEFGHI"], 3)
 
 
-def test_what_is_found_does_not_hang_on_how_items_are_cut_into_groups(whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(folder, "ITEMS_PER_GROUP", 3)
+def test_what_is_found_does_not_hang_on_how_items_are_cut_into_members(whole, tmp_path, monkeypatch):
+    expected = ask_all(whole)
+    monkeypatch.setattr(folder, "ITEMS_PER_MEMBER", 3)
     build_index([whole.parent / "set"], tmp_path / "index")
-    assert ask_all(tmp_path / "index") == ask_all(whole)
+    assert ask_all(tmp_path / "index") == expected
 
 
 def test_the_same_question_has_the_same_answer(whole):
@@ -86,12 +87,12 @@ def cut(name):
         (lambda path: (path / "index.json").write_bytes(b"\xff\xfe"), "index.json cannot be read"),
         (lambda path: (path / "index.json").write_text("[]"), "is not an index of"),
         (lambda path: (path / "index.json").write_text('{"model_type": "llama"}'), "is not an index of"),
-        (edit(version=1), "has version 1, but this program reads 2"),
-        (edit(files={"items.parquet": 3}), "index.json is not complete"),
+        (edit(version=2), "has version 2, but this program reads 3"),
+        (edit(files={"items.zip": 3}), "index.json is not complete"),
         (edit(files={}), "index.json is not complete"),
         (edit(files=None), "index.json is not complete"),
         (edit(settings={"molecule": {"radius": 3}, "protein": {}}), "built with other settings"),
-        (lambda path: (path / "items.parquet").unlink(), "items.parquet is missing"),
+        (lambda path: (path / "items.zip").unlink(), "items.zip is missing"),
         (cut("molecules.safetensors"), r"molecules.safetensors has [\d,]+ bytes, but was written with"),
     ],
 )
@@ -102,7 +103,7 @@ def test_a_folder_that_is_no_whole_index_is_named(copy, damage, message):
     assert str(copy) in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["items.parquet", "molecules.safetensors"])
+@pytest.mark.parametrize("name", ["items.zip", "molecules.safetensors"])
 def test_a_file_of_the_right_size_that_is_corrupt_is_named(copy, name):
     size = (copy / name).stat().st_size
     (copy / name).write_bytes(b"\xff" * size)
@@ -114,3 +115,28 @@ def test_a_file_of_the_right_size_that_is_corrupt_is_named(copy, name):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent: there is no such folder"):
         NeighbourIndex.open(tmp_path / "absent")
+
+
+def test_forgotten_items_are_found_no_more_and_neither_are_their_stereoisomers(tmp_path):
+    molecules = ["C[C@@H](N)C(O)=O", "C[C@H](N)C(O)=O", "CCC(N)C(O)=O"]
+    rows = [row(one, molecules=[one]) for one in molecules] + [
+        row("p", proteins=["MKVACD"]),
+        row("q", proteins=["MKVACDE"]),
+    ]
+    build_index([write_set(tmp_path / "set", {"train": rows})], tmp_path / "index")
+    index = NeighbourIndex.open(tmp_path / "index")
+    assert index.forget(["CC(N)C(=O)[O-].[Na+]"], ["mkvacd"]) == 3
+    assert [one.item for one in index.molecules([molecules[0]], 9)[0]] == [molecules[2]]
+    assert [one.item for one in index.proteins(["MKVACD"], 9)[0]] == ["MKVACDE"]
+    assert index.forget([molecules[0]]) == 0
+    with pytest.raises(ValueError, match="RDKit cannot read molecule 0"):
+        index.forget(["C(C"])
+
+
+def test_what_is_identical_is_told_from_what_has_the_same_structure(tmp_path):
+    rows = [row("a", molecules=["C[C@@H](N)C(O)=O"]), row("b", proteins=["MKVACD"])]
+    build_index([write_set(tmp_path / "set", {"train": rows})], tmp_path / "index")
+    index = NeighbourIndex.open(tmp_path / "index")
+    found = [index.molecules([one], 1)[0][0] for one in ("OC(=O)[C@@H](N)C", "OC(=O)[C@H](N)C")]
+    assert [(one.same, one.identical) for one in found] == [(True, False), (True, True)]
+    assert index.proteins(["mkvacd"], 1)[0][0].identical

@@ -5,7 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from biomedgpt_hf.building.exclusions import excluded_keys
-from biomedgpt_hf.rows.row_items import QUESTIONS, holds_rows, read_item_blocks, split_files
+from biomedgpt_hf.rows.row_items import holds_rows, read_item_blocks, split_files
+from biomedgpt_hf.rows.schema import QUESTIONS
 
 from ..built_set import inline_row, row, write_set
 

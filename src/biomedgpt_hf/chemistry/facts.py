@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from rdkit import Chem
-from rdkit.Chem import Descriptors, rdMolDescriptors
+from rdkit.Chem import rdMolDescriptors
 
+from biomedgpt_hf.chemistry import computed
 from biomedgpt_hf.chemistry.functional_groups import FUNCTIONAL_GROUPS, FunctionalGroup
 from biomedgpt_hf.chemistry.sampling import Dice
 
@@ -45,7 +46,7 @@ def _count(number: int, singular: str) -> str:
 
 
 def _charge(molecule: Chem.Mol) -> str:
-    charge = Chem.GetFormalCharge(molecule)
+    charge = computed.charge(molecule)
     return f"The net charge is {charge:+d}." if charge else "The net charge is 0."
 
 
@@ -57,9 +58,9 @@ def _stereocentres(molecule: Chem.Mol) -> str:
 
 
 FACTS = {
-    # rdMolDescriptors.CalcMolFormula: Hill order, with the net charge behind it.
+    # rdMolDescriptors.CalcMolFormula.
     "formula": Fact(
-        lambda molecule: f"The molecular formula is {rdMolDescriptors.CalcMolFormula(molecule)}.",
+        lambda molecule: f"The molecular formula is {computed.formula(molecule)}.",
         (
             "What is the molecular formula of this molecule?",
             "Give the molecular formula of this molecule.",
@@ -67,9 +68,9 @@ FACTS = {
             "Write down the molecular formula of this compound in Hill order.",
         ),
     ),
-    # Descriptors.MolWt: with the natural mixture of isotopes.
+    # Descriptors.MolWt.
     "weight": Fact(
-        lambda molecule: f"The molecular weight is {Descriptors.MolWt(molecule):.2f} g/mol.",
+        lambda molecule: f"The molecular weight is {computed.weight(molecule):.2f} g/mol.",
         (
             "What is the molecular weight of this molecule in g/mol?",
             "How much does one mole of this molecule weigh, in grams?",

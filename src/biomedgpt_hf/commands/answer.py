@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,7 +13,9 @@ from biomedgpt_hf.console import command, group, in_one_line, many
 from biomedgpt_hf.publishing.use_restriction import USE_RESTRICTION
 
 if TYPE_CHECKING:
+    from biomedgpt_hf.chemistry.computed import ComputedFacts
     from biomedgpt_hf.inference.chat import Answer
+    from biomedgpt_hf.inference.evidence import EvidenceSource
     from biomedgpt_hf.neighbours import Neighbour
 
 commands = group("Questions and answers.")
@@ -47,10 +49,12 @@ def ask(
     dtype: options.Dtype = "auto",
     device: options.Device = None,
     index: options.Index = None,
-    neighbours: options.Neighbours = 0,
+    neighbours: options.Neighbours = None,
+    in_prompt: options.InPrompt = False,
+    no_evidence: options.NoEvidence = False,
     json: Annotated[bool, typer.Option("--json", help="Print an object with the fields of predict's lines.")] = False,
 ) -> None:
-    """Answer one question. The answer goes to stdout, warnings go to stderr."""
+    """Answer one question: the model's words first, then what is known and computed. Warnings go to stderr."""
     if chain and not protein_file:
         raise ValueError("--chain chooses from a PDB or mmCIF file. Name that file with --protein-file.")
     check_file_options(molecule_file, protein_file, molecule_column, protein_column, format)
@@ -61,14 +65,19 @@ def ask(
     generation: dict[str, float] = {"max_new_tokens": max_new_tokens, "num_beams": num_beams}
     sampling = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "seed": seed}
     generation |= {name: value for name, value in sampling.items() if value is not None}
-    conversation = chat.Chat(checkpoint, device, dtype=dtype, revision=revision, index=index, neighbours=neighbours)
+    known: dict[str, Any] = {
+        "evidence": not no_evidence,
+        "index": index,
+        "neighbours": neighbours,
+        "in_prompt": in_prompt,
+    }
+    conversation = chat.Chat(checkpoint, device, dtype=dtype, revision=revision, **known)
     answer = conversation.ask(question, *items, **generation)
     if json:
-        show_json(question, answer, with_neighbours=index is not None)
+        show_json(question, answer, conversation.evidence)
     else:
         show(answer, set())
-        for neighbour in answer.neighbours:
-            typer.echo(describe(neighbour))
+        show_evidence(answer)
     show_restriction()
 
 
@@ -141,15 +150,16 @@ def hint_at_many(file: Path, count: int, what: str) -> None:
         )
 
 
-def show_json(question: str, answer: "Answer", with_neighbours: bool) -> None:
+def show_json(question: str, answer: "Answer", evidence: "EvidenceSource | None") -> None:
     """Print an `Answer` as a line of `biomedgpt predict`, after its warnings."""
     from biomedgpt_hf.inference.prediction.predictor import Prediction
     from biomedgpt_hf.inference.prediction.writing import to_bytes
 
     warn(answer, set())
     told = (answer.text, answer.log_probability, answer.finish_reason, False)
-    neighbours = answer.neighbours if with_neighbours else None
-    typer.echo(to_bytes(Prediction(1, "", "ok", None, question.strip(), *told, neighbours)))
+    neighbours = answer.neighbours if evidence and evidence.finder else None
+    computed = answer.computed if evidence else None
+    typer.echo(to_bytes(Prediction(1, "", "ok", None, question.strip(), *told, neighbours, computed)))
 
 
 @command(commands, "chat", "chat", "chat --checkpoint biomedgpt-10b", note=USE_RESTRICTION)
@@ -158,12 +168,22 @@ def chat(
     revision: options.Revision = None,
     dtype: options.Dtype = "auto",
     device: options.Device = None,
+    index: options.Index = None,
+    neighbours: options.Neighbours = None,
+    in_prompt: options.InPrompt = False,
+    no_evidence: options.NoEvidence = False,
 ) -> None:
     """Ask in turns, until Ctrl-D. The model sees all earlier turns. Ctrl-C stops an answer."""
     from biomedgpt_hf.inference.chat import Chat
     from biomedgpt_hf.modalities import MODALITIES
 
-    conversation = Chat(checkpoint, device, dtype=dtype, revision=revision)
+    known: dict[str, Any] = {
+        "evidence": not no_evidence,
+        "index": index,
+        "neighbours": neighbours,
+        "in_prompt": in_prompt,
+    }
+    conversation = Chat(checkpoint, device, dtype=dtype, revision=revision, **known)
     _ = conversation.model  # loaded now, and not while the first question waits
     columns = {f"/{name}": modality.column for name, modality in MODALITIES.items()}
     show_restriction()
@@ -179,6 +199,7 @@ def chat(
             try:
                 answer = say(conversation.stream(line, **items))
                 warn(answer, warned)
+                show_evidence(answer)
             except ValueError as error:  # the conversation continues without this turn
                 typer.echo(f"Error: {in_one_line(error)}", err=True)
             except KeyboardInterrupt:  # the conversation continues without this turn
@@ -210,12 +231,35 @@ def show(answer: "Answer", warned: set[str]) -> None:
     typer.echo(answer.text)
 
 
+def show_evidence(answer: "Answer") -> None:
+    """Print what is known and computed, set apart from the model's words."""
+    for neighbour in answer.neighbours:
+        typer.echo(f"\n{describe(neighbour)}")
+    for facts in answer.computed:
+        typer.echo(f"\n{describe_facts(facts)}")
+
+
 def describe(neighbour: "Neighbour") -> str:
-    """Return how similar a known item is, and what is known of it."""
-    name = neighbour.id or neighbour.item[:60]
-    known = " ".join(text.answer for text in neighbour.texts)
-    nearness = "the same" if neighbour.same else f"similarity {neighbour.similarity:.2f}"
-    return f"\nKnown {neighbour.modality} {name}, {nearness} ({neighbour.measure}; {neighbour.source}):\n{known}"
+    """Return what a known item is, how near it is, and what is known of it."""
+    called = ", ".join(filter(None, (neighbour.name, neighbour.id))) or neighbour.item[:60]
+    known = "\n".join(text.answer for text in neighbour.texts)
+    origin = f"{neighbour.source}, {neighbour.license}"
+    if neighbour.identical:
+        heading = f"Known: {called} ({origin})"
+    elif neighbour.same:
+        heading = f"Known in another form (stereo, salt or charge differs): {called} ({origin})"
+    else:
+        nearness = f"similarity {neighbour.similarity:.2f}, {neighbour.measure}"
+        heading = f"Not known itself; nearest known {neighbour.modality}: {called} ({nearness}; {origin})"
+    return f"{heading}:\n{known}"
+
+
+def describe_facts(facts: "ComputedFacts") -> str:
+    """Return what was computed of a molecule, in one line."""
+    groups = ", ".join(facts.functional_groups) or "none of those that are looked for"
+    charge = f"{facts.charge:+d}" if facts.charge else "0"
+    told = f"formula {facts.formula}, weight {facts.weight:.2f} g/mol, charge {charge}"
+    return f"Computed by {facts.computed_by} of {facts.molecule}: {told}; functional groups: {groups}."
 
 
 def warn(answer: "Answer", warned: set[str]) -> None:

@@ -37,7 +37,7 @@ Cutoff = Annotated[
 # Options of `evaluate` that have no use for a kind of set.
 OF_CHOICES = ("protocol", "few_shot", "shuffles")
 OF_TEXTS = ("tokenizer", "ontology", "no_wordnet")
-OF_ITEMS = ("memory", "no_controls", "long_proteins")
+OF_ITEMS = ("memory", "no_controls", "long_proteins", "index", "neighbours", "in_prompt")
 
 
 @command(
@@ -45,6 +45,7 @@ OF_ITEMS = ("memory", "no_controls", "long_proteins")
     "evaluate",
     "evaluate chebi20 --output scores",
     "evaluate my_set --checkpoint my_run --split validation --limit 500 --output scores",
+    "evaluate chebi20 --in-prompt --index known --neighbours 3 --output scores-with-evidence",
     "evaluate biomedical_qa --protocol loglik --few-shot 5 --shuffles 3 --output scores",
     "evaluate chebi20 --checkpoint my_run --output scores --update-card",
     "evaluate pubchemqa --checkpoint my_run --output scores --push-to-hub my-name/scores",
@@ -80,6 +81,9 @@ def evaluate(
     no_wordnet: NoWordNet = False,
     resamples: Resamples = 1_000,
     cutoff: Cutoff = None,
+    index: options.Index = None,
+    neighbours: options.Neighbours = None,
+    in_prompt: options.InPrompt = False,
     protocol: Annotated[
         str, typer.Option(metavar="P", help="Of multiple choice: loglik, generate_lmflow or generate_strict.")
     ] = "loglik",
@@ -112,6 +116,8 @@ def evaluate(
         check_scored_licenses(set_folder, split, destination)
     if update_card:
         check_has_card(checkpoint)
+    if (index is not None or neighbours is not None) and not in_prompt:
+        raise ValueError("--index and --neighbours serve --in-prompt here: evidence beside an answer is not scored.")
     refuse_idle_options(context, set_folder, split, protocol)
     asked: dict[str, Any] = {
         "split": split,
@@ -128,6 +134,9 @@ def evaluate(
         "num_beams": num_beams,
         "dtype": dtype,
         "long_proteins": long_proteins,
+        "index": None if index is None else str(index),
+        "neighbours": neighbours,
+        "in_prompt": in_prompt,
         "items_as_text": items_as_text,
         "chat_template": chat_template,
         "protocol": protocol,

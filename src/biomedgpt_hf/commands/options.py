@@ -61,7 +61,16 @@ Temperature = Annotated[
 TopP = Annotated[float | None, typer.Option(metavar="P", help="Sample among the likeliest words of this share.")]
 TopK = Annotated[int | None, typer.Option(metavar="K", min=1, help="Sample among the K likeliest words.")]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Where chance begins; sampled answers are then the same.")]
-Index = Annotated[Path | None, typer.Option(metavar="DIR", help="Known items, as `biomedgpt data index` makes them.")]
+Index = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Known items, from `biomedgpt data index`; the embedded ones if none."),
+]
 Neighbours = Annotated[
-    int, typer.Option(metavar="K", min=0, help="Give the K nearest known items of each molecule and protein.")
+    int | None, typer.Option(metavar="K", min=0, help="Give the K nearest known items of each molecule and protein.")
+]
+InPrompt = Annotated[
+    bool, typer.Option("--in-prompt", help="Let the model read what is known of them before it answers.")
+]
+NoEvidence = Annotated[
+    bool, typer.Option("--no-evidence", help="The model's words alone: nothing known, nothing computed.")
 ]

@@ -48,7 +48,9 @@ def predict(
     items_as_text: options.ItemsAsText = False,
     chat_template: options.ChatTemplate = None,
     index: options.Index = None,
-    neighbours: options.Neighbours = 0,
+    neighbours: options.Neighbours = None,
+    in_prompt: options.InPrompt = False,
+    no_evidence: options.NoEvidence = False,
 ) -> None:
     """Ask about every row of files. A killed run continues when the same command is given again.
 
@@ -82,8 +84,10 @@ def predict(
             long_proteins=long_proteins,
             items_as_text=items_as_text,
             chat_template=chat_template,
+            evidence=not no_evidence,
             index=index,
             neighbours=neighbours,
+            in_prompt=in_prompt,
         )
     if "predictions" in manifest:  # only one process prints
         show_counts(manifest, output, is_standard_output(output))
@@ -103,6 +107,12 @@ def show_counts(manifest: dict[str, Any], output: str, on_stdout: bool) -> None:
     for column, rows in manifest.get("empty_cells", {}).items():
         typer.echo(
             f"Warning: {column!r} is empty in {rows:,} of the rows, which were asked about without it.", err=True
+        )
+    if incomplete := manifest.get("without_all_evidence"):
+        typer.echo(
+            f"Note: of {incomplete:,} answers, some known items did not stand in the prompt, for want of room or of "
+            "words about them; in_prompt tells which did.",
+            err=True,
         )
     if agreement := manifest.get("agreement"):
         compared = f"{agreement['same']} of {agreement['compared']} answers are the same when asked alone"

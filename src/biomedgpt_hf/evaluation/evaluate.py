@@ -38,7 +38,8 @@ class EvaluationOptions:
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
         cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.
-        batch_tokens, num_beams, dtype, long_proteins, items_as_text, chat_template: see `PredictionSettings`.
+        batch_tokens, num_beams, dtype, long_proteins, index, neighbours, in_prompt: see `PredictionSettings`.
+        items_as_text, chat_template: likewise.
         max_new_tokens: of an answer; None for the usual number of the kind of set.
         protocol, few_shot, shuffles, description: of multiple choice, see `evaluate_choices`.
     """
@@ -57,6 +58,9 @@ class EvaluationOptions:
     num_beams: int = 1
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     long_proteins: Literal["report", "crop"] = "report"
+    index: str | None = None
+    neighbours: int | None = None
+    in_prompt: bool = False
     items_as_text: bool = False
     chat_template: str | None = None
     protocol: Literal["loglik", "generate_lmflow", "generate_strict"] = "loglik"
@@ -65,7 +69,10 @@ class EvaluationOptions:
     description: str = ""
 
 
-ONLY_TEXTS = (*("memory", "controls", "tokenizer", "ontology", "wordnet", "num_beams", "long_proteins"),)
+ONLY_TEXTS = (
+    *("memory", "controls", "tokenizer", "ontology", "wordnet", "num_beams", "long_proteins"),
+    *("index", "neighbours", "in_prompt"),
+)
 ONLY_CHOICES = ("protocol", "few_shot", "shuffles", "description")
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
@@ -47,6 +47,8 @@ from biomedgpt_hf.files.sources import SourceError
 from biomedgpt_hf.inference.item_arguments import check_names
 from biomedgpt_hf.inference.long_runs.processes import own_device, rank
 from biomedgpt_hf.inference.prediction.in_memory import PredictionSettings
+from biomedgpt_hf.inference.prediction.predictor import Predictor
+from biomedgpt_hf.modalities import MOLECULE, PROTEIN
 from biomedgpt_hf.neighbours import NeighbourIndex, build_index
 from biomedgpt_hf.neighbours.known_items import set_files
 
@@ -87,7 +89,8 @@ def evaluate_set(
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
         cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.
-        settings: see `PredictionSettings`, among them the checkpoint.
+        settings: see `PredictionSettings`, among them the checkpoint. Without `in_prompt`, the model is asked without
+            evidence. With it, the items of the scored split are left out of the evidence, by structure key.
 
     Returns:
         The results that `metrics.json` holds; on processes other than the first, an empty dictionary.
@@ -106,9 +109,11 @@ def evaluate_set(
     metrics: Sequence[Metric] = [Safety()]
     if not is_safety:
         metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
-    chosen = PredictionSettings(**settings)
+    chosen = PredictionSettings(**{"evidence": bool(settings.get("in_prompt")), **settings})
     output.mkdir(parents=True, exist_ok=True)
     predictor = chosen.predictor(own_device(chosen.device))
+    if not is_safety:
+        forget_scored(predictor, read_asked_rows(set_folder, split))
 
     def ask(name: str, asked: Sequence[AskedRow], asked_with: str) -> Path:
         path = output / f"{name}.jsonl"
@@ -138,6 +143,19 @@ def evaluate_set(
     save_results(output / "metrics.json", results, tables)
     write_report(output, put_side_by_side([output / "metrics.json"]))
     return results
+
+
+def forget_scored(predictor: Predictor, rows: Iterable[AskedRow]) -> None:
+    """Leave the items of a split that is scored out of the evidence. Those that cannot be read are not known either."""
+    if predictor.evidence is None or predictor.evidence.finder is None:
+        return
+    index = predictor.evidence.finder.index
+    items = [row.expected.items for row in rows]
+    proteins = dict.fromkeys(item for of_row in items for item in of_row.get(PROTEIN.name, ()))
+    index.forget(proteins=list(proteins))
+    for molecule in dict.fromkeys(item for of_row in items for item in of_row.get(MOLECULE.name, ())):
+        with suppress(ValueError):
+            index.forget([molecule])
 
 
 def spread(rows: list[AskedRow], limit: int | None) -> list[AskedRow]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from biomedgpt_hf.neighbours.index import Neighbour, NeighbourIndex
-from biomedgpt_hf.neighbours.known_items import Text
-from biomedgpt_hf.similarity.words import plain_words
+from biomedgpt_hf.neighbours.evidence import most_alike
+from biomedgpt_hf.neighbours.index import NeighbourIndex
+from biomedgpt_hf.neighbours.neighbour import Neighbour, Text
 
 
 def nearest_answer(
@@ -44,18 +44,3 @@ def nearest_answer(
     if not nearest:
         return None
     return most_alike(question, max(nearest, key=lambda neighbour: neighbour.similarity).texts)
-
-
-def most_alike(question: str, texts: Sequence[Text]) -> Text | None:
-    """Return the text with the same question, or else the text whose question has most words in common.
-
-    Words in common are counted as a share of all words of both questions, without case and punctuation. Of equally
-    good texts, the first is returned.
-    """
-    words = set(plain_words(question).split())
-
-    def alike(text: Text) -> tuple[bool, float]:
-        others = set(plain_words(text.question).split())
-        return text.question == question, len(words & others) / max(1, len(words | others))
-
-    return max(texts, key=alike, default=None)

@@ -13,13 +13,15 @@ from transformers import BatchFeature
 
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS, Generated, generate_answers, room_for_answer
 from biomedgpt_hf.inference.decoding import decoding, generation_arguments
+from biomedgpt_hf.inference.evidence import open_evidence, put_in_prompt
 from biomedgpt_hf.inference.item_arguments import Given, given_items, item_blocks, split_arguments
 from biomedgpt_hf.inference.loading import load, open_checkpoint
 from biomedgpt_hf.inference.streaming import words_of
 from biomedgpt_hf.mini import DEMONSTRATION, is_mini, mini_checkpoint
 
 if TYPE_CHECKING:
-    from biomedgpt_hf.inference.neighbours import NeighbourFinder
+    from biomedgpt_hf.chemistry.computed import ComputedFacts
+    from biomedgpt_hf.inference.evidence import Evidence, EvidenceSource
     from biomedgpt_hf.modeling.modeling_biomedgpt import BioMedGPTForConditionalGeneration
     from biomedgpt_hf.neighbours import Neighbour
 
@@ -28,12 +30,14 @@ class Answer(NamedTuple):
     """What the model said.
 
     Attributes:
-        text: the answer.
+        text: the model's own words, and nothing else.
         log_probability: sum of the natural log-probabilities that the model gave the answer's tokens, its end
             included. It tells how sure the model is of its words, not whether they are true.
         warnings: what a reader of the answer should know.
-        neighbours: the nearest known items of what was asked about, with what is known of them, if they were asked for.
+        neighbours: the nearest known items of what was asked about, with what is known of them: evidence beside the
+            model's words.
         finish_reason: "stop" where the answer ended by itself, "length" where it was cut.
+        computed: what RDKit computes about the molecules that were asked about.
     """
 
     text: str
@@ -41,6 +45,7 @@ class Answer(NamedTuple):
     warnings: tuple[str, ...]
     neighbours: tuple[Neighbour, ...] = ()
     finish_reason: str = "stop"
+    computed: tuple[ComputedFacts, ...] = ()
 
 
 class Turn(NamedTuple):
@@ -50,14 +55,14 @@ class Turn(NamedTuple):
         messages: the conversation, the question included.
         inputs: the conversation as the model reads it, a batch of one.
         notes: the processor's warnings.
-        neighbours: the known items that are nearest to those of the question.
+        evidence: what is known of the items of the question.
         generation: arguments of `generate_answers`.
     """
 
     messages: list[dict[str, Any]]
     inputs: BatchFeature
     notes: list[str]
-    neighbours: tuple[Neighbour, ...]
+    evidence: Evidence | None
     generation: dict[str, Any]
 
 
@@ -71,8 +76,12 @@ class Chat:
         device: where to run; None is the first of cuda, mps, cpu.
         dtype: "float32", "bfloat16", "float16", or "auto" for the precision that the checkpoint was saved in.
         revision: branch, tag or commit of a checkpoint on the Hub.
-        index: folder of an index of known items (see `biomedgpt_hf.neighbours`).
-        neighbours: how many of the nearest known items each answer gets for each new item.
+        evidence: give each answer what is known of its new items: the nearest known ones, and what RDKit computes.
+        index: folder of an index of known items (see `biomedgpt_hf.neighbours`); None for the embedded one, if the
+            package has one.
+        neighbours: how many of the nearest known items each answer gets for each new item; None for one.
+        in_prompt: let the model read what is known before it answers. Known items for which its context has no room
+            are left out, the farthest first, and the answer's warnings tell how many.
 
     Example:
         >>> chat = Chat()
@@ -87,14 +96,12 @@ class Chat:
         *,
         dtype: str = "auto",
         revision: str | None = None,
+        evidence: bool = True,
         index: str | PathLike | None = None,
-        neighbours: int = 0,
+        neighbours: int | None = None,
+        in_prompt: bool = False,
     ) -> None:
-        self._finder: NeighbourFinder | None = None
-        if index is not None or neighbours:
-            from biomedgpt_hf.inference.neighbours import open_finder
-
-            self._finder = open_finder(index, neighbours, device=device)
+        self.evidence: EvidenceSource | None = open_evidence(evidence, index, neighbours, in_prompt, device=device)
         checkpoint = str(checkpoint or mini_checkpoint())
         self._source = (checkpoint, device, dtype, revision)
         self.config, self.processor = open_checkpoint(*self._source)
@@ -173,19 +180,34 @@ class Chat:
         items = {modality: given_items(one_or_several, modality) for modality, one_or_several in given.items()}
         content = [*item_blocks(items), {"type": "text", "text": question.strip()}]
         messages = [*self.messages, {"role": "user", "content": content}]
+        most = generation.get("max_new_tokens", DEFAULT_NEW_TOKENS)
+        inputs, notes = self._encode(messages)
+        known = self.evidence.of(items) if self.evidence else None
+        if known and known.neighbours and self.evidence and self.evidence.in_prompt:
+            messages, known, told = self._with_evidence(messages, known, most)
+            inputs, notes = self._encode(messages)
+            notes += told
+        try:
+            generation["max_new_tokens"] = room_for_answer(self.config, inputs["input_ids"].shape[1], most)
+        except ValueError as error:
+            raise ValueError(f"{error} Start a new conversation.") from error
+        return Turn(messages, inputs, notes, known, generation)
+
+    def _encode(self, messages: list[dict[str, Any]]) -> tuple[BatchFeature, list[str]]:
+        """Return a conversation as the model reads it, and the processor's warnings."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             inputs = self.processor.apply_chat_template(
                 messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
             )
-        notes = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
-        most = generation.get("max_new_tokens", DEFAULT_NEW_TOKENS)
-        try:
-            generation["max_new_tokens"] = room_for_answer(self.config, inputs["input_ids"].shape[1], most)
-        except ValueError as error:
-            raise ValueError(f"{error} Start a new conversation.") from error
-        nearest = self._finder.find(items) if self._finder else ()
-        return Turn(messages, inputs, notes, nearest, generation)
+        return inputs, [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
+
+    def _with_evidence(
+        self, messages: list[dict[str, Any]], known: Evidence, most: int
+    ) -> tuple[list[dict[str, Any]], Evidence, list[str]]:
+        """Return a conversation with what is known in its last question, which of it stands there, and what to tell."""
+        length = lambda one: self._encode(one)[0]["input_ids"].shape[1]  # noqa: E731
+        return put_in_prompt(messages, known, lambda one: room_for_answer(self.config, length(one), most) == most)
 
     def _generate(self, turn: Turn, **streaming: Any) -> Generated:
         limits = [turn.generation["max_new_tokens"]]
@@ -203,7 +225,10 @@ class Chat:
         notes = [*self.notes, *turn.notes]
         if generated.finish_reason == "length":
             notes.append(f"The answer was cut at {generated.tokens} tokens. Raise max_new_tokens to get all of it.")
-        return Answer(generated.text, generated.log_probability, tuple(notes), turn.neighbours, generated.finish_reason)
+        neighbours = (turn.evidence.neighbours or ()) if turn.evidence else ()
+        computed = turn.evidence.computed if turn.evidence else ()
+        told = (generated.text, generated.log_probability, tuple(notes))
+        return Answer(*told, neighbours, generated.finish_reason, computed)
 
 
 def ask(
@@ -215,8 +240,10 @@ def ask(
     device: str | torch.device | None = None,
     dtype: str = "auto",
     revision: str | None = None,
+    evidence: bool = True,
     index: str | PathLike | None = None,
-    neighbours: int = 0,
+    neighbours: int | None = None,
+    in_prompt: bool = False,
     **others: Any,
 ) -> Answer:
     """Asks one question about molecules, proteins or items of further modalities; see [`Chat`] and [`Chat.ask`].
@@ -227,5 +254,6 @@ def ask(
         >>> ask("Describe this molecule.", molecules="CC(=O)Oc1ccccc1C(=O)O").text
         'The molecule is ...'
     """
-    chat = Chat(checkpoint, device, dtype=dtype, revision=revision, index=index, neighbours=neighbours)
+    known: dict[str, Any] = {"evidence": evidence, "index": index, "neighbours": neighbours, "in_prompt": in_prompt}
+    chat = Chat(checkpoint, device, dtype=dtype, revision=revision, **known)
     return chat.ask(question, molecules, proteins, **others)

@@ -5,43 +5,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from os import PathLike
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from rdkit import Chem
 
-from biomedgpt_hf.inference.embedding.embedder import Embedder, EmbeddingError
 from biomedgpt_hf.inference.loading import identify, load
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
 from biomedgpt_hf.neighbours import Neighbour, NeighbourIndex
 
-
-def check_neighbours(index: str | PathLike | None, neighbours: int) -> None:
-    """Raise a ValueError unless both an index and a number of neighbours are given, or neither."""
-    if neighbours < 0 or (neighbours > 0) != (index is not None):
-        raise ValueError(
-            f"neighbours is {neighbours} and index is {index}. Give both, or neither. "
-            "`biomedgpt data index` makes an index of a training set."
-        )
-
-
-def open_finder(index: str | PathLike | None, neighbours: int, **options: Any) -> NeighbourFinder | None:
-    """Open an index, if one is given.
-
-    Args:
-        index: its folder.
-        neighbours: how many known items to find for each item.
-        options: see `NeighbourFinder`.
-
-    Raises:
-        ValueError: only one of the two is given.
-        OSError: there is no such index.
-    """
-    check_neighbours(index, neighbours)
-    return None if index is None else NeighbourFinder(NeighbourIndex.open(Path(index)), neighbours, **options)
+if TYPE_CHECKING:
+    from biomedgpt_hf.inference.embedding.embedder import Embedder
 
 
 class NeighbourFinder:
@@ -55,13 +30,20 @@ class NeighbourFinder:
         k: how many known items to find for each item.
         device: where to embed proteins; None is the first of cuda, mps, cpu.
         crop: cut proteins that are too long, instead of refusing them.
+        strict: refuse items that cannot be compared, and not only pass over them.
     """
 
     def __init__(
-        self, index: NeighbourIndex, k: int, *, device: str | torch.device | None = None, crop: bool = False
+        self,
+        index: NeighbourIndex,
+        k: int,
+        *,
+        device: str | torch.device | None = None,
+        crop: bool = False,
+        strict: bool = True,
     ) -> None:
         self.index, self.k = index, k
-        self._device, self._crop = device, crop
+        self._device, self._crop, self._strict = device, crop, strict
 
     def find(self, items: Mapping[str, Sequence[Any]]) -> tuple[Neighbour, ...]:
         """Return the nearest known items of each item, modality by modality and in order; see `NeighbourIndex`.
@@ -72,13 +54,16 @@ class NeighbourFinder:
 
         Raises:
             ValueError: RDKit cannot read a molecule, a sequence is blank, too long or no protein, the index does not
-                tell what made its embeddings, or items are of a modality that no index compares.
+                tell what made its embeddings, or, where the finder is strict, items cannot be compared: those of
+                other modalities, and molecules that are given as arrays of features.
             OSError: the checkpoint that made the embeddings of the index is missing.
         """
         compare = {MOLECULE.name: self._near_molecules, PROTEIN.name: self._near_proteins}
         found: list[list[Neighbour]] = []
         for modality in (name for name in MODALITIES if items.get(name)):
             if modality not in compare:
+                if not self._strict:
+                    continue
                 raise ValueError(
                     f"Items of the modality {modality!r} cannot be compared with known ones, only those of "
                     f"{' and '.join(compare)}. Ask about them without neighbours."
@@ -88,7 +73,12 @@ class NeighbourFinder:
 
     def _near_molecules(self, molecules: Sequence[Any]) -> list[list[Neighbour]]:
         texts = [Chem.MolToSmiles(one) if isinstance(one, Chem.Mol) else one for one in molecules]
-        return self.index.molecules(texts, self.k)
+        if self._strict and (unknown := [one for one in texts if not isinstance(one, str)]):
+            raise ValueError(
+                f"A molecule of type {type(unknown[0]).__name__} cannot be compared with known ones. Pass SMILES, "
+                "InChI or an RDKit molecule, or ask without neighbours."
+            )
+        return self.index.molecules([one for one in texts if isinstance(one, str)], self.k)
 
     def _near_proteins(self, proteins: Sequence[str]) -> list[list[Neighbour]]:
         embeddings = None if self.index.embeddings is None else self.embed(proteins)
@@ -96,6 +86,8 @@ class NeighbourFinder:
 
     def embed(self, proteins: Sequence[str]) -> np.ndarray:
         """Return embeddings of proteins by the checkpoint of the index, float16 [number of proteins, D]."""
+        from biomedgpt_hf.inference.embedding.embedder import EmbeddingError
+
         embedder = self._embedder
         with warnings.catch_warnings(
             action="ignore", category=UserWarning
@@ -111,6 +103,8 @@ class NeighbourFinder:
 
     @cached_property
     def _embedder(self) -> Embedder:
+        from biomedgpt_hf.inference.embedding.embedder import Embedder  # most indexes need none
+
         made_by = self.index.embeddings or {}
         if "checkpoint" not in made_by:
             raise ValueError(

@@ -3,6 +3,7 @@
 `examples/train_mini.py` makes it and `examples/measure_mini.py` measures what it has learned.
 """
 
+import os
 from os import PathLike
 from pathlib import Path
 
@@ -15,6 +16,7 @@ DEMONSTRATION = (
 LICENCE = "CC-BY-4.0"
 SOURCES = "ChEBI and ChEBI-20 (EMBL-EBI), UniProtKB/Swiss-Prot (UniProt Consortium)"
 FOLDER = Path(__file__).resolve().parent
+KNOWN = "BIOMEDGPT_KNOWN"  # environment variable: another index than the embedded one, or nothing for none
 
 
 def mini_checkpoint() -> Path:
@@ -26,6 +28,16 @@ def mini_checkpoint() -> Path:
     if not (FOLDER / "config.json").exists():
         raise FileNotFoundError(f"The embedded checkpoint is not in {FOLDER}: install the package anew.")
     return FOLDER
+
+
+def known_items() -> Path | None:
+    """Folder of the embedded index of known items (`biomedgpt data index`), or None if the package has none.
+
+    The environment variable BIOMEDGPT_KNOWN names another folder; if it is empty, nothing is known.
+    """
+    if KNOWN in os.environ:
+        return Path(os.environ[KNOWN]) if os.environ[KNOWN] else None
+    return FOLDER / "known" if (FOLDER / "known").exists() else None
 
 
 def is_mini(checkpoint: str | PathLike) -> bool:

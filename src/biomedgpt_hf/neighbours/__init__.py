@@ -5,9 +5,19 @@
 `build_index` makes one, and `NeighbourIndex.open` opens it.
 """
 
-from biomedgpt_hf.neighbours.build import build_index
-from biomedgpt_hf.neighbours.folder import NeighbourIndexError
-from biomedgpt_hf.neighbours.index import Neighbour, NeighbourIndex
-from biomedgpt_hf.neighbours.known_items import Text
+from typing import Any
 
-__all__ = ["Neighbour", "NeighbourIndex", "NeighbourIndexError", "Text", "build_index"]
+from biomedgpt_hf.public_names import find_name
+
+_HOMES = {
+    "Neighbour": "neighbour",
+    "NeighbourIndex": "index",
+    "NeighbourIndexError": "folder",
+    "Text": "neighbour",
+    "build_index": "build",
+}
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    return find_name(__name__, _HOMES, name)

@@ -1,7 +1,7 @@
 """Writing and opening the folder of an index.
 
 INDEX/index.json              what it was built from and how: sources, settings, versions, counts, checksums
-INDEX/items.parquet           the items with their texts, molecules first
+INDEX/items.zip               the items with their texts, molecules first: JSON Lines, some items in each member
 INDEX/molecules.safetensors   what molecules are compared by, see `similarity.molecules`
 INDEX/proteins.safetensors    what proteins are compared by, see `similarity.proteins` or `similarity.embeddings`
 """
@@ -9,30 +9,24 @@ INDEX/proteins.safetensors    what proteins are compared by, see `similarity.pro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import groupby
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from biomedgpt_hf.disk.checksums import sha256_of
-from biomedgpt_hf.disk.parquet import ParquetWriter
 from biomedgpt_hf.disk.replacing import write_json
-from biomedgpt_hf.neighbours.known_items import KnownItem, Text
 
-FORMAT, VERSION = "biomedgpt_hf nearest known items", 2
-MANIFEST, ITEMS = "index.json", "items.parquet"
+if TYPE_CHECKING:
+    from biomedgpt_hf.neighbours.known_items import KnownItem
+
+FORMAT, VERSION = "biomedgpt_hf nearest known items", 3
+MANIFEST, ITEMS = "index.json", "items.zip"
 TENSORS = {"molecule": "molecules.safetensors", "protein": "proteins.safetensors"}
-ITEMS_PER_GROUP = 256  # rows in a row group of items.parquet, which is read for one hit
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("modality", "item", "id", "source", "license")),
-        ("texts", pa.list_(pa.struct([(name, pa.string()) for name in Text._fields]))),
-    ]
-)
+ITEMS_PER_MEMBER = 64  # items that are read for one hit. Another number makes another version of the format
+MEMBERS_KEPT = 32  # members that memory holds after they were read
 
 
 class NeighbourIndexError(ValueError):
@@ -47,23 +41,44 @@ class NeighbourIndexError(ValueError):
         self.path = path
 
 
-def write_items(path: Path, items: Sequence[KnownItem]) -> None:
-    """Write the items in their order."""
-    with ParquetWriter(path, SCHEMA, compression="zstd") as file:
-        for start in range(0, len(items), ITEMS_PER_GROUP):
-            rows = [_to_row(one) for one in items[start : start + ITEMS_PER_GROUP]]
-            file.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+def write_items(path: Path, items: Sequence[KnownItem], names: Mapping[str, str]) -> None:
+    """Write the items in their order, each with its name where there is one."""
+    with zipfile.ZipFile(path, "w") as file:
+        for start in range(0, len(items), ITEMS_PER_MEMBER):
+            rows = [_to_row(one, names) for one in items[start : start + ITEMS_PER_MEMBER]]
+            lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            member = zipfile.ZipInfo(_member(start))  # of no date: the same items make the same file
+            text = lines.encode("utf-8", "surrogatepass")
+            file.writestr(member, text, compress_type=zipfile.ZIP_DEFLATED, compresslevel=9)
 
 
-def _to_row(known: KnownItem) -> dict[str, Any]:
+def _member(start: int) -> str:
+    return f"{start}.jsonl"
+
+
+def _to_row(known: KnownItem, names: Mapping[str, str]) -> dict[str, Any]:
+    id, name = _name_of(known.ids, names) or (next(iter(known.ids)), "")
     return {
         "modality": known.modality,
         "item": known.item,
-        "id": known.id,
+        "id": id,
+        "name": name,
         "source": ", ".join(known.sources),
         "license": " AND ".join(known.licenses),  # how SPDX joins licences that all apply
-        "texts": [text._asdict() for text in known.texts],
+        "texts": list(known.texts),
     }
+
+
+def _name_of(ids: Iterable[str], names: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the first of some ids that has a name, and the name; None if none has one.
+
+    The id of a row may end in its task, as P12345:name does.
+    """
+    for one in ids:
+        for known_as in (one, one.rpartition(":")[0]):
+            if found := names.get(known_as):
+                return known_as, found
+    return None
 
 
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,40 +131,32 @@ def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 class ItemFile:
-    """The file `items.parquet`. Only the row groups of found items are read.
+    """The file `items.zip`. Only the members of found items are read.
 
     Args:
         path: the file.
-
-    Raises:
-        NeighbourIndexError: the file is corrupt.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with self._errors():
-            self._metadata = pq.read_metadata(path)
+        self._rows = lru_cache(MEMBERS_KEPT)(self._read_member)
 
     def read(self, positions: Iterable[int]) -> dict[int, dict[str, Any]]:
-        """Return the rows at these positions. Only the row groups around them are read.
+        """Return the rows at these positions.
 
         Raises:
             NeighbourIndexError: the file is corrupt.
         """
-        rows: dict[int, dict[str, Any]] = {}
-        wanted = sorted(set(positions))
-        with self._errors(), pq.ParquetFile(self._path, metadata=self._metadata) as file:
-            size = self._metadata.row_group(0).num_rows  # the size of all row groups but the last
-            for group, chosen in groupby(wanted, key=lambda position: position // size):
-                table = file.read_row_group(group)
-                for position in chosen:
-                    rows[position] = table.slice(position % size, 1).to_pylist()[0]
-        return rows
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
         try:
-            yield
-        except (pa.ArrowException, OSError, IndexError) as error:
+            return {place: self._rows(place // ITEMS_PER_MEMBER)[place % ITEMS_PER_MEMBER] for place in positions}
+        except (zipfile.BadZipFile, zlib.error, KeyError, IndexError, ValueError, EOFError, OSError) as error:
             reason = " ".join(str(error).split())
             raise NeighbourIndexError(self._path, f"cannot be read ({reason}). Build the index again.") from error
+
+    def _read_member(self, number: int) -> list[dict[str, Any]]:
+        lines = self._file.read(_member(number * ITEMS_PER_MEMBER)).decode("utf-8", "surrogatepass")
+        return [json.loads(line) for line in lines.split("\n")[:-1]]
+
+    @cached_property
+    def _file(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self._path)

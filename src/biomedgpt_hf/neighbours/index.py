@@ -5,49 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from biomedgpt_hf.neighbours.folder import ITEMS, TENSORS, ItemFile, NeighbourIndexError, read_manifest
-from biomedgpt_hf.neighbours.known_items import Text
-from biomedgpt_hf.similarity.embeddings import EmbeddingSearch
+from biomedgpt_hf.neighbours.neighbour import Neighbour, Text
 from biomedgpt_hf.similarity.molecules import SETTINGS as MOLECULE_SETTINGS
 from biomedgpt_hf.similarity.molecules import MoleculeSearch
 from biomedgpt_hf.similarity.proteins import SETTINGS as PROTEIN_SETTINGS
 from biomedgpt_hf.similarity.proteins import ProteinSearch
 from biomedgpt_hf.similarity.ranking import Hit
 
+if TYPE_CHECKING:
+    from biomedgpt_hf.similarity.embeddings import EmbeddingSearch
+
 Search = TypeVar("Search")
-
-
-class Neighbour(NamedTuple):
-    """A known item that is similar to one that was asked about.
-
-    Attributes:
-        modality: "molecule" or "protein".
-        item: its SMILES, InChI or sequence.
-        id: id of the first row that has it.
-        similarity: above 0, at most 1; 1 where it is the same.
-        measure: the meaning of similarity, in words.
-        texts: what is known of it, in the rows' order.
-        source: where the texts come from; several are separated by commas.
-        license: the licence of the texts; several are joined by AND.
-        same: whether it is the same item as the one asked about. Molecules are the same if they have the same
-            structure key, so stereoisomers, salts and ions of one structure are. Proteins need the same sequence.
-    """
-
-    modality: str
-    item: str
-    id: str
-    similarity: float
-    measure: str
-    texts: tuple[Text, ...]
-    source: str
-    license: str
-    same: bool
 
 
 class NeighbourIndex:
@@ -138,11 +113,32 @@ class NeighbourIndex:
         search = self._protein_search
         if search is None:
             hits: list[list[Hit]] = [[] for _ in proteins]
-        elif isinstance(search, EmbeddingSearch):
-            hits = search.search(proteins, np.asarray(embeddings), k, exclude_same)
-        else:
+        elif isinstance(search, ProteinSearch):
             hits = search.search(proteins, k, exclude_same)
+        else:
+            hits = search.search(proteins, np.asarray(embeddings), k, exclude_same)
         return self._read("protein", hits)
+
+    def forget(self, molecules: Sequence[str] = (), proteins: Sequence[str] = ()) -> int:
+        """Find these items no more, such as those of a benchmark that is being scored.
+
+        Args:
+            molecules: SMILES or InChI. Whatever has the structure key of one is forgotten: stereoisomers, salts, ions.
+            proteins: sequences.
+
+        Returns:
+            how many known items are forgotten.
+
+        Raises:
+            ValueError: RDKit cannot read a molecule.
+            NeighbourIndexError: a file of the index is corrupt.
+        """
+        forgotten = 0
+        if molecules and (search := self._molecule_search):
+            forgotten += search.forget(molecules)
+        if proteins and (known := self._protein_search):
+            forgotten += known.forget(proteins)
+        return forgotten
 
     @cached_property
     def _items(self) -> ItemFile:
@@ -155,6 +151,8 @@ class NeighbourIndex:
     @cached_property
     def _protein_search(self) -> ProteinSearch | EmbeddingSearch | None:
         if self.embeddings is not None:
+            from biomedgpt_hf.similarity.embeddings import EmbeddingSearch  # it reads Parquet
+
             return self._load("protein", EmbeddingSearch)
         return self._load("protein", lambda path: ProteinSearch(load_file(path)))
 
@@ -176,8 +174,9 @@ class NeighbourIndex:
 
         def neighbour(hit: Hit) -> Neighbour:
             row = dict(rows[before + hit.position])
-            texts = tuple(Text(**text) for text in row.pop("texts"))
-            return Neighbour(**row, similarity=hit.similarity, measure=measure, texts=texts, same=hit.same)
+            texts = tuple(Text(*text) for text in row.pop("texts"))
+            found: dict[str, Any] = {"similarity": hit.similarity, "same": hit.same, "identical": hit.identical}
+            return Neighbour(**row, **found, measure=measure, texts=texts)
 
         return [[neighbour(hit) for hit in found] for found in hits]
 

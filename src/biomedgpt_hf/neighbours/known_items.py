@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from biomedgpt_hf.files.items.cells import item_identity
 from biomedgpt_hf.files.sources import SourceError
+from biomedgpt_hf.neighbours.neighbour import Text
 from biomedgpt_hf.rows.row_items import holds_rows, split_files
 from biomedgpt_hf.rows.schema import ENTRY_DATE, SPLITS, STRING_FIELDS, row_fields, to_conversation
 from biomedgpt_hf.similarity.kmers import sequence_key
@@ -22,35 +23,25 @@ REMEDY = "A table becomes one by `biomedgpt data table`."
 ROWS = 1_000  # rows that are read at a time
 
 
-class Text(NamedTuple):
-    """A text about an item: a question of the user, "" if there is none, and the answer to it.
-
-    Where a row is about several items, its text counts for each of them.
-    """
-
-    question: str
-    answer: str
-
-
 class KnownItem(NamedTuple):
     """An item and what is known of it.
 
     Attributes:
         modality: "molecule", "protein", or another one that is registered.
         item: SMILES, InChI, sequence or list, as the first row that has it writes it.
-        id: id of that row.
-        sources, licenses, texts: those of all rows that have the item, each once and in order (keys of a mapping).
+        ids, sources, licenses, texts: those of all rows that have the item, each once and in order (keys of a mapping).
     """
 
     modality: str
     item: Any
-    id: str
+    ids: dict[str, None]
     sources: dict[str, None]
     licenses: dict[str, None]
     texts: dict[Text, None]
 
     def add(self, other: KnownItem) -> None:
         """Add what another entry knows of the same item."""
+        self.ids.update(other.ids)
         self.sources.update(other.sources)
         self.licenses.update(other.licenses)
         self.texts.update(other.texts)
@@ -114,7 +105,7 @@ def row_items(row: Mapping[str, Any]) -> list[KnownItem]:
         elif message["role"] == "assistant":
             texts[Text(question, words)] = None
     return [
-        KnownItem(modality, item, row["id"], {row["source"]: None}, {row["license"]: None}, dict(texts))
+        KnownItem(modality, item, {row["id"]: None}, {row["source"]: None}, {row["license"]: None}, dict(texts))
         for modality, item in items
     ]
 

@@ -12,9 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from biomedgpt_hf.modalities import item_columns
-from biomedgpt_hf.rows.schema import SPLITS
-
-QUESTIONS = "questions"  # a kind beside the columns of items: the user's texts in rows without an item
+from biomedgpt_hf.rows.schema import QUESTIONS, SPLITS
 
 
 class ItemBlock(NamedTuple):

@@ -33,6 +33,7 @@ ROLES = ("system", "user", "assistant")
 STRING_FIELDS = ("task", "source", "id", "license")
 ENTRY_DATE = "entry_date"  # a row, and a set that was made elsewhere or earlier, may be without it
 UNKNOWN_LICENSE = "unknown"
+QUESTIONS = "questions"  # a kind beside the columns of items: the user's texts in rows without an item
 SEGMENT_BREAK = "\ufdd0"  # the processor writes it where one of its segments ends
 
 

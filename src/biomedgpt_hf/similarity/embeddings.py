@@ -134,6 +134,13 @@ class EmbeddingSearch:
         with safe_open(path, "numpy") as file:
             self._identities = file.get_tensor("identities")
             self._width = file.get_slice("embeddings").get_shape()[1]
+        self._hidden = np.zeros(len(self._identities), bool)
+
+    def forget(self, proteins: Sequence[str]) -> int:
+        """Find these sequences no more. Return how many known ones that are."""
+        before = int(self._hidden.sum())
+        self._hidden |= np.isin(self._identities, sequence_digests(proteins))
+        return int(self._hidden.sum()) - before
 
     def search(self, proteins: Sequence[str], embeddings: np.ndarray, k: int, exclude_same: bool) -> list[list[Hit]]:
         """Return up to k hits for each sequence with its embedding, the same one first.
@@ -152,6 +159,7 @@ class EmbeddingSearch:
         for start in range(0, len(proteins), rows):
             for scores in self._cosines(wanted[start : start + rows]):
                 scores[self._identities == identities[len(hits)]] = 0 if exclude_same else SAME
+                scores[self._hidden] = 0
                 hits.append(to_hits(best(scores, k), scores))
         return hits
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from rdkit import Chem
 
-from biomedgpt_hf.rows import row_items
+from biomedgpt_hf.rows.schema import QUESTIONS
 from biomedgpt_hf.similarity.fingerprints import BITS, RADIUS, fingerprint_bits
 from biomedgpt_hf.similarity.hashing import digest
 from biomedgpt_hf.similarity.kmers import KMER, SIMILAR_PROTEINS, kmers, sequence_key
@@ -111,7 +111,7 @@ class Proteins:
 class Questions:
     """Questions without a molecule or protein, as text."""
 
-    name = row_items.QUESTIONS
+    name = QUESTIONS
     thresholds: tuple[float, ...] = (0.9, 0.7, 0.5)
     measure = f"share of the held-out question's {WORDS}-word sequences that the other one has"
     score: Score = staticmethod(coverage)

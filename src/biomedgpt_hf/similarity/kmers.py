@@ -20,10 +20,29 @@ def sequence_key(sequence: str) -> str:
     return "".join(one if len(one) == 1 and one.isascii() == letter.isascii() else letter for letter, one in upper)
 
 
+def encoded(sequence: str) -> bytes:
+    """Return the bytes of a sequence that its 5-mers are made of: those of its key."""
+    return sequence_key(sequence).encode("utf-8", "surrogatepass")
+
+
 def kmers(sequence: str) -> np.ndarray:
     """Return the distinct 5-mers of a sequence as numbers, uint64 [F], in order; a shorter sequence is one itself."""
-    letters = np.frombuffer(sequence_key(sequence).encode("utf-8", "surrogatepass"), dtype=np.uint8)
-    words = np.zeros(max(1, len(letters) - KMER + 1), dtype=np.uint64)
-    for offset in range(min(KMER, len(letters))):
-        words = words << np.uint64(8) | letters[offset : offset + len(words)]
-    return distinct(words)
+    letters = np.frombuffer(encoded(sequence), dtype=np.uint8)
+    length = min(KMER, len(letters))
+    return distinct(words_at(letters, slice(0, len(letters) - length + 1), length))
+
+
+def words_at(letters: np.ndarray, places: slice | np.ndarray, length: int = KMER) -> np.ndarray:
+    """Return the numbers of the words that begin at some places, uint64 [number of places].
+
+    Args:
+        letters: uint8.
+        places: the places as numbers, or from a first one to a last one.
+        length: letters of a word; each place has as many before the end.
+    """
+    first, last = (places.start, places.stop) if isinstance(places, slice) else (0, 0)
+    words = np.zeros(last - first if isinstance(places, slice) else len(places), np.uint64)
+    for offset in range(length):
+        at = slice(first + offset, last + offset) if isinstance(places, slice) else places + offset
+        words = words << np.uint64(8) | letters[at]
+    return words

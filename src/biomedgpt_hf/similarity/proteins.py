@@ -17,6 +17,7 @@ import numpy as np
 
 from biomedgpt_hf.similarity.hashing import digest
 from biomedgpt_hf.similarity.kinds import Proteins
+from biomedgpt_hf.similarity.kmer_scan import KmerScan
 from biomedgpt_hf.similarity.kmers import KMER, kmers, sequence_key
 from biomedgpt_hf.similarity.ranking import SAME, Hit, best, to_hits
 from biomedgpt_hf.similarity.scores import tanimoto
@@ -39,9 +40,13 @@ def require_sequences(proteins: Sequence[str]) -> None:
             raise ValueError(f"Protein {place} is {protein!r}. Write its amino acids, one letter each.")
 
 
-def protein_tensors(proteins: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the tensors that an index keeps: those of `Postings`, and "identities", uint64 [N]."""
-    return {**Postings.of(map(kmers, proteins)).tensors, "identities": sequence_digests(proteins)}
+def protein_tensors(proteins: Sequence[str], compact: bool = False) -> dict[str, np.ndarray]:
+    """Return the tensors that an index keeps: those of `Postings` or, if compact, of `KmerScan`, and "identities".
+
+    The identities are uint64 [N].
+    """
+    tensors = KmerScan.of(proteins).tensors if compact else Postings.of(map(kmers, proteins)).tensors
+    return {**tensors, "identities": sequence_digests(proteins)}
 
 
 class ProteinSearch:
@@ -52,7 +57,15 @@ class ProteinSearch:
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
-        self._identities, self._known = tensors["identities"], Postings(tensors)
+        self._identities = tensors["identities"]
+        self._known = KmerScan(tensors) if "letters" in tensors else Postings(tensors)
+        self._hidden = np.zeros(len(self._identities), bool)
+
+    def forget(self, proteins: Sequence[str]) -> int:
+        """Find these sequences no more. Return how many known ones that are."""
+        before = int(self._hidden.sum())
+        self._hidden |= np.isin(self._identities, sequence_digests(proteins))
+        return int(self._hidden.sum()) - before
 
     def search(self, proteins: Sequence[str], k: int, exclude_same: bool) -> list[list[Hit]]:
         """Return up to k hits for each sequence, the same one first.
@@ -72,6 +85,7 @@ class ProteinSearch:
                 scores = Proteins.score(counts, np.maximum(size, FEWEST), np.maximum(sizes, FEWEST))
                 same = self._identities[positions] == identities[len(hits)]
                 scores[same] = 0 if exclude_same else SAME
+                scores[self._hidden[positions]] = 0
                 chosen = best(scores, k, tanimoto(counts, size, sizes))
                 hits.append(to_hits(chosen, scores, positions))
         return hits

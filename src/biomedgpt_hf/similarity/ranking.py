@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SAME, IDENTICAL = 2.0, 3.0  # scores of items that come before all that are only similar
+SAME = 2.0  # the score of items that come before all that are only similar
 
 
 class Hit(NamedTuple):
@@ -16,11 +16,13 @@ class Hit(NamedTuple):
         position: its number among the known items of its modality, from 0.
         similarity: above 0, at most 1.
         same: whether it is the item that was looked for.
+        identical: whether it is that in every respect, of a molecule also stereo, charges and salts.
     """
 
     position: int
     similarity: float
     same: bool
+    identical: bool = False
 
 
 def best(scores: np.ndarray, k: int, tie_break: np.ndarray | None = None) -> np.ndarray:
@@ -39,9 +41,12 @@ def best(scores: np.ndarray, k: int, tie_break: np.ndarray | None = None) -> np.
 
 
 def to_hits(places: np.ndarray, scores: np.ndarray, positions: np.ndarray | None = None) -> list[Hit]:
-    """Return the hits at `places` of `scores`. Their positions are the places, unless positions are given."""
+    """Return the hits at `places` of `scores`, where what is the same is identical.
+
+    Their positions are the places, unless positions are given.
+    """
     chosen = places if positions is None else positions[places]
     return [
-        Hit(position, min(score, 1.0), score >= SAME)
+        Hit(position, min(score, 1.0), score >= SAME, score >= SAME)
         for position, score in zip(chosen.tolist(), scores[places].tolist(), strict=True)
     ]

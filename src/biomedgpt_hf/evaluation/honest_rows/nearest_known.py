@@ -13,8 +13,9 @@ from itertools import pairwise
 import numpy as np
 
 from biomedgpt_hf.evaluation.answers import Answered
-from biomedgpt_hf.evaluation.nearest_answer import most_alike
-from biomedgpt_hf.neighbours.index import Neighbour, NeighbourIndex
+from biomedgpt_hf.neighbours.evidence import most_alike
+from biomedgpt_hf.neighbours.index import NeighbourIndex
+from biomedgpt_hf.neighbours.neighbour import Neighbour
 
 NAME = "nearest known item"
 MODALITIES = ("molecule", "protein")  # those that an index compares

@@ -87,7 +87,7 @@ def predict_files(
     def write(path: Path, results: Iterator[Result]) -> dict[str, Any]:
         sample = Sample()
         seen = (sample.see(result) for result in results)
-        counts = write_predictions(path, suffix, seen, predictor.finder is not None)
+        counts = write_predictions(path, suffix, seen, predictor.evidence)
         if predictor.model.dtype != torch.float32 and not chosen.sampling:
             counts["agreement"] = sample.agreement(predictor, paths, columns, asked)
         return counts
@@ -96,7 +96,7 @@ def predict_files(
         told |= tell_columns(paths, columns)
         results = stream_over_files(paths, columns, work=work, rows=rows, progress=chosen.progress)
         payloads = (payload for _, _, payload in results)
-        counts = write_predictions(sys.stdout, suffix, payloads, predictor.finder is not None)
+        counts = write_predictions(sys.stdout, suffix, payloads, predictor.evidence)
         manifest = {**facts, **told, "rows": rows, **counts}
     else:
         notes = {"device": str(predictor.model.device), "batch_tokens": chosen.batch_tokens, **told}

@@ -18,10 +18,10 @@ from biomedgpt_hf.files.items.items import Item
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
 from biomedgpt_hf.inference.decoding import decoding, whole_number
+from biomedgpt_hf.inference.evidence import check_evidence, open_evidence
 from biomedgpt_hf.inference.item_arguments import given_rows, is_table, split_arguments
 from biomedgpt_hf.inference.language_models import OWN_TEMPLATE, is_language_model, load_as_text, open_as_text
 from biomedgpt_hf.inference.loading import LONG_PROTEINS, check_choice, identify, load, open_checkpoint
-from biomedgpt_hf.inference.neighbours import check_neighbours, open_finder
 from biomedgpt_hf.inference.prediction.predictions import Predictions
 from biomedgpt_hf.inference.prediction.predictor import Prediction, Predictor
 from biomedgpt_hf.inference.prediction.requests import Preparer, Request
@@ -54,8 +54,12 @@ class PredictionSettings:
         items_as_text: write SMILES and residues into the prompt, where a BioMedGPT would see the items themselves. Any
             other language model is asked so anyway.
         chat_template: how such a prompt is laid out, see `TextProcessor`.
-        index: folder of an index of known items (see `biomedgpt_hf.neighbours`).
-        neighbours: how many of the nearest known items to give for each item.
+        evidence: give each answer what is known of its items: the nearest known ones, and what RDKit computes.
+        index: folder of an index of known items (see `biomedgpt_hf.neighbours`); None for the embedded one, if the
+            package has one.
+        neighbours: how many of the nearest known items to give for each item; None for one.
+        in_prompt: let the model read what is known before it answers. Known items for which its context has no room
+            are left out, the farthest first.
         progress: show a progress bar; None shows it on a terminal.
 
     Raises:
@@ -74,8 +78,10 @@ class PredictionSettings:
     top_k: int | None = None
     seed: int | None = None
     long_proteins: str = "report"
+    evidence: bool = True
     index: str | PathLike | None = None
-    neighbours: int = 0
+    neighbours: int | None = None
+    in_prompt: bool = False
     items_as_text: bool = False
     chat_template: str | PathLike | None = None
     progress: bool | None = None
@@ -86,7 +92,7 @@ class PredictionSettings:
         if self.seed is not None:
             object.__setattr__(self, "seed", whole_number("seed", self.seed, least=-(2**63)))
         check_choice("long_proteins", self.long_proteins, LONG_PROTEINS)
-        check_neighbours(self.index, self.neighbours)
+        check_evidence(self.evidence, self.index, self.neighbours, self.in_prompt)
         decoding({**self._options, "num_beams": self.num_beams})
 
     @property
@@ -117,8 +123,8 @@ class PredictionSettings:
             **dict.fromkeys((*self._options, "do_sample", "seed")),
             **self.sampling,
             "long_proteins": self.long_proteins,
-            "index": predictor.finder.index.facts if predictor.finder else None,
-            "neighbours": self.neighbours,
+            "evidence": predictor.evidence is not None,
+            **(predictor.evidence.facts if predictor.evidence else {}),
             **(predictor.processor.facts if isinstance(predictor.processor, TextProcessor) else {"items": "encoded"}),
         }
 
@@ -143,7 +149,8 @@ class PredictionSettings:
     def predictor(self, device: str | torch.device | None = None) -> Predictor:
         """Load the checkpoint and the index."""
         device, crop = device or self.device, self.long_proteins == "crop"
-        finder = open_finder(self.index, self.neighbours, device=device, crop=crop)
+        wanted = (self.evidence, self.index, self.neighbours, self.in_prompt)
+        evidence = open_evidence(*wanted, device=device, crop=crop)
         source = (self.checkpoint, device, self.dtype, self.revision)
         model, processor = load_as_text(*source, **self._text) if self._is_asked_as_text() else load(*source)
         return Predictor(
@@ -154,7 +161,7 @@ class PredictionSettings:
             num_beams=self.num_beams,
             sampling=self.sampling,
             crop=crop,
-            finder=finder,
+            evidence=evidence,
         )
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from biomedgpt_hf.chemistry.computed import ComputedFacts
 from biomedgpt_hf.inference.answering import generate_answers
+from biomedgpt_hf.inference.evidence import Evidence, EvidenceSource
 from biomedgpt_hf.inference.long_runs.run import Done
-from biomedgpt_hf.inference.neighbours import NeighbourFinder
 from biomedgpt_hf.inference.prediction.requests import (
     Group,
     Preparer,
@@ -41,11 +42,12 @@ class Prediction(NamedTuple):
         status: "ok", or "error" where there is no answer.
         error: why there is none.
         question: what was asked.
-        answer: what the model said.
+        answer: the model's own words, and nothing else.
         log_probability: sum of the natural log-probabilities that the model gave the answer's tokens, its end included.
         finish_reason: "stop" where the answer ended by itself, "length" where it was cut.
         truncated: whether a protein was cut at its end.
-        neighbours: the nearest known items, if they were asked for.
+        neighbours: the nearest known items: evidence beside the model's words. None where there is no index.
+        computed: what RDKit computes about the row's molecules; None where no evidence is wanted.
     """
 
     row: int
@@ -58,6 +60,7 @@ class Prediction(NamedTuple):
     finish_reason: str | None = None
     truncated: bool = False
     neighbours: tuple[Neighbour, ...] | None = None
+    computed: tuple[ComputedFacts, ...] | None = None
 
 
 Answered = tuple[Request, Prediction]
@@ -76,7 +79,7 @@ class Predictor:
         sampling: arguments of `generate_answers` for answers by chance. Chance begins anew in each batch, at a number
             made of the "seed" and the batch's first row, so that a run that was paused goes on as it would have.
         crop: cut proteins that are too long, instead of refusing them.
-        finder: finds the nearest known items; None if they are not asked for.
+        evidence: where evidence comes from; None if none is wanted.
     """
 
     def __init__(
@@ -89,12 +92,12 @@ class Predictor:
         num_beams: int = 1,
         sampling: Mapping[str, Any] = MappingProxyType({}),
         crop: bool = False,
-        finder: NeighbourFinder | None = None,
+        evidence: EvidenceSource | None = None,
     ) -> None:
         self.model, self.processor = model, processor
         self.prepare = Preparer(model.config, processor, max_new_tokens, crop)
         self.batch_tokens, self.num_beams, self.sampling = batch_tokens, num_beams, sampling
-        self.finder = finder
+        self.evidence = evidence
 
     def answer(self, requests: Sequence[Request], done: Done = frozenset()) -> Iterator[list[Answered]]:
         """Yield requests with their predictions, batch by batch: first what cannot be answered, then long to short.
@@ -108,7 +111,7 @@ class Predictor:
         failed: list[Answered] = []
         for request in requests:
             try:
-                prompts.append(self.prepare(request))
+                prompts.append(self.prepare(request, self._known(request) if self._in_prompt else None))
             except RequestError as error:
                 failed.append((request, _failure(request, str(error))))
         if left := _not_done(failed, done):
@@ -130,12 +133,12 @@ class Predictor:
             yield from self._answer_group(group[: len(group) // 2], done)
             yield from self._answer_group(group[len(group) // 2 :], done)
             return
-        nearest = [self._nearest(prompts[0].request) for prompts in group]
+        known = [None if self._in_prompt else self._known(prompts[0].request) for prompts in group]
         for batch in cut_group(group, self.batch_tokens, self.num_beams):
             if not _left((prompt.request for _, prompt in batch), done):
                 continue
             answered = [
-                (prompt.request, prediction._replace(neighbours=nearest[place]))
+                (prompt.request, _with_evidence(prediction, prompt.evidence or known[place]))
                 for (place, prompt), prediction in zip(batch, self._answer_batch(batch, features), strict=True)
             ]
             yield _not_done(answered, done)
@@ -192,15 +195,19 @@ class Predictor:
         digest = hashlib.blake2b(place.encode(), digest_size=7).digest()
         return {**self.sampling, "seed": int.from_bytes(digest)}
 
-    def _nearest(self, request: Request) -> tuple[Neighbour, ...] | None:
-        """Return the nearest known items, if they were asked for."""
-        if self.finder is None:
+    @property
+    def _in_prompt(self) -> bool:
+        return self.evidence is not None and self.evidence.in_prompt
+
+    def _known(self, request: Request) -> Evidence | None:
+        """Return what is known of a row's items, if that is wanted."""
+        if self.evidence is None or request.item.problem is not None:
             return None
         try:
-            return self.finder.find(request.item.items)
+            return self.evidence.of(request.item.items)
         except ValueError as error:  # the answer itself is right
-            logger.warning("Row %d gets no neighbours: %s", request.item.row, error)
-            return ()
+            logger.warning("Row %d gets no evidence: %s", request.item.row, error)
+            return Evidence((), ())
 
 
 def _left(requests: Iterable[Request], done: Done) -> bool:
@@ -210,6 +217,10 @@ def _left(requests: Iterable[Request], done: Done) -> bool:
 
 def _not_done(answered: Sequence[Answered], done: Done) -> list[Answered]:
     return [one for one in answered if _left([one[0]], done)]
+
+
+def _with_evidence(prediction: Prediction, known: Evidence | None) -> Prediction:
+    return prediction if known is None else prediction._replace(neighbours=known.neighbours, computed=known.computed)
 
 
 def _named(request: Request) -> Prediction:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from biomedgpt_hf.files.items.cells import item_identity
 from biomedgpt_hf.files.items.items import Item
 from biomedgpt_hf.inference.answering import room_for_answer
+from biomedgpt_hf.inference.evidence import Evidence, put_in_prompt
 from biomedgpt_hf.inference.item_arguments import item_blocks
 from biomedgpt_hf.modalities import MODALITIES
 
@@ -50,12 +51,14 @@ class Prompt(NamedTuple):
         length: number of tokens, with those of the items.
         limit: largest number of new tokens.
         truncated: whether an item has to be cut.
+        evidence: what is known of the item; the request's messages hold what stands in the prompt of it.
     """
 
     request: Request
     length: int
     limit: int
     truncated: bool
+    evidence: Evidence | None = None
 
 
 Group = list[list[Prompt]]  # the prompts of each of several different items
@@ -79,8 +82,12 @@ class Preparer:
         self.config, self.processor = config, processor
         self.max_new_tokens, self.crop = max_new_tokens, crop
 
-    def __call__(self, request: Request) -> Prompt:
+    def __call__(self, request: Request, evidence: Evidence | None = None) -> Prompt:
         """Return the prompt.
+
+        Args:
+            request: the question and the item.
+            evidence: what is to stand in the prompt; what it has no room for is left out, the farthest first.
 
         Raises:
             RequestError: the item or the question cannot be read, or both together are too long.
@@ -91,23 +98,36 @@ class Preparer:
         if question is None or not question.strip():
             raise RequestError("The question is empty.")
         try:
-            try:
-                return self._prompt(request, truncation=False)
-            except ValueError:
-                if not self.crop:
-                    raise
-                return self._prompt(request, truncation=True)
+            if evidence is not None:
+                messages, evidence, _ = put_in_prompt(conversation(request), evidence, self._fits)
+                request = request._replace(messages=messages)
+            return self._prompt(request, evidence)
         except ValueError as error:
             raise RequestError(" ".join(str(error).split())) from error
 
-    def _prompt(self, request: Request, truncation: bool) -> Prompt:
-        """Return the prompt of a request whose items are cut, or read whole.
+    def _prompt(self, request: Request, evidence: Evidence | None) -> Prompt:
+        """Return the prompt of a request; its items are cut where that is allowed and they are too long else.
 
         Raises:
-            ValueError: it cannot be read so, or is too long.
+            ValueError: it cannot be read, or is too long.
         """
-        length = len(self._process([conversation(request)], truncation=truncation)["input_ids"][0])
-        return Prompt(request, length, room_for_answer(self.config, length, self.max_new_tokens), truncation)
+        try:
+            length, limit = self._length_and_room(conversation(request), truncation=False)
+            return Prompt(request, length, limit, False, evidence)
+        except ValueError:
+            if not self.crop:
+                raise
+            length, limit = self._length_and_room(conversation(request), truncation=True)
+            return Prompt(request, length, limit, True, evidence)
+
+    def _fits(self, messages: list[dict[str, Any]]) -> bool:
+        """Return whether a conversation leaves room for the longest answer."""
+        return self._length_and_room(messages, truncation=self.crop)[1] == self.max_new_tokens
+
+    def _length_and_room(self, messages: list[dict[str, Any]], truncation: bool) -> tuple[int, int]:
+        """Return the number of tokens of a conversation, and how many an answer may have."""
+        length = len(self._process([messages], truncation=truncation)["input_ids"][0])
+        return length, room_for_answer(self.config, length, self.max_new_tokens)
 
     def batch(self, prompts: Sequence[Prompt]) -> dict[str, torch.Tensor]:
         """Return `input_ids` and `attention_mask` [B, T] of prompts, padded on the left, without their items."""

@@ -1,6 +1,6 @@
 """Predictions as a file or on standard output: JSON Lines, CSV or Parquet, a row for each question about each row.
 
-In CSV, neighbours are JSON, and what is missing is empty.
+In CSV, lists are JSON, and what is missing is empty.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import pyarrow as pa
 
 from biomedgpt_hf.disk.parquet import ParquetWriter
+from biomedgpt_hf.inference.evidence import EvidenceSource
 from biomedgpt_hf.inference.prediction.predictions import row_of
 from biomedgpt_hf.inference.prediction.predictor import Prediction
 
@@ -34,6 +35,19 @@ NEIGHBOUR = pa.struct(
         ("source", pa.string()),
         ("license", pa.string()),
         ("same", pa.bool_()),
+        ("name", pa.string()),
+        ("identical", pa.bool_()),
+        ("in_prompt", pa.bool_()),
+    ]
+)
+COMPUTED = pa.struct(
+    [
+        ("molecule", pa.string()),
+        ("formula", pa.string()),
+        ("weight", pa.float64()),
+        ("charge", pa.int64()),
+        ("functional_groups", pa.list_(pa.string())),
+        ("computed_by", pa.string()),
     ]
 )
 FIELDS = {
@@ -53,25 +67,37 @@ Write = Callable[[Mapping[str, Any]], object]  # takes a row
 
 
 def to_bytes(prediction: Prediction) -> bytes:
-    """Return a prediction in the form that a journal keeps: JSON, without neighbours if they were not asked for."""
+    """Return a prediction in the form that a journal keeps: JSON, without the fields of evidence that it has not."""
     return json.dumps(row_of(prediction), ensure_ascii=False).encode("utf-8", "replace")
 
 
-def write_predictions(file: Path | TextIO, suffix: str, rows: Iterable[bytes], with_neighbours: bool) -> dict[str, Any]:
+def evidence_fields(evidence: EvidenceSource | None) -> dict[str, pa.DataType]:
+    """Return the further columns of predictions with evidence."""
+    if evidence is None:
+        return {}
+    neighbours = {"neighbours": pa.list_(NEIGHBOUR)} if evidence.finder else {}
+    return {**neighbours, "computed": pa.list_(COMPUTED)}
+
+
+def write_predictions(
+    file: Path | TextIO, suffix: str, rows: Iterable[bytes], evidence: EvidenceSource | None
+) -> dict[str, Any]:
     """Write predictions in their order. Memory holds only a few of them.
 
     Args:
         file: file to write, or an open one if it is not to be Parquet.
         suffix: ".jsonl", ".csv" or ".parquet".
         rows: what `to_bytes` returned.
-        with_neighbours: whether there is a column of neighbours.
+        evidence: where their evidence comes from, if there is any.
 
     Returns:
-        The number of predictions, in all and of each status, and the first error.
+        The number of predictions, in all and of each status, and the first error; where evidence is in the prompt, the
+        number of predictions of which some known items do not stand there.
     """
     counts: Counter[str] = Counter()
-    first_error = None
-    fields = {**FIELDS, "neighbours": pa.list_(NEIGHBOUR)} if with_neighbours else FIELDS
+    first_error, incomplete = None, 0
+    further = evidence_fields(evidence)
+    fields = {**FIELDS, **further}
     opened: AbstractContextManager[Write]
     if isinstance(file, Path) and suffix == ".parquet":
         opened = _parquet(file, fields)
@@ -82,12 +108,14 @@ def write_predictions(file: Path | TextIO, suffix: str, rows: Iterable[bytes], w
             counts[row["status"]] += 1
             if first_error is None and row["error"]:
                 first_error = f"row {row['row']}: {row['error']}"
-            write({**row, "neighbours": row.get("neighbours")} if with_neighbours else row)
+            incomplete += any(not one["in_prompt"] for one in row.get("neighbours") or ())
+            write({**row, **{name: row.get(name) for name in further}})
     return {
         "predictions": counts.total(),
         "answered": counts["ok"],
         "errors": counts["error"],
         "first_error": first_error,
+        **({"without_all_evidence": incomplete} if evidence and evidence.in_prompt else {}),
     }
 
 
