@@ -81,7 +81,7 @@ def test_nothing_known_and_nothing_shared_are_nothing_found():
     assert search.nearest(np.array([2], np.uint16), 3, np.empty(0, int))[0].tolist() == []
 
 
-@pytest.mark.parametrize("change", [{"sizes": np.array([1, 1], np.int32)}, {"owners": np.array([0, 7], np.uint16)}])
+@pytest.mark.parametrize("change", [{"sizes": np.array([1, 2], np.int32)}, {"owners": np.array([0, 7], np.uint16)}])
 def test_tensors_that_do_not_fit_together_are_an_error(change):
     tensors = NearestBits.of([np.array([1, 2], np.uint16)], 64).tensors
     with pytest.raises(ValueError, match="do not fit"):

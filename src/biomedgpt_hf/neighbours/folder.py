@@ -139,7 +139,7 @@ class ItemFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._rows = lru_cache(MEMBERS_KEPT)(self._read_member)
+        self._lines = lru_cache(MEMBERS_KEPT)(self._read_member)
 
     def read(self, positions: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Return the rows at these positions.
@@ -148,14 +148,16 @@ class ItemFile:
             NeighbourIndexError: the file is corrupt.
         """
         try:
-            return {place: self._rows(place // ITEMS_PER_MEMBER)[place % ITEMS_PER_MEMBER] for place in positions}
+            return {
+                place: json.loads(self._lines(place // ITEMS_PER_MEMBER)[place % ITEMS_PER_MEMBER])
+                for place in positions
+            }
         except (zipfile.BadZipFile, zlib.error, KeyError, IndexError, ValueError, EOFError, OSError) as error:
             reason = " ".join(str(error).split())
             raise NeighbourIndexError(self._path, f"cannot be read ({reason}). Build the index again.") from error
 
-    def _read_member(self, number: int) -> list[dict[str, Any]]:
-        lines = self._file.read(_member(number * ITEMS_PER_MEMBER)).decode("utf-8", "surrogatepass")
-        return [json.loads(line) for line in lines.split("\n")[:-1]]
+    def _read_member(self, number: int) -> list[str]:
+        return self._file.read(_member(number * ITEMS_PER_MEMBER)).decode("utf-8", "surrogatepass").split("\n")
 
     @cached_property
     def _file(self) -> zipfile.ZipFile:

@@ -121,15 +121,16 @@ class NearestBits:
         return float(np.partition(scores, -k)[-k]) if len(scores) >= k else 0.0
 
     def _scores(self, asked: np.ndarray, candidates: np.ndarray, left_out: np.ndarray) -> np.ndarray:
-        """Return the similarity of some known sets, float64 [C]; 0 for those that are left out or hidden."""
+        """Return the similarity of some known sets in order, float64 [C]; 0 for those that are left out or hidden."""
         flags = np.zeros(len(self._bit_sizes), bool)
         flags[asked] = True
         common = self._packed[candidates] & np.packbits(flags, bitorder="little").view(np.uint64)
         counts = np.bitwise_count(common).sum(axis=1, dtype=np.int32)
         scores = tanimoto(counts, np.array(len(asked)), self.sizes[candidates])
         scores[self.hidden[candidates]] = 0
-        if len(left_out):
-            scores[np.isin(candidates, left_out)] = 0
+        if len(left_out) and len(candidates):
+            places = np.minimum(np.searchsorted(candidates, left_out), len(candidates) - 1)
+            scores[places[candidates[places] == left_out]] = 0
         return scores
 
     @cached_property
