@@ -118,7 +118,7 @@ def test_evidence_in_the_prompt_leaves_the_scored_items_out(set_folder, options,
     told = {"index": tmp_path / "index", "neighbours": 5, "in_prompt": True}
     evaluate_set(set_folder, tmp_path / "out", controls=False, **options, **told)
     manifest = json.loads((tmp_path / "out" / "predictions.jsonl.manifest.json").read_text("utf-8"))
-    assert manifest["evidence"]["in_prompt"] and manifest["evidence"]["neighbours"] == 5
+    assert (manifest["evidence"], manifest["in_prompt"], manifest["neighbours"]) == (True, True, 5)
     rows = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text("utf-8").splitlines()]
     for row in rows:
         assert {one["item"] for one in row["neighbours"]} <= {"CCN", "CC(=O)O"}  # CCO is in the test split, too
