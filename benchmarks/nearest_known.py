@@ -53,11 +53,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     given = read(arguments.files) if arguments.files else [line.split()[0] for line in DRUGS.split("\n") if line]
-    molecules = list(enumerated(given, arguments.known))
+    with rdBase.BlockLogs():
+        molecules = list(enumerated(given, arguments.known))
     asked = random.Random(0).sample(molecules[: len(given)], min(arguments.asked, len(given)))
     print(f"{describe_software(np, scipy, rdkit)}\n")
     print(f"{len(molecules):,} known molecules, {len(asked)} asked for their {arguments.neighbours} nearest\n")
-    measure_search(molecules, asked, arguments.neighbours, arguments.repeats)
+    with rdBase.BlockLogs():
+        measure_search(molecules, asked, arguments.neighbours, arguments.repeats)
     measure_questions(molecules, asked, arguments.neighbours, arguments.processes)
 
 
