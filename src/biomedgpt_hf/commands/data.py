@@ -33,7 +33,6 @@ Duplicates = Annotated[
 Contradictions = Annotated[
     str, typer.Option(metavar="keep|drop", help="Rows whose question about one structure has several answers.")
 ]
-Processes = Annotated[int | None, typer.Option(metavar="N", min=1, help="Worker processes; one per core if none.")]
 OptionalSources = Annotated[
     list[Path] | None, typer.Argument(metavar="SOURCE", help="Files, plain or .gz; none with --download.")
 ]
@@ -100,7 +99,7 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
         parameters += [_parameter("max_rejected", MaxRejected, None)]
         parameters += [_parameter("duplicates", Duplicates, "keep")]
         parameters += [_parameter("contradictions", Contradictions, "keep")]
-        parameters += [_parameter("processes", Processes, None)]
+        parameters += [_parameter("processes", options.Processes, None)]
         if downloads:
             parameters += [_parameter("download", Download, False)]
             parameters += [_parameter("download_folder", DownloadFolder, None)]
@@ -356,7 +355,7 @@ def index(
     protein_embeddings: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Compare proteins by these, from biomedgpt embed.")
     ] = None,
-    processes: Processes = None,
+    processes: options.Processes = None,
 ) -> None:
     """Index the molecules and proteins of sets, to find the nearest known ones."""
     from biomedgpt_hf.disk.workers import available_cores

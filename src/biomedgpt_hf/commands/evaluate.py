@@ -60,6 +60,7 @@ def evaluate(
     no_wordnet: NoWordNet = False,
     resamples: Resamples = 1_000,
     cutoff: Cutoff = None,
+    processes: options.Processes = None,
     protocol: Annotated[
         str, typer.Option(metavar="P", help="Of multiple choice: loglik, generate_lmflow or generate_strict.")
     ] = "loglik",
@@ -108,6 +109,7 @@ def evaluate(
         wordnet=not no_wordnet,
         resamples=resamples,
         cutoff=cutoff,
+        processes=processes,
         checkpoint=checkpoint,
         revision=revision,
         batch_tokens=batch_tokens,
@@ -143,6 +145,7 @@ def score(
     no_wordnet: NoWordNet = False,
     resamples: Resamples = 1_000,
     cutoff: Cutoff = None,
+    processes: options.Processes = None,
 ) -> None:
     """Score files of answers without a model: with intervals, by kind of question, and compared row by row."""
     from biomedgpt_hf.evaluation.report.markdown import as_markdown
@@ -161,6 +164,7 @@ def score(
         wordnet=not no_wordnet,
         resamples=resamples,
         cutoff=cutoff,
+        processes=processes,
     )
     typer.echo(as_markdown(put_side_by_side([output])))
 

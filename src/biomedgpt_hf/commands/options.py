@@ -54,3 +54,4 @@ Index = Annotated[Path | None, typer.Option(metavar="DIR", help="Known items, as
 Neighbours = Annotated[
     int, typer.Option(metavar="K", min=0, help="Give the K nearest known items of each molecule and protein.")
 ]
+Processes = Annotated[int | None, typer.Option(metavar="N", min=1, help="Worker processes; one per core if none.")]

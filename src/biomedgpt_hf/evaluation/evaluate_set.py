@@ -64,6 +64,7 @@ def evaluate_set(
     wordnet: bool = True,
     resamples: int = RESAMPLES,
     cutoff: str | None = None,
+    processes: int | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Ask a checkpoint about a set, and score its answers beside the honest rows.
@@ -83,6 +84,7 @@ def evaluate_set(
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
         cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.
+        processes: how many score where there are many rows; None is as many as there are processor cores.
         settings: see `PredictionSettings`, among them the checkpoint.
 
     Returns:
@@ -99,7 +101,7 @@ def evaluate_set(
     files = [SAFETY_FILE] if is_safety else set_files(set_folder, [split])
     rows = spread(list(safety_rows() if is_safety else read_asked_rows(set_folder, split)), limit)
     check_dates([row.expected for row in rows], cutoff)
-    metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
+    metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology, processes=processes)
     chosen = PredictionSettings(**settings)
     output.mkdir(parents=True, exist_ok=True)
     predictor = chosen.predictor(own_device(chosen.device))
@@ -121,7 +123,7 @@ def evaluate_set(
         runs += _rows_without_model(expected, set_folder, nearest)
     described = {**describe_set(SAFETY_FILE if is_safety else set_folder, split, len(expected)), "limit": limit}
     about: dict[str, Any] = {"set": described, "published": published_rows(set_folder, split, limit)}
-    results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
+    results, tables = score_runs(runs, metrics, about=about, resamples=resamples, processes=processes)
     results |= by_date(expected, tables, cutoff=cutoff, resamples=resamples)
     if nearest is not None:
         results["by_similarity"] = by_similarity(nearest, tables, resamples=resamples)

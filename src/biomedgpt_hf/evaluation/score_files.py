@@ -33,6 +33,7 @@ def score_files(
     wordnet: bool = True,
     resamples: int = RESAMPLES,
     cutoff: str | None = None,
+    processes: int | None = None,
 ) -> dict[str, Any]:
     """Score files of answers, and write `metrics.json` and the statistics of the rows beside it.
 
@@ -48,6 +49,7 @@ def score_files(
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
         cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.
+        processes: how many score where there are many rows; None is as many as there are processor cores.
 
     Returns:
         The results.
@@ -70,8 +72,8 @@ def score_files(
     about = {}
     if set_folder is not None and references:
         about["set"] = describe_set(set_folder, split or chosen_split(Path(set_folder)), len(references))
-    metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
-    results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
+    metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology, processes=processes)
+    results, tables = score_runs(runs, metrics, about=about, resamples=resamples, processes=processes)
     results |= by_date(rows, tables, cutoff=cutoff, resamples=resamples)
     save_results(output, results, tables)
     return results
