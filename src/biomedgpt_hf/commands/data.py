@@ -37,7 +37,6 @@ Duplicates = Annotated[
 Contradictions = Annotated[
     str, typer.Option(metavar="keep|drop", help="Rows whose question about one structure has several answers.")
 ]
-Processes = Annotated[int | None, typer.Option(metavar="N", min=1, help="Worker processes; one per core if none.")]
 OptionalSources = Annotated[
     list[Path] | None, typer.Argument(metavar="SOURCE", help="Files, plain or .gz; none with --download.")
 ]
@@ -133,7 +132,7 @@ def builder(name: str, *examples: str, downloads: bool = False) -> Callable[[Bui
         parameters += [_parameter("max_rejected", MaxRejected, None)]
         parameters += [_parameter("duplicates", Duplicates, "keep")]
         parameters += [_parameter("contradictions", Contradictions, "keep")]
-        parameters += [_parameter("processes", Processes, None)]
+        parameters += [_parameter("processes", options.Processes, None)]
         if downloads:
             parameters += [_parameter("download", Download, False)]
             parameters += [_parameter("download_folder", DownloadFolder, None)]
@@ -383,7 +382,7 @@ def evidence(
     checkpoint: Annotated[
         str | None, typer.Option(metavar="C", help="Leave the farthest out where its context has no room for them.")
     ] = None,
-    processes: Processes = None,
+    processes: options.Processes = None,
 ) -> None:
     """Put what is known of similar items, and never of the items themselves, into a set's questions."""
     from biomedgpt_hf.disk.workers import available_cores
@@ -486,7 +485,7 @@ def index(
     compact: Annotated[
         bool, typer.Option("--compact", help="Keep sequences, not lists of 5-mers: small, for few questions at a time.")
     ] = False,
-    processes: Processes = None,
+    processes: options.Processes = None,
 ) -> None:
     """Index the molecules and proteins of sets, to find the nearest known ones."""
     from biomedgpt_hf.disk.workers import available_cores

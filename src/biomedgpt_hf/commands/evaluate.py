@@ -36,7 +36,7 @@ Cutoff = Annotated[
 
 # Options of `evaluate` that have no use for a kind of set.
 OF_CHOICES = ("protocol", "few_shot", "shuffles")
-OF_TEXTS = ("tokenizer", "ontology", "no_wordnet")
+OF_TEXTS = ("tokenizer", "ontology", "no_wordnet", "processes")
 OF_ITEMS = ("memory", "no_controls", "long_proteins", "index", "neighbours", "in_prompt")
 
 
@@ -84,6 +84,7 @@ def evaluate(
     index: options.Index = None,
     neighbours: options.Neighbours = None,
     in_prompt: options.InPrompt = False,
+    processes: options.Processes = None,
     protocol: Annotated[
         str, typer.Option(metavar="P", help="Of multiple choice: loglik, generate_lmflow or generate_strict.")
     ] = "loglik",
@@ -129,6 +130,7 @@ def evaluate(
         "wordnet": not no_wordnet,
         "resamples": resamples,
         "cutoff": cutoff,
+        "processes": processes,
         "batch_tokens": batch_tokens,
         "max_new_tokens": max_new_tokens if is_given(context, "max_new_tokens") else None,
         "num_beams": num_beams,
@@ -236,6 +238,7 @@ def score(
     no_wordnet: NoWordNet = False,
     resamples: Resamples = 1_000,
     cutoff: Cutoff = None,
+    processes: options.Processes = None,
 ) -> None:
     """Score files of answers without a model: with intervals, by kind of question, and compared row by row."""
     from biomedgpt_hf.evaluation.report.markdown import as_markdown
@@ -254,6 +257,7 @@ def score(
         wordnet=not no_wordnet,
         resamples=resamples,
         cutoff=cutoff,
+        processes=processes,
     )
     typer.echo(as_markdown(put_side_by_side([output])))
 

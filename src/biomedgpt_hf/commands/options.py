@@ -74,3 +74,4 @@ InPrompt = Annotated[
 NoEvidence = Annotated[
     bool, typer.Option("--no-evidence", help="The model's words alone: nothing known, nothing computed.")
 ]
+Processes = Annotated[int | None, typer.Option(metavar="N", min=1, help="Worker processes; one per core if none.")]

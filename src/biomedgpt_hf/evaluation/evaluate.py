@@ -38,6 +38,7 @@ class EvaluationOptions:
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
         cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.
+        processes: how many score where there are many rows; None is as many as there are processor cores.
         batch_tokens, num_beams, dtype, long_proteins, index, neighbours, in_prompt: see `PredictionSettings`.
         items_as_text, chat_template: likewise.
         max_new_tokens: of an answer; None for the usual number of the kind of set.
@@ -53,6 +54,7 @@ class EvaluationOptions:
     wordnet: bool = True
     resamples: int = RESAMPLES
     cutoff: str | None = None
+    processes: int | None = None
     batch_tokens: int = 8192
     max_new_tokens: int | None = None
     num_beams: int = 1
@@ -70,7 +72,7 @@ class EvaluationOptions:
 
 
 ONLY_TEXTS = (
-    *("memory", "controls", "tokenizer", "ontology", "wordnet", "num_beams", "long_proteins"),
+    *("memory", "controls", "tokenizer", "ontology", "wordnet", "num_beams", "long_proteins", "processes"),
     *("index", "neighbours", "in_prompt"),
 )
 ONLY_CHOICES = ("protocol", "few_shot", "shuffles", "description")

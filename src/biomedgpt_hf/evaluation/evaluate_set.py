@@ -69,6 +69,7 @@ def evaluate_set(
     wordnet: bool = True,
     resamples: int = RESAMPLES,
     cutoff: str | None = None,
+    processes: int | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Ask a checkpoint about a set, and score its answers beside the honest rows.
@@ -89,6 +90,7 @@ def evaluate_set(
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
         cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.
+        processes: how many score where there are many rows; None is as many as there are processor cores.
         settings: see `PredictionSettings`, among them the checkpoint. Without `in_prompt`, the model is asked without
             evidence. With it, the items of the scored split are left out of the evidence, by structure key.
 
@@ -108,7 +110,7 @@ def evaluate_set(
     check_dates([row.expected for row in rows], cutoff)
     metrics: Sequence[Metric] = [Safety()]
     if not is_safety:
-        metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
+        metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology, processes=processes)
     chosen = PredictionSettings(**{"evidence": bool(settings.get("in_prompt")), **settings})
     output.mkdir(parents=True, exist_ok=True)
     predictor = chosen.predictor(own_device(chosen.device))
@@ -134,7 +136,7 @@ def evaluate_set(
     described |= {"name": SAFETY} if is_safety else {}
     about: dict[str, Any] = {"set": described, "published": _published(set_folder, rows, split, limit)}
     about["depositors"] = scored_depositors(set_folder, split)
-    results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
+    results, tables = score_runs(runs, metrics, about=about, resamples=resamples, processes=processes)
     results |= by_date(expected, tables, cutoff=cutoff, resamples=resamples)
     if nearest is not None:
         results["by_similarity"] = by_similarity(nearest, tables, resamples=resamples)

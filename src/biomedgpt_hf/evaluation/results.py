@@ -72,6 +72,7 @@ def score_runs(
     *,
     about: Mapping[str, Any] | None = None,
     resamples: int = RESAMPLES,
+    processes: int | None = None,
 ) -> tuple[dict[str, Any], dict[tuple[str, str], MetricTable]]:
     """Score runs, and compare the first with each other one.
 
@@ -80,6 +81,7 @@ def score_runs(
         metrics: those that apply to some row are computed.
         about: what else the results tell, such as the set.
         resamples: for intervals and tests.
+        processes: how many compute where there are many rows; None is as many as there are processor cores.
 
     Returns:
         the results as JSON values, and the statistics of each run (name) and metric (name).
@@ -89,7 +91,9 @@ def score_runs(
     """
     if repeated := [run.name for place, run in enumerate(runs) if run.name in [one.name for one in runs[:place]]]:
         raise ValueError(f"Two runs are called {repeated[0]!r}. Give each a name of its own.")
-    tables = {(run.name, name): table for run in runs for name, table in tabulate(run.answers, metrics).items()}
+    tables = {
+        (run.name, name): table for run in runs for name, table in tabulate(run.answers, metrics, processes).items()
+    }
     used = {name for _, name in tables}
     results = {
         "protocol_version": PROTOCOL_VERSION,

@@ -34,6 +34,7 @@ def score_files(
     wordnet: bool = True,
     resamples: int = RESAMPLES,
     cutoff: str | None = None,
+    processes: int | None = None,
 ) -> dict[str, Any]:
     """Score files of answers, and write `metrics.json` and the statistics of the rows beside it.
 
@@ -50,6 +51,7 @@ def score_files(
         wordnet: False for METEOR without synonyms.
         resamples: of the bootstrap.
         cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.
+        processes: how many score where there are many rows; None is as many as there are processor cores.
 
     Returns:
         The results.
@@ -75,8 +77,8 @@ def score_files(
         is_table = Path(set_folder).is_file()
         told = "all" if is_table else split or chosen_split(Path(set_folder))
         about["set"] = describe_set(set_folder, told, len(references))
-    metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology)
-    results, tables = score_runs(runs, metrics, about=about, resamples=resamples)
+    metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology, processes=processes)
+    results, tables = score_runs(runs, metrics, about=about, resamples=resamples, processes=processes)
     results |= by_date(rows, tables, cutoff=cutoff, resamples=resamples)
     save_results(output, results, tables)
     return results

@@ -27,7 +27,11 @@ EXTRA, PACKAGES = "evaluation", ("nltk", "rouge_score")  # an extra of pyproject
 
 
 def all_metrics(
-    *, tokenizer: str | os.PathLike | Any = SCIBERT, wordnet: bool = True, ontology: str | os.PathLike | None = None
+    *,
+    tokenizer: str | os.PathLike | Any = SCIBERT,
+    wordnet: bool = True,
+    ontology: str | os.PathLike | None = None,
+    processes: int | None = None,
 ) -> tuple[Metric, ...]:
     """Return every metric.
 
@@ -35,13 +39,14 @@ def all_metrics(
         tokenizer: SciBERT's vocabulary, as `TextScorer` takes it.
         wordnet: False for METEOR without synonyms.
         ontology: an ontology such as chebi.obo, for partial credit.
+        processes: how many count words where there are many texts; None is as many as there are processor cores.
 
     Raises:
         MissingWordNetError, MissingVocabularyError, ModuleNotFoundError: see `TextScorer`.
         SourceError, OSError: see `read_ontology`.
     """
     graded_by = read_ontology(ontology, normalised_name) if ontology is not None else None
-    return _metrics(Words(tokenizer, wordnet=wordnet), graded_by)
+    return _metrics(Words(tokenizer, wordnet=wordnet, processes=processes), graded_by)
 
 
 def recorded_metrics(recorded: Mapping[str, Mapping[str, Any]]) -> tuple[Metric, ...]:

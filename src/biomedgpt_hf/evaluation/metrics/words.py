@@ -23,6 +23,7 @@ class Words:
     Args:
         tokenizer: SciBERT's vocabulary, as `TextScorer` takes it.
         wordnet: False for METEOR without synonyms, under the name meteor_no_wordnet.
+        processes: how many count where there are many texts; None is as many as there are processor cores.
     """
 
     name = "words"
@@ -30,13 +31,15 @@ class Words:
     fails = "A fluent answer that is right about nothing keeps BLEU-2 near .25; length alone moves it."
     in_chunks = False
 
-    def __init__(self, tokenizer: str | os.PathLike | Any = SCIBERT, *, wordnet: bool = True) -> None:
-        self._tokenizer, self._wordnet = tokenizer, wordnet
+    def __init__(
+        self, tokenizer: str | os.PathLike | Any = SCIBERT, *, wordnet: bool = True, processes: int | None = None
+    ) -> None:
+        self._tokenizer, self._wordnet, self._processes = tokenizer, wordnet, processes
 
     @cached_property
     def scorer(self) -> TextScorer:
         """The scorer, loaded when texts are first scored: scores out of kept statistics need no WordNet."""
-        return TextScorer(self._tokenizer, wordnet=self._wordnet)
+        return TextScorer(self._tokenizer, wordnet=self._wordnet, processes=self._processes)
 
     def applies_to(self, row: Answered) -> bool:
         """Return whether the reference is a text that an answer should be like, and not a wanted reaction."""

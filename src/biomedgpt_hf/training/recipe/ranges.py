@@ -110,6 +110,8 @@ RANGES: dict[str, Range] = {
     "evaluate.limit": COUNT,
     "evaluate.resamples": Range(least=100),
     "evaluate.batch_tokens": COUNT,
+    "evaluate.neighbours": COUNT,
+    "evaluate.processes": COUNT,
     "evaluate.max_new_tokens": COUNT,
     "evaluate.num_beams": COUNT,
     "evaluate.few_shot": NOT_NEGATIVE,
