@@ -77,7 +77,7 @@ def ask(
         show_json(question, answer, conversation.evidence)
     else:
         show(answer, set())
-        show_evidence(answer)
+        show_evidence(answer, question)
     show_restriction()
 
 
@@ -199,7 +199,7 @@ def chat(
             try:
                 answer = say(conversation.stream(line, **items))
                 warn(answer, warned)
-                show_evidence(answer)
+                show_evidence(answer, line)
             except ValueError as error:  # the conversation continues without this turn
                 typer.echo(f"Error: {in_one_line(error)}", err=True)
             except KeyboardInterrupt:  # the conversation continues without this turn
@@ -231,18 +231,23 @@ def show(answer: "Answer", warned: set[str]) -> None:
     typer.echo(answer.text)
 
 
-def show_evidence(answer: "Answer") -> None:
+def show_evidence(answer: "Answer", question: str) -> None:
     """Print what is known and computed, set apart from the model's words."""
     for neighbour in answer.neighbours:
-        typer.echo(f"\n{describe(neighbour)}")
+        typer.echo(f"\n{describe(neighbour, question)}")
     for facts in answer.computed:
         typer.echo(f"\n{describe_facts(facts)}")
 
 
-def describe(neighbour: "Neighbour") -> str:
-    """Return what a known item is, how near it is, and what is known of it."""
+def describe(neighbour: "Neighbour", question: str) -> str:
+    """Return what a known item is, how near it is, and of what is known of it the answer to the likest question."""
+    from biomedgpt_hf.neighbours.evidence import most_alike
+
     called = ", ".join(filter(None, (neighbour.name, neighbour.id))) or neighbour.item[:60]
-    known = "\n".join(text.answer for text in neighbour.texts)
+    text = most_alike(question, neighbour.texts)
+    known = text.answer if text else "Nothing is known of it in words."
+    if others := len(neighbour.texts) - 1:
+        known += f" ({others} more text{'s' if others > 1 else ''}: --json)"
     origin = f"{neighbour.source}, {neighbour.license}"
     if neighbour.identical:
         heading = f"Known: {called} ({origin})"
