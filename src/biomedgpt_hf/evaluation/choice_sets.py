@@ -34,7 +34,7 @@ from biomedgpt_hf.evaluation.set_rows import chosen_split, equally_spaced, read_
 from biomedgpt_hf.inference.loading import identify
 from biomedgpt_hf.inference.long_runs.processes import rank
 from biomedgpt_hf.mini import mini_checkpoint
-from biomedgpt_hf.sets.biomedical_qa.multiple_choice import PROMPTS
+from biomedgpt_hf.sets.biomedical_qa.multiple_choice import PROMPTS, MultipleChoiceQuestion
 
 MAJORITY = "most frequent label"
 
@@ -81,14 +81,12 @@ def evaluate_choice_set(
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.jsonl"
+    chosen = {name: options[name] for name in ("split", "subjects") if name in options}
+    questions = equally_spaced(read_choice_questions(source, **chosen), limit)
     if path.exists():
-        _check_same(path, limit, options)
+        _check_same(path, questions, options)
     else:
-        asked: Any = source
-        if limit is not None:
-            chosen = {name: options[name] for name in ("split", "subjects") if name in options}
-            asked = equally_spaced(read_choice_questions(source, **chosen), limit)
-        evaluate_choices(asked, output=path, resamples=resamples, **options)
+        evaluate_choices(questions, output=path, resamples=resamples, **options)
     if rank() > 0:
         return {}
     predictions = read_choice_predictions(path)
@@ -127,21 +125,22 @@ def _manifest(path: Path) -> dict[str, Any]:
     return dict(json.loads(beside.read_text("utf-8"))) if beside.exists() else {}
 
 
-def _check_same(path: Path, limit: int | None, options: Mapping[str, Any]) -> None:
+def _check_same(path: Path, questions: Sequence[MultipleChoiceQuestion], options: Mapping[str, Any]) -> None:
     """Raise a FileExistsError if predictions that are there are another checkpoint's, or answer other questions."""
     found = _manifest(path)
     wanted = {name: options[name] for name in ("protocol", "few_shot", "shuffles") if name in options}
     checkpoint = options.get("checkpoint")
     if Path(checkpoint or mini_checkpoint()).is_dir():
         wanted["digest"] = identify(checkpoint, None)["digest"]
-    if limit is not None:
-        wanted["questions"] = min(limit, found.get("questions", limit))
-    for name, value in wanted.items():
-        if found and found.get(name) != value:
-            raise FileExistsError(
-                f"{path} holds predictions with {name} {found.get(name)!r}, and now it is {value!r}. Choose another "
-                "--output, or remove the folder."
-            )
+    wanted["questions"] = len(questions)
+    told = [f"{name} {found.get(name)!r}, and now it is {value!r}" for name, value in wanted.items()]
+    differ = [one for one, (name, value) in zip(told, wanted.items(), strict=True) if found.get(name) != value]
+    if not differ and {one.id for one in questions} != {one.id for one in read_choice_predictions(path)}:
+        differ = ["other questions than are asked now"]
+    if found and differ:
+        raise FileExistsError(
+            f"{path} holds predictions with {differ[0]}. Choose another --output, or remove the folder."
+        )
 
 
 def _published(dataset: str) -> Sequence[Any]:
