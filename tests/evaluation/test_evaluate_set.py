@@ -2,8 +2,11 @@ import json
 import shutil
 
 import pytest
+from huggingface_hub import ModelCard
+from transformers import AutoModelForMultimodalLM, AutoProcessor
 from typer.testing import CliRunner
 
+from biomedgpt_hf import mini_checkpoint
 from biomedgpt_hf.cli import app
 from biomedgpt_hf.evaluation.evaluate_set import evaluate_set, spread
 from biomedgpt_hf.evaluation.prediction_files import read_predictions
@@ -161,3 +164,47 @@ def test_a_set_without_the_split_is_one_line(tmp_path):
     result = CliRunner().invoke(app, ["evaluate", str(folder), "--output", str(tmp_path / "out")])
     assert result.exit_code == 1
     assert result.output.count("\n") == 1 and "no test and no validation rows" in result.output
+
+
+def test_predictions_for_other_rows_are_not_taken_for_these(evaluated, options, tmp_path):
+    other = write_set(tmp_path / "alcohols", {"train": rows(TRAIN, "train"), "test": rows(TRAIN, "test")})
+    with pytest.raises(FileExistsError, match="holds predictions for other rows than those of"):
+        evaluate_set(other, evaluated, **options)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A checkpoint's folder, with a card that nobody has edited."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    AutoModelForMultimodalLM.from_pretrained(mini_checkpoint()).save_pretrained(folder)
+    AutoProcessor.from_pretrained(mini_checkpoint()).save_pretrained(folder)
+    return folder
+
+
+def evaluate(*words):
+    return CliRunner().invoke(app, ["evaluate", *map(str, words), "--resamples", "100", "--no-wordnet"])
+
+
+def test_a_card_is_changed_only_when_that_is_asked_for(checkpoint, set_folder, vocabulary, tmp_path):
+    pytest.importorskip("matplotlib")
+    before = {path: path.read_bytes() for path in checkpoint.rglob("*") if path.is_file()}
+    words = (set_folder, "--checkpoint", checkpoint, "--output", tmp_path, "--tokenizer", vocabulary)
+    words += ("--max-new-tokens", "4", "--no-controls")
+    assert evaluate(*words).exit_code == 0
+    assert before == {path: path.read_bytes() for path in checkpoint.rglob("*") if path.is_file()}
+    again = evaluate(*words, "--update-card")
+    assert again.exit_code == 0 and "README.md tells these scores" in again.stderr, again.output
+    found = ModelCard.load(checkpoint / "README.md").data.eval_results
+    assert {one.dataset_type for one in found} == {"alcohols"}
+    assert evaluate(*words).exit_code == 0  # the checkpoint is the same one with its scores in it
+
+
+def test_where_a_card_cannot_tell_scores_is_said_before_anything_is_asked(checkpoint, set_folder, tmp_path):
+    for words, message in (
+        (("--update-card",), "--update-card is for a checkpoint's folder, and this is the embedded demonstration"),
+        (("--update-card", "--checkpoint", "me/model"), "me/model, which is no folder here"),
+        (("--update-card", "--checkpoint", tmp_path), "holds no weights"),
+    ):
+        result = evaluate(set_folder, "--output", tmp_path / "out", *words)
+        assert result.exit_code == 1 and message in result.output and result.output.count("\n") == 1
+    assert not (tmp_path / "out").exists()

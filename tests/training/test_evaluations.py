@@ -11,9 +11,11 @@ import pytest
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from trainings import FOLDER
+from transformers import TrainingArguments
 from typer.testing import CliRunner
 
 from biomedgpt_hf.cli import app
+from biomedgpt_hf.evaluation.evaluate import EvaluationOptions
 from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.sets.biomedical_qa.multiple_choice import MultipleChoiceQuestion, answer, prompt
 from biomedgpt_hf.training import evaluations
@@ -119,6 +121,17 @@ def test_the_same_command_does_not_train_again(evaluated, monkeypatch):
     said = train(*command)
     assert "after 2 steps" in said and "Scored on choices" in said
     assert not list((folder / "evaluation").glob("*.earlier-*"))
+
+
+def test_what_was_pushed_before_gets_its_scores_in_a_commit_of_their_own(evaluated, sets, vocabulary, monkeypatch):
+    folder, _, _ = evaluated
+    sent = []
+    monkeypatch.setattr(evaluations, "upload", lambda *request, **options: sent.append((request[1:], options)))
+    options = EvaluationOptions(tokenizer=str(vocabulary), wordnet=False, max_new_tokens=8, resamples=100)
+    arguments = TrainingArguments(str(folder), use_cpu=True, hub_revision="scored")
+    evaluations.evaluate_run(folder, {"choices": str(sets / "choices")}, options, arguments, "me/model")
+    files = ["README.md", "config.json", "training_report.md"]
+    assert sent == [(("me/model", folder, files, "scored"), {"commit_message": "Scores"})]
 
 
 def test_what_was_asked_otherwise_is_put_aside(evaluated, monkeypatch):

@@ -132,3 +132,22 @@ def test_the_command_knows_a_set_of_choices(exam, language_model, tmp_path):
     result = CliRunner().invoke(app, [*words, "--resamples", "100"])
     assert result.exit_code == 0, result.output
     assert "| most frequent label | 0.750" in result.output
+
+
+def test_a_limit_takes_questions_from_the_whole_set(exam, language_model, tmp_path):
+    pytest.importorskip("matplotlib")
+    found = evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, limit=3, **FAST)
+    assert found["set"] == {**found["set"], "rows": 3, "limit": 3} and found["published"] == []
+    lines = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["q0", "q4", "q8"]
+    with pytest.raises(FileExistsError, match="questions 3, and now it is 12"):
+        evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, **FAST)
+
+
+def test_predictions_of_another_checkpoint_or_protocol_are_not_taken_for_these(exam, language_model, tmp_path):
+    pytest.importorskip("matplotlib")
+    evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, **FAST)
+    with pytest.raises(FileExistsError, match="holds predictions with digest"):
+        evaluate_choice_set(exam, tmp_path / "out", **FAST)
+    with pytest.raises(FileExistsError, match="protocol 'loglik', and now it is 'generate_strict'"):
+        evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, protocol="generate_strict", **FAST)
