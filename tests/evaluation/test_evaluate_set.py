@@ -166,12 +166,6 @@ def test_a_set_without_the_split_is_one_line(tmp_path):
     assert result.output.count("\n") == 1 and "no test and no validation rows" in result.output
 
 
-def test_predictions_for_other_rows_are_not_taken_for_these(evaluated, options, tmp_path):
-    other = write_set(tmp_path / "alcohols", {"train": rows(TRAIN, "train"), "test": rows(TRAIN, "test")})
-    with pytest.raises(FileExistsError, match="holds predictions for other rows than those of"):
-        evaluate_set(other, evaluated, **options)
-
-
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """A checkpoint's folder, with a card that nobody has edited."""

@@ -65,7 +65,7 @@ def test_predictions_that_are_there_are_scored_again(exam, language_model, tmp_p
 def test_a_limit_takes_questions_from_the_whole_set(exam, language_model, tmp_path):
     pytest.importorskip("matplotlib")
     found = evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, limit=3, **FAST)
-    assert (found["set"]["rows"], found["set"]["limit"]) == (3, 3)
+    assert (found["set"]["rows"], found["set"]["limit"], found["published"]) == (3, 3, [])
     lines = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines] == ["q0", "q4", "q8"]
     with pytest.raises(ValueError, match="limit is 0"):
@@ -114,6 +114,10 @@ def test_predictions_of_something_else_are_not_taken(exam, language_model, tmp_p
     other.write_text(exam.read_text().replace("two", "four"))
     with pytest.raises(FileExistsError, match="something else: asked_sha256 was"):
         evaluate_choice_set(other, tmp_path / "out", **options)
+    with pytest.raises(FileExistsError, match="something else: protocol was"):
+        evaluate_choice_set(exam, tmp_path / "out", protocol="generate_strict", **options)
+    with pytest.raises(FileExistsError, match="something else: questions was"):
+        evaluate_choice_set(exam, tmp_path / "out", limit=3, **options)
     for changed, named in (({"few_shot": 1, "examples": exam}, "few_shot"), ({"shuffles": 1}, "shuffles")):
         with pytest.raises(FileExistsError, match=f"something else: {named} was 0 and is 1"):
             evaluate_choice_set(exam, tmp_path / "out", **options, **changed)
@@ -132,22 +136,3 @@ def test_the_command_knows_a_set_of_choices(exam, language_model, tmp_path):
     result = CliRunner().invoke(app, [*words, "--resamples", "100"])
     assert result.exit_code == 0, result.output
     assert "| most frequent label | 0.750" in result.output
-
-
-def test_a_limit_takes_questions_from_the_whole_set(exam, language_model, tmp_path):
-    pytest.importorskip("matplotlib")
-    found = evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, limit=3, **FAST)
-    assert found["set"] == {**found["set"], "rows": 3, "limit": 3} and found["published"] == []
-    lines = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
-    assert [json.loads(line)["id"] for line in lines] == ["q0", "q4", "q8"]
-    with pytest.raises(FileExistsError, match="questions 3, and now it is 12"):
-        evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, **FAST)
-
-
-def test_predictions_of_another_checkpoint_or_protocol_are_not_taken_for_these(exam, language_model, tmp_path):
-    pytest.importorskip("matplotlib")
-    evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, **FAST)
-    with pytest.raises(FileExistsError, match="holds predictions with digest"):
-        evaluate_choice_set(exam, tmp_path / "out", **FAST)
-    with pytest.raises(FileExistsError, match="protocol 'loglik', and now it is 'generate_strict'"):
-        evaluate_choice_set(exam, tmp_path / "out", checkpoint=language_model, protocol="generate_strict", **FAST)
