@@ -56,7 +56,7 @@ def test_rows_on_standard_output_are_those_of_a_file(tmp_path):
     assert [row["answer"] for row in csv.DictReader(io.StringIO(table))] == [row["answer"] for row in written]
     assert len(written) == 131 and written[-1]["status"] == "error" and "extra open" in written[-1]["error"]
     assert written[0] == {
-        name: "" if value is None else str(value)
+        name: "" if value is None else json.dumps(value) if isinstance(value, list) else str(value)
         for name, value in json.loads((tmp_path / "out.jsonl").read_text("utf-8").splitlines()[0]).items()
     }
 
