@@ -28,7 +28,7 @@ COMMANDS = {
         "'nope'",
     ),
     "no index": (["ask", "?", "--molecule", "C", "--index", "nowhere", "--neighbours", "1"], "nowhere"),
-    "no embedded index": (["ask", "?", "--molecule", "C", "--neighbours", "1"], "has no embedded index of known items"),
+    "half of an index": (["ask", "?", "--molecule", "C", "--neighbours", "1"], "no embedded index of known items"),
     "no dtype": (["ask", "?", "--molecule", "C", "--dtype", "int3"], "dtype is 'int3'"),
     "no device": (["ask", "?", "--molecule", "C", "--device", "warp"], "device is 'warp'"),
     "no checkpoint": (["ask", "?", "--molecule", "C", "--checkpoint", "/nowhere"], "/nowhere"),
