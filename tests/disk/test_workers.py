@@ -1,5 +1,6 @@
 """Work in other processes, with the results in order."""
 
+import multiprocessing
 import operator
 import os
 import subprocess
@@ -30,6 +31,19 @@ def test_several_processes_are_others_than_this_one_and_start_only_for_enough_it
     assert set(map_in_order(os.readlink, [ME] * 50, 1)) == {me}
     assert set(map_in_order(os.readlink, [ME] * 3, 2)) == {me}
     assert me not in set(map_in_order(os.readlink, [ME] * 20, 2))
+
+
+@pytest.mark.skipif(not os.path.islink(ME), reason="needs Linux's /proc")
+def test_a_process_that_may_start_no_others_works_alone(monkeypatch):
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    assert set(map_in_order(os.readlink, [ME] * 50, 2)) == {str(os.getpid())}
+
+
+def test_bare_processes_leave_the_program_as_it_was(monkeypatch):
+    monkeypatch.delenv("BIOMEDGPT_REGISTER", raising=False)
+    main = sys.modules["__main__"]
+    assert list(map_in_order(int, map(str, range(20)), 2, bare=True)) == list(range(20))
+    assert sys.modules["__main__"] is main and "BIOMEDGPT_REGISTER" not in os.environ
 
 
 @pytest.mark.parametrize("processes", [1, 2])

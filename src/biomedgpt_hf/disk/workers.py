@@ -51,6 +51,8 @@ def map_in_order(
         OSError: a worker process died, or could not be started.
     """
     items = iter(items)
+    if multiprocessing.current_process().daemon:  # such a process may not start others
+        processes = 1
     first = list(islice(items, IN_FLIGHT * processes)) if processes > 1 else []
     processes = min(processes, len(first) // IN_FLIGHT)
     if processes <= 1:

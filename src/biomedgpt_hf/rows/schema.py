@@ -86,9 +86,8 @@ def features() -> datasets.Features:
 
 def set_features() -> datasets.Features:
     """Return the columns of the sets that are built here: those of `features`, and the entries' dates."""
-    from datasets import Features, Value
-
-    return Features({**features(), ENTRY_DATE: Value("string")})
+    columns = features()
+    return type(columns)({**columns, ENTRY_DATE: columns["id"]})
 
 
 def question_row(

@@ -44,3 +44,12 @@ def test_a_leak_is_a_bin_of_its_own(memory):
     bins = bins_by_similarity(nearest_known(rows, memory, "some rows"))
     assert bins["the same item"] == [0] and bins["nothing similar"] == [2]
     assert sum(map(len, bins.values())) == 3
+
+
+def test_a_row_about_a_molecule_and_a_protein_is_as_near_as_the_nearer_of_them(memory):
+    both = Answered("both", "", "?", items={"molecule": ("CCCCCCN",), "protein": ("MKVAACDEFGHIKLMW",)})
+    rows = [both, asked("molecule", molecule="CCCCCCN"), asked("protein", protein="MKVAACDEFGHIKLMW")]
+    found = nearest_known(rows, memory, "some rows")
+    assert found.similarities[0] == max(found.similarities[1:]) and found.similarities[1] != found.similarities[2]
+    assert "; " in found.measure  # two measures are told
+    assert sum(map(len, bins_by_similarity(found).values())) == 3

@@ -136,3 +136,23 @@ def test_the_command_knows_a_set_of_choices(exam, language_model, tmp_path):
     result = CliRunner().invoke(app, [*words, "--resamples", "100"])
     assert result.exit_code == 0, result.output
     assert "| most frequent label | 0.750" in result.output
+
+
+def test_questions_are_scored_before_and_after_a_cutoff(exam, language_model, tmp_path):
+    pytest.importorskip("matplotlib")
+    dated = tmp_path / "dated.jsonl"
+    lines = [json.loads(line) for line in exam.read_text().splitlines()] * 2
+    lines = [{**line, "id": f"{n}", "entry_date": "2020" if n < 12 else "2024-02-03"} for n, line in enumerate(lines)]
+    dated.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = evaluate_choice_set(dated, tmp_path / "out", checkpoint=language_model, cutoff="2023", **FAST)
+    assert [(one["name"], one["rows"]) for one in found["by_cutoff"]["bins"]] == [
+        *(("before 2023-01-01", 12), ("2023-01-01 and later", 12))
+    ]
+    majority = found["by_cutoff"]["bins"][0]["scores"]["most frequent label"]
+    assert majority["accuracy"]["value"] == 9 / 12
+    assert "| before 2023-01-01 | most frequent label | 12 | 0.750" in (tmp_path / "out" / "report.md").read_text()
+    with pytest.raises(ValueError, match="no row has a date"):
+        evaluate_choice_set(exam, tmp_path / "none", checkpoint=language_model, cutoff="2023", **FAST)
+    dated.write_text(dated.read_text().replace('"2020"', '"20"'))
+    with pytest.raises(ValueError, match="line 1: entry_date '20' is no date"):
+        evaluate_choice_set(dated, tmp_path / "bad", checkpoint=language_model, **FAST)
