@@ -6,17 +6,20 @@ Reads   RAW/captions (ChEBI-20's validation file, modules of the ChEBI ontology,
         (Swiss-Prot entries, yeast, DeepLoc, Prokka's files): only what may be redistributed (CC BY 4.0, public domain)
 Leaves  out every molecule of RAW/captions/chebi20/test.txt, stereo and salts ignored, so that the benchmark's
         molecules stay unknown; of each cluster of similar proteins, more than 20; ontologies of other formats
-Writes  DIR/molecules and DIR/proteins, two sets, and DIR/known, the index, which is src/biomedgpt_hf/mini/known here
+Writes  DIR/molecules and DIR/proteins, two sets, DIR/names.tsv, the proteins' names, and DIR/known, the index, which
+        is src/biomedgpt_hf/mini/known here
 Takes   a few minutes on two cores
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
-from mini_data import find
+from datasets import load_dataset
 
 from biomedgpt_hf.building.pipeline import BuildSettings
 from biomedgpt_hf.building.repetitions import DROP
@@ -40,7 +43,18 @@ PROTEINS = (
 OF_A_CLUSTER = 20  # one family of beta-lactamases would fill a fifth of the index
 
 
-def readable(paths: list[Path]) -> list[Path]:
+def present(raw: Path, patterns: Iterable[str]) -> list[Path]:
+    """Return the files under `raw` that match, in a fixed order, and tell of patterns that none does."""
+    found: list[Path] = []
+    for pattern in patterns:
+        paths = sorted(path for path in raw.glob(pattern) if path.is_file())
+        if not paths:
+            print(f"Passed over: {raw / pattern}, no such file")
+        found += paths
+    return found
+
+
+def readable(paths: Iterable[Path]) -> list[Path]:
     """Return the ontologies among the files whose format is read, and tell of the others."""
     found = []
     for path in paths:
@@ -57,7 +71,7 @@ def build_molecules(raw: Path, output: Path) -> None:
     # Under another name, since a file of that name would be a split, and terms of its molecules left out.
     captions = output.with_name("captions.txt")
     shutil.copyfile(raw / CAPTIONS, captions)
-    sources = [captions, *readable(find(raw, ONTOLOGIES)), *find(raw, [TERMS, *CLASSES])]
+    sources = [captions, *readable(present(raw, ONTOLOGIES)), *present(raw, [TERMS, *CLASSES])]
     settings = BuildSettings(exclude=(raw / TEST_CAPTIONS,))
     build_chebi20(sources, output, ontology_captions="all", features="ogb", settings=settings)
 
@@ -65,7 +79,18 @@ def build_molecules(raw: Path, output: Path) -> None:
 def build_proteins(raw: Path, output: Path) -> None:
     """Build the set of questions about proteins."""
     settings = BuildSettings(duplicates=DROP, by_similarity=True, max_per_cluster=OF_A_CLUSTER)
-    build_uniprotqa(find(raw, PROTEINS), output, settings=settings)
+    build_uniprotqa(present(raw, PROTEINS), output, settings=settings)
+
+
+def write_names(proteins: Path, output: Path) -> None:
+    """Write a table of the names that a set of proteins tells, by accession."""
+    told: dict[str, str] = {}
+    for split in load_dataset(str(proteins)).values():
+        for row in split.filter(lambda task: task == "protein_names", input_columns="task"):
+            name = row["messages"][-1]["content"][0]["text"].partition(". Also known as")[0]
+            told.setdefault(row["id"].partition(":")[0], name.removesuffix("."))
+    with output.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter="\t").writerows([("id", "name"), *told.items()])
 
 
 def main() -> None:
@@ -79,7 +104,8 @@ def main() -> None:
     for name, build in (("molecules", build_molecules), ("proteins", build_proteins)):
         if not sets[name].exists():
             build(arguments.raw, sets[name])
-    names = [arguments.raw / TERMS]
+    names = [*present(arguments.raw, [TERMS]), arguments.output / "names.tsv"]
+    write_names(sets["proteins"], names[-1])
     manifest = build_index(list(sets.values()), arguments.output / "known", splits=SPLITS, names=names, compact=True)
     print(manifest["counts"])
 

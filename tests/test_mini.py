@@ -8,13 +8,54 @@ from pathlib import Path
 import pytest
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMultimodalLM, AutoProcessor
 
+import biomedgpt_hf
 from biomedgpt_hf import mini_checkpoint
+from biomedgpt_hf.neighbours.folder import ITEMS, ItemFile
+from biomedgpt_hf.similarity.structure_key import structure_key
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
-def test_mini_takes_at_most_30_megabytes():
-    assert sum(path.stat().st_size for path in mini_checkpoint().rglob("*") if path.is_file()) <= 30e6
+KNOWN = mini_checkpoint() / "known"
+
+
+def test_mini_takes_at_most_30_megabytes_and_with_what_is_known_45():
+    sizes = {path: path.stat().st_size for path in mini_checkpoint().rglob("*") if path.is_file()}
+    assert sum(size for path, size in sizes.items() if KNOWN not in path.parents) <= 30e6
+    assert sum(sizes.values()) <= 45e6
+
+
+def test_what_is_known_is_named_and_told_with_source_and_licence(monkeypatch):
+    monkeypatch.delenv("BIOMEDGPT_KNOWN")
+    answer = biomedgpt_hf.ask("Describe this molecule.", molecules="CC(=O)Oc1ccccc1C(=O)O", max_new_tokens=2)
+    (known,) = answer.neighbours
+    assert (known.name, known.id, known.identical) == ("acetylsalicylic acid", "CHEBI:15365", True)
+    assert (known.source, known.license) == ("ChEBI", "CC-BY-4.0")
+    assert any("salicylic acid" in text.answer for text in known.texts) and "salicylic" not in answer.text
+
+
+def test_all_that_is_known_may_be_redistributed_and_names_where_it_is_from():
+    items = ItemFile(KNOWN / ITEMS)
+    counts = json.loads((KNOWN / "index.json").read_text("utf-8"))["counts"]
+    rows = items.read(range(counts["molecules"] + counts["proteins"])).values()
+    assert {row["license"] for row in rows} <= {
+        "CC-BY-4.0",
+        "NCBI-PD",
+        "CC-BY-4.0 AND NCBI-PD",
+        "NCBI-PD AND CC-BY-4.0",
+    }
+    assert all(row["source"] and row["id"] and row["texts"] for row in rows)
+    card = (KNOWN / "README.md").read_text("utf-8")
+    assert all(part in card for row in rows for part in row["source"].split(", "))
+    assert f"{counts['molecules']:,}" in card and f"{counts['proteins']:,}" in card
+
+
+def test_no_molecule_of_the_benchmarks_test_is_known(shared):
+    items, counts = ItemFile(KNOWN / ITEMS), json.loads((KNOWN / "index.json").read_text("utf-8"))["counts"]
+    known = {structure_key(row["item"]) for row in items.read(range(counts["molecules"])).values()}
+    lines = (shared / "data/captions/chebi20/test.txt").read_text("utf-8").splitlines()[1:]
+    tested = {structure_key(line.split("\t")[1].replace("\\\\", "\\")) for line in lines}
+    assert len(tested) > 3_000 and known.isdisjoint(tested)
 
 
 def test_mini_loads_by_every_auto_class_and_fits_its_processor():
@@ -28,7 +69,7 @@ def test_mini_loads_by_every_auto_class_and_fits_its_processor():
 
 def test_mini_holds_no_second_copy_of_the_code_and_nothing_pickled():
     names = {path.suffix for path in mini_checkpoint().rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    assert names <= {".json", ".safetensors", ".md", ".jinja", ".py", ".txt"}
+    assert names <= {".json", ".safetensors", ".md", ".jinja", ".py", ".txt", ".zip"}
     assert [path.name for path in mini_checkpoint().glob("*.py")] == ["__init__.py"]
 
 

@@ -1,11 +1,15 @@
 """The scripts that make and measure the embedded checkpoint run from raw files to figures."""
 
+import gzip
 import importlib.util
 import json
 import sys
 from pathlib import Path
 
 import pytest
+
+from biomedgpt_hf.neighbours import NeighbourIndex
+from biomedgpt_hf.neighbours.folder import ITEMS, ItemFile
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SMILES = ["C" * n + end for n in range(2, 12) for end in ("O", "N", "(=O)O")]
@@ -73,3 +77,23 @@ def test_raw_files_become_a_checkpoint_that_can_be_measured(raw, tmp_path, monke
     assert measured["captions"]["loss_right"] > 0
     assert not list(output.glob("*.py"))
     assert "held-out captions" in (output / "README.md").read_text()
+
+
+def test_the_index_of_what_is_known_is_made_of_raw_files_without_the_benchmarks_molecules(
+    raw, tmp_path, monkeypatch, capsys
+):
+    table = "chebi_id\tname\tdefinition\tstructure\nCHEBI:7\thexanal\tAn aldehyde.\tCCCCCC=O\n"
+    (raw / "captions" / "chebi_ontology" / "merged_chebi_terms.tsv.gz").write_bytes(gzip.compress(table.encode()))
+    run("mini_known.py", [raw, tmp_path / "made"], monkeypatch)
+    assert "Passed over" in capsys.readouterr().out  # most kinds of files are not there
+    index = NeighbourIndex.open(tmp_path / "made" / "known")
+    (aldehyde,), tested = index.molecules(["O=CCCCCC", SMILES[-1]], 1)
+    assert (aldehyde.name, aldehyde.id, aldehyde.identical) == ("hexanal", "CHEBI:7", True)
+    assert not tested or not tested[0].same
+    assert index.proteins([index_sequence(index)], 1)[0][0].same
+
+
+def index_sequence(index: NeighbourIndex) -> str:
+    """The sequence of the first protein that is known."""
+    (row,) = ItemFile(index.folder / ITEMS).read([index.manifest["counts"]["molecules"]]).values()
+    return row["item"]

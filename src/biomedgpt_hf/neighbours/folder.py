@@ -72,10 +72,11 @@ def _to_row(known: KnownItem, names: Mapping[str, str]) -> dict[str, Any]:
 def _name_of(ids: Iterable[str], names: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the first of some ids that has a name, and the name; None if none has one.
 
-    The id of a row may end in its task, as P12345:name does.
+    The id of a row may end in its task, and in the kind of its source, as P12345:names:SGD does.
     """
     for one in ids:
-        for known_as in (one, one.rpartition(":")[0]):
+        parts = one.split(":")
+        for known_as in (":".join(parts[:end]) for end in range(len(parts), 0, -1)):
             if found := names.get(known_as):
                 return known_as, found
     return None
