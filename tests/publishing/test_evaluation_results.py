@@ -12,8 +12,8 @@ from transformers import AutoModelForMultimodalLM
 from biomedgpt_hf import mini_checkpoint
 from biomedgpt_hf.evaluation.report.card_record import card_record
 from biomedgpt_hf.publishing.card_file import record_scores, why_not_recorded, write_model_card
+from biomedgpt_hf.publishing.card_mark import is_untouched
 from biomedgpt_hf.publishing.evaluation_results import weights_digest
-from biomedgpt_hf.publishing.model_card import is_untouched
 
 
 def estimate(value):

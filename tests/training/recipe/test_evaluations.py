@@ -191,11 +191,10 @@ def test_what_scores_no_text_needs_no_vocabulary(choices):
     assert [metric.name for metric in check(*words)] == ["caption_facts"]
 
 
-def test_a_language_model_alone_is_scored_on_multiple_choice_only(captions, choices):
+def test_a_language_model_alone_is_scored_on_choices_and_on_texts_with_items_written_out(captions, choices, vocabulary):
     recipe = ("--language-model-only", "--trainable", "language_model")
     check("--evaluate", choices, *recipe)
-    with pytest.raises(ValueError, match="is no set of multiple choice"):
-        check("--evaluate", captions, *recipe)
+    check("--evaluate", captions, "--evaluate.wordnet", "false", "--evaluate.tokenizer", str(vocabulary), *recipe)
 
 
 def test_a_missing_package_is_named_with_its_extra(captions, monkeypatch):
