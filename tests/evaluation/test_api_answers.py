@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from biomedgpt_hf.cli import app
+from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.api_answers import api_row
 from biomedgpt_hf.evaluation.prediction_files import PredictionFileError, read_predictions
 from biomedgpt_hf.evaluation.results import load_results
@@ -165,3 +166,27 @@ def test_the_field_s_own_files_find_their_rows_in_the_set(shared, tmp_path):
     found = read_predictions(shared / "data/predictions/molt5-small-smiles2caption.txt", references)
     assert len(found.answers) == len(references) == 3300
     assert {answer.id for answer in found.answers} == references.keys()
+
+
+def test_what_a_model_thinks_is_no_part_of_its_answer(tmp_path):
+    parts = [{"text": "Let me think.", "thought": True}, {"text": "An acid."}]
+    google = {"key": "a", "response": {"candidates": [{"content": {"parts": parts}}]}}
+    outputs = [
+        {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "Let me think."}]},
+        {"type": "message", "content": [{"type": "output_text", "text": "An acid."}]},
+    ]
+    openai = {"custom_id": "a", "response": {"status_code": 200, "body": {"output": outputs}}}
+    for record in (google, openai):
+        (tmp_path / "answers.jsonl").write_text("\n" + json.dumps(record) + "\n")  # a blank line before it
+        references = {"a": Answered("a", "", "An acid.")}
+        (one,) = read_predictions(tmp_path / "answers.jsonl", references).answers
+        assert one.answer == "An acid."
+
+
+def test_a_status_counts_without_case_and_is_told_where_there_is_no_reason(tmp_path):
+    rows = [
+        {"id": id, "answer": "x", "reference": "x", "status": status} for id, status in (("a", "OK"), ("b", "lost"))
+    ]
+    (tmp_path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    first, second = read_predictions(tmp_path / "answers.jsonl").answers
+    assert (first.answer, first.error, second.answer, second.error) == ("x", None, "", "its status is 'lost'")

@@ -10,6 +10,7 @@ from biomedgpt_hf import mini_checkpoint
 from biomedgpt_hf.cli import app
 from biomedgpt_hf.evaluation.evaluate_set import evaluate_set, spread
 from biomedgpt_hf.evaluation.prediction_files import read_predictions
+from biomedgpt_hf.evaluation.report.card_record import card_record
 from biomedgpt_hf.evaluation.results import load_results
 from biomedgpt_hf.evaluation.score_files import score_files
 from biomedgpt_hf.evaluation.set_rows import read_asked_rows
@@ -122,6 +123,10 @@ def test_evidence_in_the_prompt_leaves_the_scored_items_out(set_folder, options,
     evaluate_set(set_folder, tmp_path / "out", controls=False, **options, **told)
     manifest = json.loads((tmp_path / "out" / "predictions.jsonl.manifest.json").read_text("utf-8"))
     assert (manifest["evidence"], manifest["in_prompt"], manifest["neighbours"]) == (True, True, 5)
+    words = "the 5 nearest known items of the index index in the prompt"
+    results = load_results(tmp_path / "out" / "metrics.json")
+    assert words in (tmp_path / "out" / "report.md").read_text("utf-8")
+    assert card_record(results)["evidence"] == words and words in card_record(results)["protocol"]
     rows = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text("utf-8").splitlines()]
     for row in rows:
         assert {one["item"] for one in row["neighbours"]} <= {"CCN", "CC(=O)O"}  # CCO is in the test split, too
@@ -202,3 +207,25 @@ def test_where_a_card_cannot_tell_scores_is_said_before_anything_is_asked(checkp
         result = evaluate(set_folder, "--output", tmp_path / "out", *words)
         assert result.exit_code == 1 and message in result.output and result.output.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_the_rows_that_are_scored_choose_no_honest_row(set_folder, options, tmp_path):
+    results = evaluate_set(set_folder, tmp_path / "out", split="train", controls=False, **options)
+    assert {"best constant answer", "most frequent answer"}.isdisjoint(run["name"] for run in results["runs"])
+
+
+def test_an_index_that_is_none_is_told_before_anything_is_asked(set_folder, options, tmp_path):
+    with pytest.raises(ValueError, match="is not an index"):
+        evaluate_set(set_folder, tmp_path / "out", memory=set_folder, **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_predictions_about_other_items_tell_which_ones_were_asked_about(evaluated):
+    told = {
+        name: [json.loads(line) for line in (evaluated / f"{name}.jsonl").read_text("utf-8").splitlines()]
+        for name in ("predictions", "another-item", "no-item")
+    }
+    assert all("asked_molecules" not in row for row in told["predictions"])
+    assert all(len(row["asked_molecules"]) == 1 for row in told["another-item"])
+    assert all(row["asked_molecules"] != row["molecules"] for row in told["another-item"])
+    assert all(row["asked_molecules"] == [] for row in told["no-item"])

@@ -93,3 +93,9 @@ def test_long_names_of_units_take_no_room_of_their_own():
     values = np.arange(2_000)
     units = ["M" * 30_000 + str(place) for place in range(2)] + [str(place) for place in range(1_998)]
     assert estimate(table(values), units, mean, resamples=10)["mean"].value == values.mean()
+
+
+def test_one_item_alone_shows_no_difference():
+    first, second = np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([[0.0, 1.0], [0.0, 1.0]])
+    (found,) = compare(first, second, ["a", "a"], lambda sums: {"share": sums[..., 0] / sums[..., 1]}).values()
+    assert (found.value, found.p_value) == (1, 1)

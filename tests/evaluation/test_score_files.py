@@ -158,3 +158,32 @@ def test_a_mistake_is_one_line_and_no_traceback(tmp_path, vocabulary):
     result = CliRunner().invoke(app, ["score", str(empty), "--output", str(tmp_path / "m.json")])
     assert result.exit_code == 1
     assert result.output.count("\n") == 1 and "holds no answer" in result.output
+
+
+def test_files_that_do_not_answer_the_same_rows_are_refused_unless_a_part_is_asked_for(tmp_path, vocabulary):
+    rows = [{"id": id, "answer": "an acid", "reference": "an acid"} for id in "abc"]
+    for name, own in (("all", rows), ("some", rows[:1])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
+    files, how = [tmp_path / "all.jsonl", tmp_path / "some.jsonl"], {"tokenizer": vocabulary, "wordnet": False}
+    with pytest.raises(ValueError, match=r"some.jsonl has no prediction for 2 of 3 rows of all the files, such as 'b'"):
+        score_files(files, tmp_path / "metrics.json", **how, resamples=100)
+    results = score_files(files, tmp_path / "metrics.json", **how, resamples=100, partial=True)
+    assert [run["rows"] for run in results["runs"]] == [3, 1]
+    assert results["runs"][1]["description"] == "2 of 3 rows have no prediction, and are not scored"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"runs": []},
+        {"runs": [{"name": "a", "kind": "model", "scores": {"words": {"all": {"bleu2": {"value": "high"}}}}}]},
+        {"runs": [{"name": "a"}]},
+        {"runs": {}},
+        [],
+    ],
+)
+def test_a_damaged_file_of_scores_is_refused_with_a_remedy(tmp_path, content):
+    path = tmp_path / "metrics.json"
+    path.write_text(json.dumps({"protocol_version": 1, **content} if isinstance(content, dict) else content))
+    with pytest.raises(ResultsError, match=r"no whole metrics.json of `biomedgpt score` or `evaluate`. Score the"):
+        load_results(path)

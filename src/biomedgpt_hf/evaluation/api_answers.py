@@ -76,16 +76,23 @@ def _text(record: Mapping[str, Any]) -> str | None:
         _at(message, "refusal"),
         _at(body, "choices", 0, "text"),
         _at(body, "content"),
-        [part for output in _at(body, "output") or () for part in _at(output, "content") or ()] or None,
+        [part for output in _at(body, "output") or () if _is_message(output) for part in _at(output, "content") or ()]
+        or None,
         _at(body, "candidates", 0, "content", "parts"),
     )
     found = next((one for one in candidates if one is not None), None)
     if isinstance(found, list):
-        texts = [_at(part, "text") or _at(part, "refusal") for part in found]
+        said = [part for part in found if not _at(part, "thought")]  # what a model thinks is no answer
+        texts = [_at(part, "text") or _at(part, "refusal") for part in said]
         return "".join(text for text in texts if isinstance(text, str))
     if found is None and message is not None:
         return ""  # the model said nothing
     return found if isinstance(found, str) else None
+
+
+def _is_message(output: Any) -> bool:
+    """Tell whether a part of a response is what the model says, and not its reasoning or a call of a tool."""
+    return _at(output, "type") in (None, "message")
 
 
 def _at(value: Any, *path: str | int) -> Any:

@@ -103,8 +103,8 @@ def _write(path: Path, results: Iterator[Result], rows: Sequence[AskedRow], pred
 
 
 def _expected(row: AskedRow, predictor: Predictor) -> dict[str, Any]:
-    """Return what a score needs beside the answer; the items are those of the set, whatever the model was given."""
-    expected = row.expected
+    """Return what a score needs beside the answer: the items of the set, and those that were given in their place."""
+    expected, given = row.expected, _item(1, row).items
     items = {modality.column: list(expected.items.get(name, ())) for name, modality in MODALITIES.items()}
     return {
         "id": expected.id,
@@ -112,6 +112,11 @@ def _expected(row: AskedRow, predictor: Predictor) -> dict[str, Any]:
         "prompt": _prompt(row, predictor),
         "reference": expected.reference,
         **{column: of_column for column, of_column in items.items() if of_column},
+        **{
+            f"asked_{column}": list(given.get(name, ()))
+            for name, column in zip(MODALITIES, items, strict=True)
+            if list(given.get(name, ())) != items[column]
+        },
         "entry_date": expected.entry_date,
         "reference_source": expected.source,
     }

@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+from biomedgpt_hf.evaluation.by_date import read_cutoff
 from biomedgpt_hf.evaluation.choice_sets import evaluate_choice_set, is_choice_set
 from biomedgpt_hf.evaluation.evaluate_set import evaluate_set
 from biomedgpt_hf.evaluation.finding_sets import find_set
@@ -21,7 +22,9 @@ from biomedgpt_hf.evaluation.safety.questions import is_safety_set
 from biomedgpt_hf.evaluation.set_rows import chosen_split, read_asked_rows
 from biomedgpt_hf.evaluation.text_metrics.word_pieces import SCIBERT
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
+from biomedgpt_hf.inference.evidence import check_evidence
 from biomedgpt_hf.neighbours import NeighbourIndex
+from biomedgpt_hf.neighbours.known_items import set_files
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,16 @@ def check_evaluation(source: str | PathLike, options: EvaluationOptions) -> None
         OSError: a set, an index, an ontology, the vocabulary or WordNet is missing.
     """
     source = find_set(source)
-    if is_safety_set(source) or is_choice_set(source, options.split):
+    if options.cutoff is not None:
+        read_cutoff(options.cutoff)
+    check_evidence(True, options.index, options.neighbours, options.in_prompt)
+    if options.index is not None:
+        NeighbourIndex.open(Path(options.index))
+    if is_safety_set(source):
+        return
+    if is_choice_set(source, options.split):
+        if options.few_shot and source.is_dir():
+            set_files(source, ["train"])  # where examples come from
         return
     first = next(read_asked_rows(source, options.split or chosen_split(source)), None)
     if first is None:

@@ -36,7 +36,7 @@ from biomedgpt_hf.evaluation.prediction_files import PredictionFileError, read_p
 from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 from biomedgpt_hf.evaluation.report.writing import write_report
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
-from biomedgpt_hf.evaluation.results import HONEST, Run, run_name, save_results, score_runs
+from biomedgpt_hf.evaluation.results import HONEST, Run, evidence_in_words, run_name, save_results, score_runs
 from biomedgpt_hf.evaluation.safety.questions import FILE as SAFETY_FILE
 from biomedgpt_hf.evaluation.safety.questions import NAME as SAFETY
 from biomedgpt_hf.evaluation.safety.questions import is_safety_set, safety_rows
@@ -111,6 +111,7 @@ def evaluate_set(
     metrics: Sequence[Metric] = [Safety()]
     if not is_safety:
         metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology, processes=processes)
+    known = None if memory is None or is_safety else NeighbourIndex.open(Path(memory))  # before anything is asked
     chosen = PredictionSettings(**{"evidence": bool(settings.get("in_prompt")), **settings})
     output.mkdir(parents=True, exist_ok=True)
     predictor = chosen.predictor(own_device(chosen.device))
@@ -129,7 +130,7 @@ def evaluate_set(
         return {}
     runs = [_run(name, path, place > 0) for place, (name, path) in enumerate(written.items())]
     expected = [row.expected for row in rows]
-    nearest = None if is_safety else _nearest(expected, set_folder, output, memory)
+    nearest = None if is_safety else _nearest(expected, set_folder, output, known)
     if not is_safety:
         runs += _rows_without_model(expected, set_folder, nearest)
     described = {**describe_set(SAFETY_FILE if is_safety else set_folder, split, len(expected)), "limit": limit}
@@ -192,10 +193,13 @@ def _run(name: str, path: Path, is_control: bool) -> Run:
 
 
 def _how_asked(manifest: Mapping[str, Any] | None) -> str:
-    """Return in words that items were text, where they were."""
-    if manifest is None or manifest.get("items") != "as text":
-        return ""
-    return f"SMILES and residues are text in its prompts, which have the chat template {manifest['chat_template']}"
+    """Return in words what stood in the prompts beside the question: items as text, known items."""
+    told = [evidence_in_words(manifest)]
+    if manifest is not None and manifest.get("items") == "as text":
+        told.append(
+            f"SMILES and residues are text in its prompts, which have the chat template {manifest['chat_template']}"
+        )
+    return "; ".join(filter(None, told))
 
 
 def _known_rows(set_folder: Path, split: str) -> list[Answered]:
@@ -208,13 +212,15 @@ def _known_rows(set_folder: Path, split: str) -> list[Answered]:
 
 
 def _rows_without_model(expected: list[Answered], set_folder: Path, nearest: NearestKnown | None) -> list[Run]:
-    known = _known_rows(set_folder, "train")
+    scored = {row.id for row in expected}
+    known, held_out = (
+        [row for row in _known_rows(set_folder, split) if row.id not in scored] for split in ("train", "validation")
+    )
     runs = []
     if nearest is not None:
         leaked = f"; {int(nearest.same.sum()):,} rows are about an item that stands in it" if nearest.same.any() else ""
         runs.append(Run(NEAREST, nearest.answers, HONEST, {"description": f"out of {nearest.memory}{leaked}"}))
     if known:
-        held_out = _known_rows(set_folder, "validation")
         constants = constant_answer.constant_answers(expected, known, held_out)
         told = {"description": "one text for each kind of question, chosen without the scored rows"}
         runs.append(Run(constant_answer.NAME, constants, HONEST, told))
@@ -225,13 +231,13 @@ def _rows_without_model(expected: list[Answered], set_folder: Path, nearest: Nea
 
 
 def _nearest(
-    expected: list[Answered], set_folder: Path, output: Path, memory: str | PathLike | None
+    expected: list[Answered], set_folder: Path, output: Path, memory: NeighbourIndex | None
 ) -> NearestKnown | None:
     """Answer out of a memory; None where there is nothing to build one of."""
     if not any(row.items for row in expected):
         return None
     if memory is not None:
-        return nearest_known(expected, NeighbourIndex.open(Path(memory)), f"the index {Path(memory).name}")
+        return nearest_known(expected, memory, f"the index {memory.folder.name}")
     with _temporary_index(set_folder, "train", output) as index:
         if index is None:
             return None

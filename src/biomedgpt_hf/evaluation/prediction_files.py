@@ -137,8 +137,9 @@ def _answered(path: Path, line: int, cells: Mapping[str, Any], references: Mappi
     id = _text(path, line, "id", cells.get("id") if cells.get("id") is not None else cells.get("row"))
     if not id.strip():
         raise PredictionFileError(f"{path}, line {line}: the row has no id. Give each row the id of its set.")
-    failed = cells.get("status") not in (None, "", "ok")
-    error = _text(path, line, "error", cells.get("error")) or "no reason is given"
+    status = _text(path, line, "status", cells.get("status")).strip()
+    failed = status.lower() not in ("", "ok")
+    error = _text(path, line, "error", cells.get("error")) or f"its status is {status!r}"
     found = Answered(
         id=id,
         answer="" if failed else _text(path, line, "answer", cells.get("answer")),

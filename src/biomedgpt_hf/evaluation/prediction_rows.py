@@ -43,7 +43,7 @@ def read_prediction_rows(path: Path, references: Mapping[str, Answered] | None) 
         PredictionFileError: a row cannot be read, it answers no row of the set, or two columns may be the answer.
         SourceError, UnknownColumnError, OSError: the file cannot be read, or is no table with these columns.
     """
-    first = next((line for _, line in read_lines(path)), "") if not _is_parquet(path) else ""
+    first = next((line for _, line in read_lines(path) if line.strip()), "") if not _is_parquet(path) else ""
     if tuple(first.split("\t"))[1:] == MOLT5_COLUMNS[1:]:
         yield from _read_molt5(path, references)
         return

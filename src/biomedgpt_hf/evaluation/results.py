@@ -26,7 +26,7 @@ from biomedgpt_hf.evaluation.metrics.metric import Metric
 from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
 from biomedgpt_hf.evaluation.safety.reactions import DECLINE, reaction
-from biomedgpt_hf.evaluation.scoring import MetricTable, compare_tables, score_table, tabulate
+from biomedgpt_hf.evaluation.scoring import ALL, MetricTable, compare_tables, score_table, tabulate
 
 TOOLS = ("biomedgpt-hf", "numpy", "rdkit", "torch", "transformers")
 LISTED = 100  # failed rows whose reasons are listed; all are counted
@@ -191,6 +191,14 @@ def rows_file(path: Path) -> Path:
     return path.with_name(f"{path.stem}.rows.parquet")
 
 
+def evidence_in_words(manifest: Mapping[str, Any] | None) -> str:
+    """Return what of known items stood in a run's prompts, by its manifest; "" where nothing did."""
+    if not manifest or not manifest.get("in_prompt"):
+        return ""
+    index = (manifest.get("index") or {}).get("name")
+    return f"the {manifest['neighbours']} nearest known items of the index {index} in the prompt"
+
+
 def load_results(path: str | PathLike) -> dict[str, Any]:
     """Read a `metrics.json`.
 
@@ -202,16 +210,26 @@ def load_results(path: str | PathLike) -> dict[str, Any]:
     try:
         results = json.loads(path.read_text("utf-8"))
         version = results["protocol_version"]
-        if not isinstance(results["runs"], list):
-            raise TypeError("its runs are no list")
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{path} is no metrics.json of `biomedgpt score` ({error!r}).") from error
+        is_whole = bool(results["runs"]) and all(map(_is_run, results["runs"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        is_whole = False
+    if not is_whole:
+        raise ResultsError(
+            f"{path} is no whole metrics.json of `biomedgpt score` or `evaluate`. Score the predictions again."
+        )
     if version != PROTOCOL_VERSION:
         raise ResultsError(
             f"{path} has the protocol version {version!r}, and this package writes version {PROTOCOL_VERSION}: their "
             "scores cannot stand side by side. Score the predictions again."
         )
     return results
+
+
+def _is_run(run: Mapping[str, Any]) -> bool:
+    """Tell whether a run has a name, a kind, and numbers as scores over all rows."""
+    estimates = [one for scores in run["scores"].values() for one in scores[ALL].values() if isinstance(one, Mapping)]
+    told = [number for one in estimates for number in one.values()]
+    return bool(run["name"] and run["kind"]) and all(isinstance(one, int | float) or one is None for one in told)
 
 
 def load_tables(path: str | PathLike, metrics: Sequence[Metric]) -> dict[tuple[str, str], MetricTable]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,11 @@ def score_files(
     for path, name in zip(paths, shown, strict=True):
         read = read_predictions(path, references, partial=partial)
         runs.append(Run(name, read.answers, facts={"predictions": read.facts}))
+    every = references.keys() if references else {row.id for run in runs for row in run.answers}
+    if partial:
+        runs = [_told_of_missing(run, len(every)) for run in runs]
+    else:
+        _require_the_same_rows(paths, runs)
     rows = list({row.id: row for run in runs for row in run.answers}.values())
     check_dates(rows, cutoff)
     about: dict[str, Any] = {}
@@ -82,6 +88,26 @@ def score_files(
     results |= by_date(rows, tables, cutoff=cutoff, resamples=resamples)
     save_results(output, results, tables)
     return results
+
+
+def _told_of_missing(run: Run, rows: int) -> Run:
+    """Return a run whose description tells how many rows have no prediction."""
+    if missing := rows - len(run.answers):
+        told = f"{missing:,} of {rows:,} rows have no prediction, and are not scored"
+        return replace(run, facts={**run.facts, "description": told})
+    return run
+
+
+def _require_the_same_rows(paths: Sequence[Path], runs: Sequence[Run]) -> None:
+    """Raise a PredictionFileError if a run lacks rows that another one has."""
+    every = {row.id for run in runs for row in run.answers}
+    for path, run in zip(paths, runs, strict=True):
+        if missing := sorted(every - {row.id for row in run.answers}):
+            shown = ", ".join(map(repr, missing[:3]))
+            raise PredictionFileError(
+                f"{path} has no prediction for {len(missing):,} of {len(every):,} rows of all the files, such as "
+                f"{shown}. Finish the prediction, or ask for a partial score."
+            )
 
 
 def read_references(set_folder: str | PathLike, split: str | None) -> dict[str, Answered]:

@@ -67,11 +67,16 @@ def merge(earlier: Any, weights: str, records: Sequence[Mapping[str, Any]]) -> d
         records: what `evaluation.report.card_record` returns, one for each set.
     """
     known = earlier.get("sets", []) if isinstance(earlier, Mapping) and earlier.get("weights") == weights else []
-    replaced = {(one["set"], one["split"]) for one in records}
+    replaced = {_asked(one) for one in records}
     return {
         "weights": weights,
-        "sets": [one for one in known if (one["set"], one["split"]) not in replaced] + [*records],
+        "sets": [one for one in known if _asked(one) not in replaced] + [*records],
     }
+
+
+def _asked(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a record is of: a set's split, and what the model read beside the question."""
+    return record["set"], record["split"], record.get("evidence", "")
 
 
 def drop_of_other_weights(config: PreTrainedConfig, folder: Path) -> None:

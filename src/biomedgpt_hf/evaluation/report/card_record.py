@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from biomedgpt_hf.evaluation.multiple_choice.as_metric import ChosenLabels
-from biomedgpt_hf.evaluation.results import MODEL
+from biomedgpt_hf.evaluation.results import MODEL, evidence_in_words
 
 LEFT_OUT = ("risk_", "aurc")  # scores that a table cannot show well; metrics.json has them
 OWN = "this model"  # its name in the results is where it lay on somebody's machine
@@ -26,8 +26,9 @@ def card_record(results: Mapping[str, Any], name: str | None = None, title: str 
 
     Returns:
         "set", "title", "split", "rows", "limit" and "sha256" of the set; "choices", whether it is multiple choice;
-        "protocol" in words; "created"; "runs", the model first and then the honest rows, each with "name" and
-        "scores": [value, low, high] by their names; and "published" rows.
+        "protocol" in words, and "evidence", which known items stood in the prompt, likewise; "created"; "runs", the
+        model first and then the honest rows, each with "name" and "scores": [value, low, high] by their names; and
+        "published" rows.
     """
     of_set, in_order = results["set"], sorted(results["runs"], key=lambda run: run["kind"] != MODEL)
     runs: list[dict[str, Any]] = [
@@ -38,6 +39,7 @@ def card_record(results: Mapping[str, Any], name: str | None = None, title: str 
         "set": name or of_set["name"],
         "title": title,
         "split": of_set.get("split"),
+        "evidence": evidence_in_words((in_order[0].get("predictions") or {}).get("run")),
         "rows": of_set["rows"],
         "limit": of_set.get("limit"),
         "sha256": of_set.get("sha256"),
@@ -72,6 +74,8 @@ def _protocol(results: Mapping[str, Any], model: Mapping[str, Any]) -> str:
         beams = manifest.get("num_beams", 1)
         how = "sampled" if manifest.get("do_sample") else "greedy" if beams == 1 else f"{beams} beams"
         told.append(f"{how}, at most {manifest['max_new_tokens']} new tokens")
+    if evidence := evidence_in_words(manifest):
+        told.append(evidence)
     if "dtype" in manifest:
         told.append(manifest["dtype"])
     if words := results["metrics"].get("words"):
