@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import Any
 
 SCIBERT = "allenai/scibert_scivocab_uncased"
-SCIBERT_SHA256 = "f0a650346e51ede8996710f79ba65d83fdb8da05b159f17037b74ba4e3a36c6f"
 MOST_PIECES = 512
 # Left out wherever they stand, also when a text spells them.
 LEFT_OUT = ("[PAD]", "[CLS]", "[SEP]")
