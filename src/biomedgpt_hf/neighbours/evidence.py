@@ -33,6 +33,25 @@ def most_alike(question: str, texts: Sequence[Text]) -> Text | None:
     return max(texts, key=alike, default=None)
 
 
+def answering_first(question: str, neighbours: Sequence[Neighbour], k: int) -> list[Neighbour]:
+    """Return the k known items that tell most about a question.
+
+    The same item comes first, then those of which the very same question is answered, then the others, each in the
+    order given. A memory may know little of many items, such as a class, and much of some: without this, what it knows
+    in full would be crowded out.
+
+    Args:
+        question: what is asked.
+        neighbours: known items, nearest first, more of them than k.
+        k: how many to return at the most.
+    """
+
+    def rank(neighbour: Neighbour) -> tuple[bool, bool]:
+        return not neighbour.same, not any(text.question == question for text in neighbour.texts)
+
+    return sorted(neighbours, key=rank)[:k]
+
+
 def evidence_line(neighbour: Neighbour, question: str) -> str | None:
     """Return what is said of a known item before a question, or None where nothing is known in words.
 
