@@ -16,13 +16,24 @@ import json
 import random
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from measure_mini import measure_sets
 from mini.model import make_model, make_processor, train_tokenizer
-from mini.rows import MOST_NEIGHBOURS, DrawnRows, Draws, answer_of, drawn_row, question_of, read_samples
+from mini.rows import (
+    MOST_NEIGHBOURS,
+    SETS,
+    DrawnRows,
+    Draws,
+    Row,
+    Sample,
+    answer_of,
+    drawn_row,
+    question_of,
+    read_samples,
+)
 from mini.trainer import MiniTrainer
 from transformers import (
     PreTrainedTokenizerFast,
@@ -41,13 +52,16 @@ NO_CODE = "This folder holds no code: it needs the package.\n\n"
 LICENCE = """\
 ## Licence
 
-The code is Apache-2.0. The weights started from random numbers. They are under CC BY 4.0, as are all rows that they
-were trained on: captions of ChEBI-20 and definitions of the ChEBI ontology (ChEBI, EMBL-EBI), and annotations of
-UniProtKB/Swiss-Prot (UniProt Consortium). Whoever passes the weights on names these sources.
+The code is Apache-2.0. The weights started from random numbers. They are under CC BY 4.0, as is what they were trained
+on or freer: captions of ChEBI-20 and the ChEBI ontology (ChEBI, EMBL-EBI), annotations of UniProtKB/Swiss-Prot (UniProt
+Consortium), descriptions of the Saccharomyces Genome Database, DeepLoc's locations (DTU; from UniProtKB), names and EC
+numbers that Prokka's databases have from UniProtKB and NCBI (public domain), IUPAC names of PubChem (public domain).
+Whoever passes the weights on names these sources.
 
 """
 LONGEST = 480  # tokens of a row without its evidence, estimated; longer ones are left out and counted
 QUESTIONS = 64  # held-out rows of each kind, to choose the best checkpoint by
+WORDS_FROM = 300  # first token that is more than one letter, for random words
 
 
 def main() -> None:
@@ -57,7 +71,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints, outside of the package")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=2000, help="optimizer steps of the whole training")
-    parser.add_argument("--stop-after", type=int, help="end after so many steps, to try the script")
+    parser.add_argument("--stop-after", type=int, help="end after so many steps, with the best checkpoint so far")
     parser.add_argument("--tokens", type=int, default=3500, help="of a batch, with padding")
     parser.add_argument("--batches-of-a-step", type=int, default=3)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -67,63 +81,93 @@ def main() -> None:
     set_seed(arguments.seed)
 
     learnt, held_out = read_samples(arguments.data, LONGEST)
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    vocabulary = arguments.work / "tokenizer"
-    if not vocabulary.exists():
-        texts = [text for sample in learnt for text in (question_of(sample.row), answer_of(sample.row))]
-        known = [f"Known molecule, similarity {number / 100:.2f}: " for number in range(100)]
-        train_tokenizer([*texts, *known]).save_pretrained(vocabulary)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(vocabulary)
-    processor = make_processor(tokenizer)
+    processor = make_processor(open_tokenizer(arguments.work / "tokenizer", learnt))
     model = make_model(processor)
     print({name: f"{sum(p.numel() for p in part.parameters()):,}" for name, part in model.model.named_children()})
-
-    chance = random.Random(arguments.seed)
-    captions = [sample for sample in held_out if sample.task == "molecule_caption" and sample.row["id"][:4] == "CID:"]
-    facts = [sample for sample in held_out if sample.task == "molecule_fact"]
-    captions, facts = (chance.sample(rows, min(QUESTIONS, len(rows))) for rows in (captions, facts))
-    questions = {
-        "alone": [drawn_row(sample, 0) for sample in captions],
-        "evidence": [drawn_row(sample, MOST_NEIGHBOURS - 1) for sample in captions],
-        "facts": [drawn_row(sample, 0) for sample in facts],
+    trainer = make_trainer(arguments, model, processor, learnt, held_out)
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(arguments.work)))
+    model.config.molecule_config.train_batch_norm = False  # its statistics are made: fine-tuning keeps them
+    model.config.card = {"title": "BioMedGPT mini"}
+    model.config.training = {
+        "trained": "from scratch with examples/train_mini.py, all parameters at once; heads that copy were written "
+        "into the language model before (examples/mini/copying.py)",
+        "data": f"{len(learnt):,} questions and answers, drawn in fixed shares (examples/mini/rows.py)",
+        "left out": "every molecule of the ChEBI-20 test split by structure key, stereo and salts ignored; and the "
+        f"validation splits, {len(held_out):,} rows",
+        "run": f"{trainer.state.global_step:,} of {arguments.steps:,} steps of {arguments.batches_of_a_step} batches "
+        f"of at most {arguments.tokens:,} tokens, rate {arguments.learning_rate}, seed {arguments.seed}",
+        "weights": f"of {Path(trainer.state.best_model_checkpoint or '').name}, the best by the mean BLEU-2 of "
+        f"{QUESTIONS} answers each to held-out captions alone, with evidence, and to held-out facts",
+        "purpose": "demonstration; much of what it claims about a molecule or protein is wrong",
     }
-    words = [tokenizer.decode([number]) for number in range(300, len(tokenizer) - 2)]
-    trainer = MiniTrainer(
+    save(model.to(torch.bfloat16), processor, arguments.output, sources(arguments.data))
+
+
+def open_tokenizer(folder: Path, learnt: Sequence[Sample]) -> PreTrainedTokenizerFast:
+    """Return the tokenizer of a folder, where it is trained first if there is none."""
+    if not folder.exists():
+        texts = [text for sample in learnt for text in (question_of(sample.row), answer_of(sample.row))]
+        known = [f"Known molecule, similarity {number / 100:.2f}: " for number in range(100)]
+        train_tokenizer([*texts, *known]).save_pretrained(folder)
+    return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def make_trainer(
+    arguments: argparse.Namespace,
+    model: BioMedGPTForConditionalGeneration,
+    processor: BioMedGPTProcessor,
+    learnt: Sequence[Sample],
+    held_out: Sequence[Sample],
+) -> MiniTrainer:
+    """Return the trainer of the whole run."""
+    tokenizer = processor.tokenizer
+    training = TrainingArguments(
+        output_dir=str(arguments.work),
+        max_steps=arguments.steps,
+        gradient_accumulation_steps=arguments.batches_of_a_step,
+        learning_rate=arguments.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=50,
+        weight_decay=0.05,
+        adam_beta2=0.98,
+        bf16=True,
+        remove_unused_columns=False,
+        eval_strategy="steps",
+        eval_steps=arguments.evaluate_every,
+        save_strategy="steps",
+        save_steps=arguments.evaluate_every,
+        save_total_limit=3,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_bleu2",
+        greater_is_better=True,
+        logging_steps=20,
+        logging_first_step=True,
+        report_to="none",
+        seed=arguments.seed,
+        use_cpu=not torch.cuda.is_available(),
+    )
+    words = [tokenizer.decode([number]) for number in range(min(WORDS_FROM, len(tokenizer) // 2), len(tokenizer) - 2)]
+    return MiniTrainer(
         Draws(learnt, arguments.steps * arguments.batches_of_a_step, arguments.tokens, arguments.seed),
-        questions,
+        held_out_questions(held_out, arguments.seed),
         model=model,
-        args=TrainingArguments(
-            output_dir=str(arguments.work),
-            max_steps=arguments.steps,
-            gradient_accumulation_steps=arguments.batches_of_a_step,
-            learning_rate=arguments.learning_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=50,
-            weight_decay=0.05,
-            adam_beta2=0.98,
-            bf16=True,
-            remove_unused_columns=False,
-            eval_strategy="steps",
-            eval_steps=arguments.evaluate_every,
-            save_strategy="steps",
-            save_steps=arguments.evaluate_every,
-            save_total_limit=3,
-            load_best_model_at_end=True,
-            metric_for_best_model="eval_bleu2",
-            greater_is_better=True,
-            logging_steps=20,
-            logging_first_step=True,
-            report_to="none",
-            seed=arguments.seed,
-            use_cpu=not torch.cuda.is_available(),
-        ),
+        args=training,
         processing_class=processor,
         data_collator=BioMedGPTDataCollator(processor),
         train_dataset=DrawnRows(learnt, words),
         eval_dataset=[],
         callbacks=[StopAfter(arguments.stop_after)] if arguments.stop_after else [],
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(arguments.work)))
+
+
+def held_out_questions(held_out: Sequence[Sample], seed: int) -> dict[str, list[Row]]:
+    """Return the rows whose answers choose the best checkpoint: captions of ChEBI-20, both ways, and facts."""
+    chance = random.Random(seed)
+    captions = [sample for sample in held_out if sample.task == "molecule_caption" and sample.row["id"][:4] == "CID:"]
+    facts = [sample for sample in held_out if sample.task == "molecule_fact"]
+    captions, facts = (chance.sample(rows, min(QUESTIONS, len(rows))) for rows in (captions, facts))
+    asked = {"alone": (captions, 0), "evidence": (captions, MOST_NEIGHBOURS - 1), "facts": (facts, 0)}
+    return {name: [drawn_row(one, known) for one in samples] for name, (samples, known) in asked.items() if samples}
 
 
 class StopAfter(TrainerCallback):
@@ -137,18 +181,20 @@ class StopAfter(TrainerCallback):
         control.should_training_stop |= state.global_step >= self.steps
 
 
-def describe(result: dict[str, Any]) -> str:
-    """Return the figures of `measure` in a sentence for the model card."""
-    low, high = result["interval_95"]
-    verdict = "the answer depends on the item" if result["excludes_zero"] else "no effect of the item is shown"
-    return (
-        f"loss per answer token {result['loss_right']} with the right item and {result['loss_other']} with another's "
-        f"({result['rows']} rows, {result['items']} items; difference {result['difference']}, 95 % interval {low} to "
-        f"{high}): {verdict}"
-    )
+def sources(data: Path) -> str:
+    """Return the section of the card that tells by their hashes which files were learnt from."""
+    hashes = {
+        source["file"]: source["sha256"]
+        for name in SETS
+        for source in json.loads((data / name / "manifest.json").read_text("utf-8"))["sources"]
+    }
+    lines = "\n".join(f"- `{name}` {digest[:16]}" for name, digest in sorted(hashes.items()))
+    return f"## Sources\n\nThe raw files, with the first 16 digits of each SHA-256.\n\n{lines}\n\n"
 
 
-def save(model: BioMedGPTForConditionalGeneration, processor: BioMedGPTProcessor, output: Path) -> None:
+def save(
+    model: BioMedGPTForConditionalGeneration, processor: BioMedGPTProcessor, output: Path, learnt_from: str
+) -> None:
     """Write the checkpoint without the code, which the package around it has anyway."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -164,7 +210,7 @@ def save(model: BioMedGPTForConditionalGeneration, processor: BioMedGPTProcessor
         before, _, after = (folder / "README.md").read_text().partition("In a process without the package")
         inside = after.partition("\n\n")[2].partition("## Licence")[0]
         citation = after.partition("## Citation")[2]
-        words = (before, NO_CODE, inside, LICENCE, "## Citation", citation)
+        words = (before, NO_CODE, inside, learnt_from, LICENCE, "## Citation", citation)
         (folder / "README.md").write_text("".join(words))
         for path in folder.rglob("*"):
             if path.is_file():

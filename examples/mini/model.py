@@ -6,16 +6,19 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from mini.copying import write_copying_heads
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import EsmConfig, LlamaConfig, PreTrainedTokenizerFast
 
 from biomedgpt_hf import BioMedGPTForConditionalGeneration, BioMedGPTProcessor, GINConfig
 
-from .copying import write_copying_heads
-
 VOCAB_SIZE = 6144
 CONTEXT_LENGTH = 2048
-ITEMS = ([{"type": "molecule", "molecule": "C"}], [{"type": "protein", "protein": "M"}], [])
+ITEMS: tuple[list[dict[str, str]], ...] = (
+    [{"type": "molecule", "molecule": "C"}],
+    [{"type": "protein", "protein": "M"}],
+    [],
+)
 
 
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:

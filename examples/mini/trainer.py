@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mini.rows import Draws, Row, answer_of
 from nltk.translate.bleu_score import corpus_bleu
 from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from biomedgpt_hf.rows.schema import to_conversation
-
-from .rows import Draws, Row, answer_of
 
 ANSWER_TOKENS = 200
 AT_ONCE = 32  # answers that are written together
@@ -57,7 +56,7 @@ class MiniTrainer(Trainer):
         chosen = [score for name, score in scores.items() if not name.endswith(("_exact", "_length"))]
         scores[f"{metric_key_prefix}_bleu2"] = sum(chosen) / len(chosen)
         self.log(scores)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, scores)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, scores)
         return scores
 
 

@@ -2,14 +2,19 @@
 
 import gzip
 import importlib.util
-import json
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from datasets import load_dataset
+from safetensors.torch import load_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
+import biomedgpt_hf
 from biomedgpt_hf.neighbours import NeighbourIndex
 from biomedgpt_hf.neighbours.folder import ITEMS, ItemFile
+from biomedgpt_hf.similarity.structure_key import structure_key
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SMILES = ["C" * n + end for n in range(2, 12) for end in ("O", "N", "(=O)O")]
@@ -32,11 +37,17 @@ def raw(tmp_path: Path) -> Path:
     folder = tmp_path / "raw"
     captions, ontology = folder / "captions" / "chebi20", folder / "captions" / "chebi_ontology"
     flat, small = folder / "proteins" / "uniprot_flat", folder / "proteins" / "small_files"
-    for path in (captions, ontology, flat, small / "uniprot_core"):
+    names = folder / "captions" / "pubchem_iupac"
+    for path in (captions, ontology, names, flat, small / "uniprot_core"):
         path.mkdir(parents=True)
     rows = [f"{i}\t{smiles}\tThe molecule is number {i} of a series." for i, smiles in enumerate(SMILES)]
     for name, lines in (("validation", rows[:-2]), ("test", rows[-2:])):
         (captions / f"{name}.txt").write_text("\n".join(["CID\tSMILES\tdescription", *lines]) + "\n")
+    names_of = "".join(f"{i}\t{smiles}\tname-{i}\n" for i, smiles in enumerate(SMILES))
+    (names / "train.txt").write_text(f"cid\tSMILES\tdescription\n{names_of}")
+    structures = "".join(f"{i}\t{smiles}\n" for i, smiles in enumerate(SMILES))
+    table = gzip.compress(f"CID\tSMILES\n{structures}".encode())
+    (folder / "captions" / "chebi20_all_cid_smiles.tsv.gz").write_bytes(table)
     (ontology / "module.obo").write_text(
         "format-version: 1.2\n\n[Term]\nid: CHEBI:1\nname: benzene\n"
         'def: "A six-membered aromatic ring." []\n'
@@ -66,31 +77,106 @@ def run(name: str, arguments: list, monkeypatch: pytest.MonkeyPatch, **constants
     module.main()
 
 
-def test_raw_files_become_a_checkpoint_that_can_be_measured(raw, tmp_path, monkeypatch):
-    data, output, figures = tmp_path / "data", tmp_path / "mini", tmp_path / "figures.json"
-    run("mini_data.py", [raw, data], monkeypatch, VALIDATION_MOLECULES=5, VALIDATION_PROTEINS=0.4)
-    run("train_mini.py", [data, "--output", output, "--max-steps", 2], monkeypatch, VOCAB_SIZE=400)
-    run("measure_mini.py", [data, "--checkpoint", output, "--output", figures], monkeypatch)
-
-    measured = json.loads(figures.read_text())
-    assert measured["captions"]["rows"] == 5
-    assert measured["captions"]["loss_right"] > 0
-    assert not list(output.glob("*.py"))
-    assert "held-out captions" in (output / "README.md").read_text()
+def train(data: Path, work: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> Path:
+    """Trains two steps of a small model and returns its folder."""
+    options = ["--steps", "2", "--evaluate-every", "1", "--tokens", "400", "--batches-of-a-step", "1", *more]
+    arguments = [data, "--work", work, "--output", work / "made", *options]
+    run("train_mini.py", arguments, monkeypatch, QUESTIONS=2)
+    return work / "made"
 
 
-def test_the_index_of_what_is_known_is_made_of_raw_files_without_the_benchmarks_molecules(
-    raw, tmp_path, monkeypatch, capsys
-):
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the vocabulary and the answers of the scripts small."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.setattr(importlib.import_module("mini.model"), "VOCAB_SIZE", 400)
+    monkeypatch.setattr(importlib.import_module("mini.trainer"), "ANSWER_TOKENS", 4)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small")
+def test_raw_files_become_sets_and_a_checkpoint_and_a_run_that_was_cut_off_goes_on(raw, tmp_path, monkeypatch, capsys):
     table = "chebi_id\tname\tdefinition\tstructure\nCHEBI:7\thexanal\tAn aldehyde.\tCCCCCC=O\n"
     (raw / "captions" / "chebi_ontology" / "merged_chebi_terms.tsv.gz").write_bytes(gzip.compress(table.encode()))
-    run("mini_known.py", [raw, tmp_path / "made"], monkeypatch)
+    data = tmp_path / "data"
+    run("mini_data.py", [raw, data], monkeypatch)
     assert "Passed over" in capsys.readouterr().out  # most kinds of files are not there
-    index = NeighbourIndex.open(tmp_path / "made" / "known")
+    index = NeighbourIndex.open(data / "known")
     (aldehyde,), tested = index.molecules(["O=CCCCCC", SMILES[-1]], 1)
     assert (aldehyde.name, aldehyde.id, aldehyde.identical) == ("hexanal", "CHEBI:7", True)
     assert not tested or not tested[0].same
     assert index.proteins([index_sequence(index)], 1)[0][0].same
+    held_out, learnt = (keys_of(data, split) for split in (["validation"], ["train", "test"]))
+    assert held_out and learnt and held_out.isdisjoint(learnt)
+    assert {structure_key(smiles) for smiles in SMILES[-2:]}.isdisjoint(held_out | learnt)
+
+    whole = train(data, tmp_path / "whole", monkeypatch)
+    train(data, tmp_path / "cut", monkeypatch, "--stop-after", "1")
+    assert not (tmp_path / "cut" / "checkpoint-2").exists()
+    resumed = train(data, tmp_path / "cut", monkeypatch)
+    names = {path.name for path in whole.iterdir()}
+    assert {"config.json", "model.safetensors", "README.md"} <= names == {path.name for path in resumed.iterdir()}
+    assert not list(whole.glob("*.py"))
+    weights, others = (load_file(folder / "model.safetensors") for folder in (whole, resumed))
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, others[name], msg=name)
+    card = (whole / "README.md").read_text()
+    assert "`validation.txt`" not in card and "`captions.txt`" in card and "## Sources" in card
+    assert biomedgpt_hf.ask("What is it?", molecules="CCO", checkpoint=whole, max_new_tokens=2).log_probability < 0
+
+
+def keys_of(data: Path, splits: list[str]) -> set[str]:
+    """The structure keys of all molecules in some splits of all sets."""
+    rows = (row for name in ("molecules", "facts", "names") for row in load_splits(data / name, splits))
+    return {structure_key(molecule) for row in rows for molecule in row["molecules"]}
+
+
+def load_splits(folder: Path, splits: list[str]) -> list[dict]:
+    """The rows of those of the splits that a set has."""
+    loaded = load_dataset(str(folder), cache_dir=folder.parent / "cache")
+    return [row for split in splits if split in loaded for row in loaded[split]]
+
+
+@pytest.mark.usefixtures("small")
+def test_heads_that_copy_are_found_after_a_few_steps_where_others_learn_nothing(monkeypatch):
+    """A repeated sequence is continued rightly; without the heads, a model this small needs two thousand steps."""
+    heads = importlib.import_module("mini.copying").write_copying_heads
+    config = {"hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4}
+    right = {}
+    for with_heads in (True, False):
+        torch.manual_seed(0)
+        rotary = {"rope_type": "default", "rope_theta": 1e6}
+        model = LlamaForCausalLM(
+            LlamaConfig(vocab_size=300, attention_bias=True, tie_word_embeddings=True, rope_parameters=rotary, **config)
+        )
+        if with_heads:
+            assert heads(model.model) == 64
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+        for _ in range(40):
+            ids, accuracy = repeated(model)
+            logits = model(ids).logits[:, 16:-1]
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 17:].flatten())
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        right[with_heads] = accuracy
+    assert right[True] > 0.9 and right[False] < 0.2
+
+
+@torch.no_grad()
+def repeated(model: torch.nn.Module) -> tuple[torch.Tensor, float]:
+    """Random sequences of 16 tokens, each twice, and the share of the second half that a model foretells."""
+    ids = torch.randint(3, 300, (16, 16)).repeat(1, 2)
+    foretold = model(ids).logits[:, 16:-1].argmax(-1)
+    return ids, (foretold == ids[:, 17:]).float().mean().item()
+
+
+def test_heads_that_copy_need_a_model_of_a_fitting_form(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    heads = importlib.import_module("mini.copying").write_copying_heads
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=9, hidden_size=8, intermediate_size=8, num_attention_heads=2))
+    with pytest.raises(ValueError, match="attention_bias"):
+        heads(model.model)
 
 
 def index_sequence(index: NeighbourIndex) -> str:

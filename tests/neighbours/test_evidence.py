@@ -3,7 +3,7 @@
 import pytest
 
 from biomedgpt_hf.neighbours import Neighbour, Text
-from biomedgpt_hf.neighbours.evidence import evidence_line, with_evidence, with_fitting_evidence
+from biomedgpt_hf.neighbours.evidence import answering_first, evidence_line, with_evidence, with_fitting_evidence
 
 ASKED = "Please describe it."
 
@@ -30,6 +30,16 @@ def test_of_several_texts_the_one_that_answers_the_question_is_told():
     texts = (Text("What is its name?", "Ethanol."), Text("Please describe it!", "It burns."), Text(ASKED, " "))
     assert evidence_line(known(0.5, "")._replace(texts=texts), ASKED).endswith(": It burns.")
     assert evidence_line(known(0.5, " "), ASKED) is None and evidence_line(known(0.5), ASKED) is None
+
+
+def test_items_of_which_the_question_is_answered_come_before_nearer_ones():
+    near, far = known(0.9, "An acid.", question="Which class is it?"), known(0.5, "It burns.")
+    same = known(1.0, "An acid.", question="Which class is it?", same=True)
+    assert answering_first(ASKED, [near, far], 1) == [far]
+    assert answering_first("Describe it, please!", [near, far], 2) == [far, near]  # in other words, too
+    assert answering_first("Which class is it?", [near, far], 1) == [near]
+    assert answering_first(ASKED, [same, near, far], 2) == [same, far]
+    assert answering_first(ASKED, [known(0.9)], 1) == [known(0.9)] and answering_first(ASKED, [], 1) == []
 
 
 def test_other_people_s_texts_stand_in_one_line_and_are_no_places_of_items():

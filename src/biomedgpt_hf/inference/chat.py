@@ -182,7 +182,7 @@ class Chat:
         messages = [*self.messages, {"role": "user", "content": content}]
         most = generation.get("max_new_tokens", DEFAULT_NEW_TOKENS)
         inputs, notes = self._encode(messages)
-        known = self.evidence.of(items) if self.evidence else None
+        known = self.evidence.of(items, question.strip()) if self.evidence else None
         if known and known.neighbours and self.evidence and self.evidence.in_prompt:
             messages, known, told = self._with_evidence(messages, known, most)
             inputs, notes = self._encode(messages)

@@ -51,14 +51,18 @@ class EvidenceSource:
         index = self.finder.index.facts if self.finder else None
         return {"index": index, "neighbours": self.finder.k if self.finder else 0, "in_prompt": self.in_prompt}
 
-    def of(self, items: Mapping[str, Sequence[Any]]) -> Evidence:
+    def of(self, items: Mapping[str, Sequence[Any]], question: str | None) -> Evidence:
         """Return what is known of the items of each modality, by its name.
+
+        What the model is to read is chosen for the question; what stands beside its answer is what is nearest.
 
         Raises:
             ValueError, OSError: see `NeighbourFinder.find`.
         """
         computed = tuple(compute_facts(one) for one in items.get(MOLECULE.name, ()) if _can_be_read(one))
-        return Evidence(None if self.finder is None else self.finder.find(items), computed)
+        if self.finder is None:
+            return Evidence(None, computed)
+        return Evidence(self.finder.find(items, question if self.in_prompt else None), computed)
 
 
 def _can_be_read(molecule: Any) -> bool:

@@ -14,6 +14,7 @@ from rdkit import Chem
 from biomedgpt_hf.inference.loading import identify, load
 from biomedgpt_hf.modalities import MODALITIES, MOLECULE, PROTEIN
 from biomedgpt_hf.neighbours import Neighbour, NeighbourIndex
+from biomedgpt_hf.neighbours.evidence import WIDER, answering_first
 
 if TYPE_CHECKING:
     from biomedgpt_hf.inference.embedding.embedder import Embedder
@@ -45,12 +46,14 @@ class NeighbourFinder:
         self.index, self.k = index, k
         self._device, self._crop, self._strict = device, crop, strict
 
-    def find(self, items: Mapping[str, Sequence[Any]]) -> tuple[Neighbour, ...]:
+    def find(self, items: Mapping[str, Sequence[Any]], question: str | None = None) -> tuple[Neighbour, ...]:
         """Return the nearest known items of each item, modality by modality and in order; see `NeighbourIndex`.
 
         Args:
             items: the items of each modality, by its name: molecules as SMILES, InChI or RDKit `Mol`, proteins as
                 sequences.
+            question: what is asked, to prefer items of which the same is answered (see `answering_first`); None for
+                the nearest ones, whatever is known of them.
 
         Raises:
             ValueError: RDKit cannot read a molecule, a sequence is blank, too long or no protein, the index does not
@@ -60,6 +63,7 @@ class NeighbourFinder:
         """
         compare = {MOLECULE.name: self._near_molecules, PROTEIN.name: self._near_proteins}
         found: list[list[Neighbour]] = []
+        wider = self.k if question is None else self.k * WIDER
         for modality in (name for name in MODALITIES if items.get(name)):
             if modality not in compare:
                 if not self._strict:
@@ -68,21 +72,23 @@ class NeighbourFinder:
                     f"Items of the modality {modality!r} cannot be compared with known ones, only those of "
                     f"{' and '.join(compare)}. Ask about them without neighbours."
                 )
-            found += compare[modality](items[modality])
+            found += compare[modality](items[modality], wider)
+        if question is not None:
+            found = [answering_first(question, of_one, self.k) for of_one in found]
         return tuple(neighbour for of_one in found for neighbour in of_one)
 
-    def _near_molecules(self, molecules: Sequence[Any]) -> list[list[Neighbour]]:
+    def _near_molecules(self, molecules: Sequence[Any], k: int) -> list[list[Neighbour]]:
         texts = [Chem.MolToSmiles(one) if isinstance(one, Chem.Mol) else one for one in molecules]
         if self._strict and (unknown := [one for one in texts if not isinstance(one, str)]):
             raise ValueError(
                 f"A molecule of type {type(unknown[0]).__name__} cannot be compared with known ones. Pass SMILES, "
                 "InChI or an RDKit molecule, or ask without neighbours."
             )
-        return self.index.molecules([one for one in texts if isinstance(one, str)], self.k)
+        return self.index.molecules([one for one in texts if isinstance(one, str)], k)
 
-    def _near_proteins(self, proteins: Sequence[str]) -> list[list[Neighbour]]:
+    def _near_proteins(self, proteins: Sequence[str], k: int) -> list[list[Neighbour]]:
         embeddings = None if self.index.embeddings is None else self.embed(proteins)
-        return self.index.proteins(proteins, self.k, embeddings=embeddings)
+        return self.index.proteins(proteins, k, embeddings=embeddings)
 
     def embed(self, proteins: Sequence[str]) -> np.ndarray:
         """Return embeddings of proteins by the checkpoint of the index, float16 [number of proteins, D]."""

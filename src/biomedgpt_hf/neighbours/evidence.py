@@ -16,6 +16,7 @@ from biomedgpt_hf.rows.schema import reserved_texts
 from biomedgpt_hf.similarity.words import plain_words
 
 Messages = list[dict[str, Any]]
+WIDER = 8  # so many times more known items are looked at than are wanted, to find those that answer a question
 
 
 def most_alike(question: str, texts: Sequence[Text]) -> Text | None:
@@ -36,18 +37,21 @@ def most_alike(question: str, texts: Sequence[Text]) -> Text | None:
 def answering_first(question: str, neighbours: Sequence[Neighbour], k: int) -> list[Neighbour]:
     """Return the k known items that tell most about a question.
 
-    The same item comes first, then those of which the very same question is answered, then the others, each in the
-    order given. A memory may know little of many items, such as a class, and much of some: without this, what it knows
-    in full would be crowded out.
+    The same item comes first, then those of which the question is answered, then the others, each in the order given.
+    A memory may know only the class of many items, and others in full: without this, what it knows in full would be
+    crowded out. The question counts as answered by the texts with the question that is most like it (see `most_alike`)
+    among all texts of these items.
 
     Args:
         question: what is asked.
-        neighbours: known items, nearest first, more of them than k.
+        neighbours: known items, nearest first, up to `WIDER` times as many as are wanted.
         k: how many to return at the most.
     """
+    likest = most_alike(question, [text for one in neighbours for text in one.texts])
 
     def rank(neighbour: Neighbour) -> tuple[bool, bool]:
-        return not neighbour.same, not any(text.question == question for text in neighbour.texts)
+        answers = likest is not None and any(text.question == likest.question for text in neighbour.texts)
+        return not neighbour.same, not answers
 
     return sorted(neighbours, key=rank)[:k]
 
@@ -98,6 +102,11 @@ def _place(messages: Sequence[Mapping[str, Any]]) -> int:
     return (with_items or users or [len(messages) - 1])[-1]
 
 
+def question_about_items(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Return the words of the message before whose question evidence stands, see `with_evidence`."""
+    return words_of(messages[_place(messages)]["content"])
+
+
 def words_of(blocks: Sequence[Mapping[str, Any]]) -> str:
     """Return the words of a message."""
     return "\n".join(block["text"] for block in blocks if block["type"] == "text")
@@ -113,7 +122,7 @@ def with_fitting_evidence(
         neighbours: known items. Those of which nothing is known in words are passed over.
         fits: tells whether a conversation is short enough. The farthest items are left out first.
     """
-    question = words_of(messages[_place(messages)]["content"])
+    question = question_about_items(messages)
     told = [one for one in neighbours if evidence_line(one, question) is not None]
     told.sort(key=lambda one: (not one.same, -one.similarity))
     while told and not fits(with_evidence(messages, told)):

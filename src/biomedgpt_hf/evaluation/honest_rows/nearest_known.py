@@ -1,5 +1,8 @@
 """The nearest known item's text as the answer: what a look into a memory is worth, without any model.
 
+Items of which the same question is answered come before others, as in a prompt: a memory that knows only the class of
+some items would be a weak opponent otherwise.
+
 The memory has a name, by custom the training rows of the same set, and how near the scored items are to it is told with
 the score: an item that stands in the memory itself is a leak, and is counted.
 """
@@ -13,7 +16,8 @@ from itertools import pairwise
 import numpy as np
 
 from biomedgpt_hf.evaluation.answers import Answered
-from biomedgpt_hf.neighbours.evidence import most_alike
+from biomedgpt_hf.evaluation.nearest_answer import nearest_to_answer
+from biomedgpt_hf.neighbours.evidence import WIDER, most_alike
 from biomedgpt_hf.neighbours.index import NeighbourIndex
 from biomedgpt_hf.neighbours.neighbour import Neighbour
 
@@ -56,8 +60,8 @@ def nearest_known(rows: Sequence[Answered], index: NeighbourIndex, memory: str) 
         NeighbourIndexError: a file of the index is corrupt.
     """
     molecules, proteins = (_distinct_items(rows, modality) for modality in MODALITIES)
-    found = dict(zip(molecules, index.molecules(molecules, 1), strict=True)) if molecules else {}
-    found |= dict(zip(proteins, index.proteins(proteins, 1), strict=True)) if proteins else {}
+    found = dict(zip(molecules, index.molecules(molecules, WIDER), strict=True)) if molecules else {}
+    found |= dict(zip(proteins, index.proteins(proteins, WIDER), strict=True)) if proteins else {}
     nearest = [_nearest(row, found) for row in rows]
     answers = []
     for row, neighbour in zip(rows, nearest, strict=True):
@@ -78,8 +82,8 @@ def _distinct_items(rows: Sequence[Answered], modality: str) -> list[str]:
 
 
 def _nearest(row: Answered, found: dict[str, list[Neighbour]]) -> Neighbour | None:
-    neighbours = [near for modality in MODALITIES for item in row.items.get(modality, ()) for near in found[item]]
-    return max(neighbours, key=lambda neighbour: neighbour.similarity, default=None)
+    of_items = [found[item] for modality in MODALITIES for item in row.items.get(modality, ())]
+    return nearest_to_answer(row.question, of_items)
 
 
 def bins_by_similarity(nearest: NearestKnown) -> dict[str, list[int]]:

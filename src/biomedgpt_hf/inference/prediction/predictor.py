@@ -204,7 +204,7 @@ class Predictor:
         if self.evidence is None or request.item.problem is not None:
             return None
         try:
-            return self.evidence.of(request.item.items)
+            return self.evidence.of(request.item.items, request.question)
         except ValueError as error:  # the answer itself is right
             logger.warning("Row %d gets no evidence: %s", request.item.row, error)
             return Evidence((), ())

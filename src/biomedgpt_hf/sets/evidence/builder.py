@@ -22,7 +22,7 @@ from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.disk.paths import require_free
 from biomedgpt_hf.modalities import MOLECULE, PROTEIN
 from biomedgpt_hf.neighbours import Neighbour, NeighbourIndex
-from biomedgpt_hf.neighbours.evidence import with_fitting_evidence
+from biomedgpt_hf.neighbours.evidence import WIDER, answering_first, question_about_items, with_fitting_evidence
 from biomedgpt_hf.neighbours.folder import MANIFEST
 from biomedgpt_hf.neighbours.known_items import read_set_rows
 from biomedgpt_hf.neighbours.many import nearest_of_many
@@ -105,7 +105,8 @@ def _find(items: Sequence[Sequence[tuple[str, str]]], index: Path, k: int, proce
     found: dict[tuple[str, str], Sequence[Neighbour]] = {}
     for modality in KEYS:
         wanted = list(dict.fromkeys(item for of_row in items for name, item in of_row if name == modality))
-        near = nearest_of_many(index, modality, wanted, k + max(0, more - 1), exclude_same=True, processes=processes)
+        looked_at = (k + max(0, more - 1)) * WIDER
+        near = nearest_of_many(index, modality, wanted, looked_at, exclude_same=True, processes=processes)
         bar = tqdm(near, desc=f"{modality}s", total=len(wanted), unit="", disable=None if progress else True)
         found |= {(modality, item): neighbours for item, neighbours in zip(wanted, bar, strict=True)}
     return found
@@ -113,7 +114,7 @@ def _find(items: Sequence[Sequence[tuple[str, str]]], index: Path, k: int, proce
 
 def _with_evidence(row: Row, found: Found, k: int, fits: Callable[[Row], bool] | None, counts: Counter[str]) -> Row:
     items = row_items(row)
-    known = list(_others(items, found, k))
+    known = list(_others(items, found, k, question_about_items(row["messages"])))
     messages, told = with_fitting_evidence(
         row["messages"], known, lambda messages: fits is None or fits({**row, "messages": messages})
     )
@@ -124,13 +125,13 @@ def _with_evidence(row: Row, found: Found, k: int, fits: Callable[[Row], bool] |
     return {**row, "messages": messages, "source": ", ".join(sources), "license": " AND ".join(licenses)}
 
 
-def _others(items: Sequence[tuple[str, str]], found: Found, k: int) -> Iterator[Neighbour]:
-    """Yield the k nearest known items of each item that are none of the others, each once."""
+def _others(items: Sequence[tuple[str, str]], found: Found, k: int, question: str) -> Iterator[Neighbour]:
+    """Yield the k known items of each item that tell most about a question and are none of the others, each once."""
     own = {(modality, KEYS[modality](item)) for modality, item in items} if len(items) > 1 else set()
     seen: set[tuple[str, str]] = set()
     for name in items:
-        others = (one for one in found[name] if not own or (one.modality, KEYS[one.modality](one.item)) not in own)
-        for one, _ in zip(others, range(k), strict=False):
+        others = [one for one in found[name] if not own or (one.modality, KEYS[one.modality](one.item)) not in own]
+        for one in answering_first(question, others, k):
             if (one.modality, one.item) not in seen:
                 seen.add((one.modality, one.item))
                 yield one
