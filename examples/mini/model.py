@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import torch
-from mini.copying import write_copying_heads
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import EsmConfig, LlamaConfig, PreTrainedTokenizerFast
 
 from biomedgpt_hf import BioMedGPTForConditionalGeneration, BioMedGPTProcessor, GINConfig
+from mini.copying import write_copying_heads
 
 VOCAB_SIZE = 6144
 CONTEXT_LENGTH = 2048
@@ -22,21 +23,26 @@ ITEMS: tuple[list[dict[str, str]], ...] = (
 
 
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Return a byte-level BPE over texts; each digit is a token."""
+    """Return a byte-level BPE over texts; each digit is a token.
+
+    What all prompts have in common is one token for each of its parts, since a question about an atom or two would
+    otherwise be a prompt of a hundred tokens.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
+    template = BioMedGPTProcessor.from_parts(PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>"))
+    common = _common_parts([template.apply_chat_template(one, tokenize=False) for one in _conversations()])
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB_SIZE - 2,  # the two placeholders come on top
+        vocab_size=VOCAB_SIZE - len(common) - 2,  # the two placeholders come on top
         special_tokens=["<pad>", "<s>", "</s>"],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    template = BioMedGPTProcessor.from_parts(PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>"))
-    prompts = [template.apply_chat_template(messages, tokenize=False) for messages in _conversations()]
-    tokenizer.train_from_iterator([*prompts, *texts], trainer)
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_tokens([AddedToken(part, normalized=False) for part in common])
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", padding_side="left"
@@ -44,8 +50,15 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def _conversations() -> list[list[dict[str, Any]]]:
-    """One conversation of each kind, so that the prompt's own words become tokens."""
-    return [[{"role": "user", "content": [*item, {"type": "text", "text": "?"}]}] for item in ITEMS]
+    """Return a conversation of each kind, with an answer."""
+    answer = {"role": "assistant", "content": [{"type": "text", "text": "?"}]}
+    return [[{"role": "user", "content": [*item, {"type": "text", "text": "?"}]}, answer] for item in ITEMS]
+
+
+def _common_parts(prompts: Iterable[str]) -> list[str]:
+    """Return what stands in prompts between items, questions and answers, each once."""
+    parts = (part for prompt in prompts for part in re.split(r"<\w+Here>|\?", prompt))
+    return sorted({part for part in parts if part.strip()})
 
 
 def make_processor(tokenizer: PreTrainedTokenizerFast) -> BioMedGPTProcessor:

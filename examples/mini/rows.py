@@ -29,14 +29,14 @@ SETS = ("molecules", "facts", "names", "proteins")
 HELD_OUT = "validation"
 # Share of the rows that are drawn, by task. "repetition" is no task of a set.
 SHARES = {
-    "molecule_caption": 0.42,
+    "molecule_caption": 0.4,
     "molecule_definition": 0.04,
     "molecule_class": 0.05,
     "molecule_broad_class": 0.05,
     "molecule_role": 0.02,
     "molecule_origin": 0.01,
     "molecule_iupac_name": 0.04,
-    "molecule_fact": 0.22,
+    "molecule_fact": 0.23,
     "protein_names": 0.03,
     "protein_function": 0.02,
     "protein_family": 0.01,
@@ -44,11 +44,11 @@ SHARES = {
     "protein_membrane": 0.01,
     "protein_ec": 0.02,
     "protein_description": 0.01,
-    "repetition": 0.03,
+    "repetition": 0.04,
 }
 # Share of a task's rows that come with evidence; of the others, none does.
 EVIDENCE = {
-    "molecule_caption": 0.6,
+    "molecule_caption": 0.5,
     "molecule_definition": 0.5,
     "molecule_class": 0.5,
     "molecule_role": 0.5,
@@ -61,8 +61,9 @@ EVIDENCE = {
     "protein_ec": 0.4,
     "protein_description": 0.4,
 }
-MOST_NEIGHBOURS = 4  # in a prompt
+MOST_NEIGHBOURS = 3  # in a prompt
 NEAREST = 8  # from which they are chosen
+LONGEST_EVIDENCE = 2000  # letters; the farthest known items are left out where there are more
 # Some rows ask in other words, so that an answer does not hang on one sentence.
 OTHER_WORDS = 0.25
 PARAPHRASES = {
@@ -153,7 +154,7 @@ def estimated_length(row: Row) -> int:
     """Return about how many tokens a row has: atoms, residues, and a token for four letters of text."""
     modality, item = _item(row)
     size = len(item) if modality == "protein" else sum(letter.isalpha() for letter in item)
-    return size + (len(question_of(row)) + len(answer_of(row))) // 4 + 12
+    return size + (len(question_of(row)) + len(answer_of(row))) // 4 + 6
 
 
 def read_neighbours(data: Path, name: str, rows: Sequence[Row]) -> dict[tuple[str, str], tuple[Neighbour, ...]]:
@@ -235,7 +236,10 @@ def drawn_row(sample: Sample, known: int, chance: random.Random | None = None) -
             messages = [_reworded(messages[0], chance.choice(others)), *messages[1:]]
         if chance.random() < 0.5:  # not always the nearest, so that similarity is learnt to matter
             near = [near[place] for place in sorted(chance.sample(range(len(near)), min(known, len(near))))]
-    return {**row, "messages": with_evidence(messages, near[:known]) if known else messages}
+    shown = near[:known]
+    while sum(len(one.texts[0].answer) for one in shown if one.texts) > LONGEST_EVIDENCE:
+        shown.pop()
+    return {**row, "messages": with_evidence(messages, shown)}
 
 
 def _reworded(message: Mapping[str, Any], question: str) -> dict[str, Any]:
@@ -262,7 +266,7 @@ class Draws(Sampler[list[Draw]]):
         pool: how many draws are put in order of length at a time.
     """
 
-    def __init__(self, samples: Sequence[Sample], batches: int, tokens: int, seed: int = 0, pool: int = 256) -> None:
+    def __init__(self, samples: Sequence[Sample], batches: int, tokens: int, seed: int = 0, pool: int = 1024) -> None:
         self.samples, self.batches, self.tokens, self.seed, self.pool = samples, batches, tokens, seed, pool
         self.of_task: dict[str, list[int]] = defaultdict(list)
         for number, sample in enumerate(samples):

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mini.rows import Draws, Row, answer_of
 from nltk.translate.bleu_score import corpus_bleu
 from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from biomedgpt_hf.rows.schema import to_conversation
+from mini.rows import Draws, Row, answer_of
 
 ANSWER_TOKENS = 200
 AT_ONCE = 32  # answers that are written together

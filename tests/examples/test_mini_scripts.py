@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import biomedgpt_hf
-from biomedgpt_hf.neighbours import NeighbourIndex
+from biomedgpt_hf.neighbours import Neighbour, NeighbourIndex, Text
 from biomedgpt_hf.neighbours.folder import ITEMS, ItemFile
 from biomedgpt_hf.similarity.structure_key import structure_key
 
@@ -135,6 +135,41 @@ def load_splits(folder: Path, splits: list[str]) -> list[dict]:
     """The rows of those of the splits that a set has."""
     loaded = load_dataset(str(folder), cache_dir=folder.parent / "cache")
     return [row for split in splits if split in loaded for row in loaded[split]]
+
+
+def sample(rows, *answers: str, task: str = "molecule_caption"):
+    """A row that may be drawn, with known items that say something."""
+    question = {"role": "user", "content": [{"type": "molecule"}, {"type": "text", "text": "What is it?"}]}
+    answer = {"role": "assistant", "content": [{"type": "text", "text": "An acid."}]}
+    row = {"id": "x", "messages": [question, answer], "molecules": ["CC"], "proteins": []}
+    facts = {"modality": "molecule", "measure": "m", "source": "s", "license": "MIT", "same": False}
+    near = (Neighbour(item="C", id="y", similarity=0.5, texts=(Text("What is it?", one),), **facts) for one in answers)
+    return rows.Sample(row, task, tuple(near), rows.estimated_length(row))
+
+
+def test_known_items_stand_before_a_drawn_question_unless_they_are_too_long(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    rows = importlib.import_module("mini.rows")
+    asked = lambda known, *answers: rows.question_of(rows.drawn_row(sample(rows, *answers), known))  # noqa: E731
+    assert asked(0, "A base.") == "What is it?"
+    assert asked(2, "A base.", "A salt.", "An oil.").splitlines() == [
+        "Known molecule, similarity 0.50: A base.",
+        "Known molecule, similarity 0.50: A salt.",
+        "What is it?",
+    ]
+    assert "z" not in asked(2, "A base.", "z" * rows.LONGEST_EVIDENCE) and "base" in asked(2, "A base.", "z" * 9999)
+
+
+def test_draws_are_the_same_in_every_run_and_take_every_row_before_any_again(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    rows = importlib.import_module("mini.rows")
+    samples = [sample(rows, "A base.") for _ in range(40)]
+    drawn = list(rows.Draws(samples, 12, tokens=400))
+    assert drawn == list(rows.Draws(samples, 12, tokens=400)) and len(drawn) == 12
+    assert drawn != list(rows.Draws(samples, 12, tokens=400, seed=1))
+    one_by_one = rows.Draws(samples, 100, tokens=400, pool=1)
+    numbers = [number for ((number, _, _),) in one_by_one if number >= 0]  # the others are repetitions
+    assert sorted(numbers[:40]) == sorted(numbers[40:80]) == list(range(40))
 
 
 @pytest.mark.usefixtures("small")
