@@ -79,22 +79,24 @@ def _fit(condition: str, found: object) -> Fit:
     signs = SIGNS[condition]
     if found.get("signs") != list(signs):
         raise ValueError(f"the signs of {condition!r} are {found.get('signs')!r}, not {', '.join(signs)}")
-    vectors = {name: _numbers(found.get(name), name, len(signs)) for name in ("means", "scales", "weights")}
-    if not all(scale > 0 for scale in vectors["scales"]):
+    means, scales, weights = (_numbers(found.get(name), name, len(signs)) for name in ("means", "scales", "weights"))
+    if not all(scale > 0 for scale in scales):
         raise ValueError(f"a scale of {condition!r} is not above 0")
     (intercept,) = _numbers([found.get("intercept")], "intercept", 1)
-    errors = {name: _measured(_object(found, name), name) for name in ("expected_calibration_error", "brier")}
     targets = _object(found, "targets")
     return Fit(
         signs=signs,
-        **vectors,
+        means=means,
+        scales=scales,
+        weights=weights,
         intercept=intercept,
         steps=_steps(found.get("steps")),
         rows=_count(found.get("rows"), "rows"),
         items=_count(found.get("items"), "items"),
         targets={str(name): _count(count, f"targets of {name!r}") for name, count in targets.items()},
         rightness=_share(found.get("rightness"), "rightness"),
-        **errors,
+        expected_calibration_error=_measured(found, "expected_calibration_error"),
+        brier=_measured(found, "brier"),
     )
 
 
@@ -111,7 +113,8 @@ def _steps(found: object) -> tuple[tuple[float, float], ...]:
 
 
 def _measured(found: Mapping[str, Any], name: str) -> Measured:
-    return Measured(*(_share(found.get(end), f"{name} {end}") for end in Measured._fields))
+    ends = _object(found, name)
+    return Measured(*(_share(ends.get(end), f"{name} {end}") for end in Measured._fields))
 
 
 def _object(found: Mapping[str, Any], name: str) -> dict[str, Any]:

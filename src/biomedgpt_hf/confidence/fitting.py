@@ -61,9 +61,8 @@ def _fit(names: Sequence[str], signs: np.ndarray, rightness: np.ndarray, stepped
     means, scales = signs.mean(axis=0), signs.std(axis=0)
     scales = np.where(scales > 1e-9, scales, 1.0)  # a sign that is the same in all rows tells nothing
     weights, intercept = _logistic((signs - means) / scales, rightness)
-    vectors = {"means": means, "scales": scales, "weights": weights}
-    rounded = {name: tuple(round(float(one), DIGITS) for one in vector) for name, vector in vectors.items()}
-    fit = Fit(tuple(names), **rounded, intercept=round(intercept, DIGITS))
+    means, scales, weights = (np.round(vector, DIGITS) for vector in (means, scales, weights))
+    fit = Fit(tuple(names), tuple(means.tolist()), tuple(scales.tolist()), tuple(weights.tolist()), intercept)
     return replace(fit, steps=_steps(fit.confidences(signs), rightness)) if stepped else fit
 
 
@@ -77,7 +76,7 @@ def _logistic(standardised: np.ndarray, rightness: np.ndarray) -> tuple[np.ndarr
         return value, table.T @ (expit(said) - rightness) / len(table) + RIDGE * weights
 
     found = minimize(loss, np.zeros(table.shape[1]), jac=True, method="L-BFGS-B", options={"gtol": 1e-9, "ftol": 1e-15})
-    return found.x[:-1], float(found.x[-1])
+    return found.x[:-1], round(float(found.x[-1]), DIGITS)
 
 
 def _steps(said: np.ndarray, rightness: np.ndarray) -> tuple[tuple[float, float], ...]:

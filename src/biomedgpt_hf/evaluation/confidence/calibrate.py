@@ -6,6 +6,7 @@ calibrate(["scores/predictions.jsonl"], "my_run")
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,9 +40,10 @@ TOOLS = ("biomedgpt-hf", "numpy", "scipy")
 
 @dataclass(frozen=True)
 class Judged:
-    """An answer with how right it is."""
+    """An answer with its signs (see `signs_of`) and how right it is."""
 
     row: Answered
+    signs: tuple[float, ...]
     rightness: Rightness
 
 
@@ -71,8 +73,8 @@ def calibrate(
         What was written: the fits, each with its error on items that a fit had not seen.
 
     Raises:
-        PredictionFileError: a file cannot be scored (see `read_predictions`), has no log-probabilities, holds answers of
-            another checkpoint, about other rows' items, or of which some were left out, or there are too few answers.
+        PredictionFileError: a file cannot be scored (see `read_predictions`), has no log-probabilities, holds answers
+            of another checkpoint, about other rows' items, or of which some were left out; there are too few answers.
         OSError: a file is missing or cannot be written, or the checkpoint is no folder.
     """
     folder = Path(checkpoint)
@@ -153,10 +155,13 @@ def _one_of(items: Sequence[str]) -> str:
 
 def _judged(file: PredictionFile, processes: int | None) -> list[Judged]:
     """Return the answers of a file whose log-probability and rightness are known."""
-    given = [row for row in file.answers if row.error is None and row.log_probability is not None]
-    given = [row for row in given if np.isfinite(row.log_probability)]
-    rightness = rightness_of(tabulate(given, METRICS, processes).values())
-    found = [Judged(row, rightness[row.id]) for row in given if row.id in rightness]
+    given = [
+        (row, signs_of(row.answer, row.log_probability, row.known))
+        for row in file.answers
+        if row.error is None and row.log_probability is not None and math.isfinite(row.log_probability)
+    ]
+    rightness = rightness_of(tabulate([row for row, _ in given], METRICS, processes).values())
+    found = [Judged(row, signs, rightness[row.id]) for row, signs in given if row.id in rightness]
     if left_out := len(file.answers) - len(found):
         logger.warning(
             "%s: %d of %d rows have no answer, no finite log-probability or no measure of how right they are, and are "
@@ -213,9 +218,7 @@ def _by_condition(judged: Iterable[Judged]) -> dict[str, list[Judged]]:
 
 def _fit(condition: str, judged: Sequence[Judged], resamples: int) -> Fit:
     names = SIGNS[condition]
-    signs = np.array(
-        [signs_of(one.row.answer, one.row.log_probability or 0.0, one.row.known)[: len(names)] for one in judged]
-    )
+    signs = np.array([one.signs[: len(names)] for one in judged])
     rightness = np.clip([one.rightness.value for one in judged], 0.0, 1.0)
     units = [one.row.unit for one in judged]
     fit, held_out = fit_signs(names, signs, rightness, units)

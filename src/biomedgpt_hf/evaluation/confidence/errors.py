@@ -28,7 +28,8 @@ def calibration_errors(
 
     Returns:
         expected_calibration_error: the distance of mean confidence and mean rightness in each bin, weighted by its
-        rows (Guo et al., 2017, with bins of equally many rows); brier: the mean squared distance.
+        rows (Guo et al., 2017, with bins of equally many rows); brier: the mean squared distance. A distance is never
+        below 0, so resampling adds to the first, and its interval lies rather too high.
 
     Raises:
         ValueError: there are no rows.

@@ -1,6 +1,6 @@
 """Risk and coverage: how right the answers are that are left when the least sure ones are left out.
 
-El-Yaniv and Wiener (2010) draw the risk, 1 less what is told here, over the coverage, the share of answers that is left.
+El-Yaniv and Wiener (2010) draw the risk, 1 less what is told here, over the coverage, the share of answers left.
 
 Shape letters:  N rows   B bins
 """
@@ -94,7 +94,7 @@ def _by_bins(rightness: np.ndarray, signs: np.ndarray) -> np.ndarray:
 
 
 def _curve(sums: np.ndarray) -> np.ndarray:
-    """Return how right the answers of the first bins are together, [..., B], out of sums [..., 2 B]; NaN without any."""
+    """Return how right the answers of the first bins are, [..., B], out of sums [..., 2 B]; NaN where none is."""
     right, rows = (part.cumsum(axis=-1) for part in np.split(sums, 2, axis=-1))
     return np.where(rows > 0, right / np.maximum(rows, 1), np.nan)
 
