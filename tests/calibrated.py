@@ -20,12 +20,14 @@ def fit(condition=ALONE, **changes):
     return Fit(signs, **{**numbers, **told, **MEASURED, **changes})
 
 
-def calibration(weights="0", conditions=(ALONE, KNOWN)):
-    return Calibration(weights, ENCODED, {condition: fit(condition) for condition in conditions}, {"checkpoint": "m"})
+def calibration(weights="0", fits=(ALONE, KNOWN)):
+    """A calibration of fits by their conditions; of conditions alone, those of `fit`."""
+    by_condition = fits if isinstance(fits, dict) else {condition: fit(condition) for condition in fits}
+    return Calibration(weights, ENCODED, by_condition, {"checkpoint": "m"})
 
 
-def calibrated_checkpoint(folder: Path, conditions=(ALONE, KNOWN)) -> Path:
+def calibrated_checkpoint(folder: Path, fits=(ALONE, KNOWN)) -> Path:
     """Copy the embedded checkpoint without what is known, and give it a calibration."""
     shutil.copytree(mini_checkpoint(), folder, ignore=shutil.ignore_patterns("known", "*.py", "__pycache__"))
-    write_calibration(folder / NAME, calibration(weights_digest(folder), conditions))
+    write_calibration(folder / NAME, calibration(weights_digest(folder), fits))
     return folder

@@ -22,7 +22,7 @@ def test_what_is_written_is_read_again(file):
 
 
 def test_confidence_follows_the_condition_of_an_answer():
-    both, alone = calibration(), calibration(conditions=[ALONE])
+    both, alone = calibration(), calibration(fits=[ALONE])
     near, far = (both.confidence("an acid", -6.0, Known(similarity, False)) for similarity in (0.9, 0.1))
     assert 0 < far < both.confidence("an acid", -6.0, None) < near < 1
     assert alone.confidence("an acid", -6.0, Known(0.9, False)) == alone.confidence("an acid", -6.0, None)

@@ -116,11 +116,10 @@ class Chat:
     ) -> None:
         check_least(min_confidence)
         self.evidence: EvidenceSource | None = open_evidence(evidence, index, neighbours, in_prompt, device=device)
-        checkpoint = str(checkpoint or mini_checkpoint())
-        self._source = (checkpoint, device, dtype, revision)
+        self._source = (str(checkpoint or mini_checkpoint()), device, dtype, revision)
         self.config, self.processor = open_checkpoint(*self._source)
         self.confidence = open_confidence(checkpoint, revision, min_confidence, self.evidence)
-        self.notes = (DEMONSTRATION,) if is_mini(checkpoint) else ()
+        self.notes = (DEMONSTRATION,) if is_mini(self._source[0]) else ()
         self.messages: list[dict[str, Any]] = []
 
     @cached_property

@@ -14,7 +14,9 @@ def told(right, **signs):
         Answered(str(place), "an answer", "a reference", **{name: values[place] for name, values in signs.items()})
         for place in range(len(right))
     ]
-    found = risk_coverage(rows, {row.id: Rightness(value, "exact") for row, value in zip(rows, right)}, resamples=100)
+    found = risk_coverage(
+        rows, {row.id: Rightness(value, "exact") for row, value in zip(rows, right, strict=True)}, resamples=100
+    )
     return {one["by"]: one for one in found}
 
 

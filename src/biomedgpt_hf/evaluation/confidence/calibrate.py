@@ -86,6 +86,8 @@ def calibrate(
     if not predictions:
         raise PredictionFileError("There are no predictions to calibrate with. Name one file or several.")
     path = Path(output) if output is not None else folder / NAME
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Choose a file as --output.")
     require_place(path)
     weights = weights_digest(folder)
     digest = identify(folder, None)["digest"]
@@ -101,6 +103,7 @@ def calibrate(
         "versions": versions(*TOOLS),
     }
     calibration = Calibration(weights, items, _fits(judged, resamples), facts)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_calibration(path, calibration)
     return calibration
 

@@ -100,9 +100,10 @@ def _curve(sums: np.ndarray) -> np.ndarray:
 
 
 def _area(sums: np.ndarray) -> np.ndarray:
-    """Return the mean of the curve over the rows."""
-    rows = sums[..., BINS:]
-    return (np.nan_to_num(_curve(sums)) * rows).sum(axis=-1) / np.maximum(rows.sum(axis=-1), 1)
+    """Return the mean of the curve over the rows, by the trapezoidal rule."""
+    rows, curve = sums[..., BINS:], np.nan_to_num(_curve(sums))
+    before = np.concatenate([curve[..., :1], curve[..., :-1]], axis=-1)
+    return ((before + curve) / 2 * rows).sum(axis=-1) / np.maximum(rows.sum(axis=-1), 1)
 
 
 def _scores(sums: np.ndarray) -> Mapping[str, np.ndarray]:
