@@ -112,7 +112,7 @@ def open_confidence(
     least = check_least(min_confidence)
     name = str(checkpoint or mini_checkpoint())
     file = find_file(name, NAME, revision)
-    calibration = None if file is None else checked_calibration(file)
+    calibration = None if file is None else _checked(file, weights_digest(name, revision))
     if calibration is not None and calibration.items != items:
         calibration = None
     if least is not None:
@@ -120,15 +120,15 @@ def open_confidence(
     return AnswerConfidence(calibration, least)
 
 
-def checked_calibration(file: Path) -> Calibration:
-    """Read a calibration, and compare it with the weights that lie beside it.
+def _checked(file: Path, weights: str) -> Calibration:
+    """Read a calibration, and compare it with the digest of the weights that lie beside it.
 
     Raises:
         CalibrationError: it cannot be used, or belongs to other weights.
-        OSError: it or the weights cannot be read.
+        OSError: it cannot be read.
     """
     calibration = read_calibration(file)
-    if calibration.weights != weights_digest(file.parent):
+    if calibration.weights != weights:
         raise CalibrationError(
             f"{file} belongs to other weights than those beside it: what it says is not true of them. Make it again "
             f"with {CALIBRATE}, or remove it to have answers without a confidence."

@@ -14,6 +14,10 @@ import torch
 from safetensors import safe_open
 
 from biomedgpt_hf.checkpoints import find_config, load_model, load_processor
+from biomedgpt_hf.checkpoints.adapters import WEIGHTS as ADAPTER_WEIGHTS
+from biomedgpt_hf.checkpoints.faults import InvalidCheckpointError, blamed_on
+from biomedgpt_hf.checkpoints.finding import find_file
+from biomedgpt_hf.checkpoints.stored_weights import find_weights
 from biomedgpt_hf.confidence.calibration_file import NAME as CALIBRATION
 from biomedgpt_hf.device import best_device, check_device
 from biomedgpt_hf.mini import mini_checkpoint
@@ -163,18 +167,25 @@ def identify(checkpoint: str | PathLike | None, model: BioMedGPTForConditionalGe
     return {"checkpoint": name, "digest": digest.hexdigest()}
 
 
-def weights_digest(folder: Path) -> str:
-    """Return a digest of the weights in a folder alone: of the beginning of each tensor, whatever lies beside them.
+def weights_digest(checkpoint: str | PathLike, revision: str | None = None) -> str:
+    """Return a digest of a checkpoint's weights alone, of the beginning of each tensor, whatever lies beside them.
+
+    Args:
+        checkpoint: folder or Hub id; of an adapter, its own weights are read.
+        revision: branch, tag or commit on the Hub.
 
     Raises:
-        FileNotFoundError: there are no weights in safetensors.
+        OSError: there are no weights, or they cannot be read.
+        InvalidCheckpointError: they are not in safetensors, or damaged.
     """
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise FileNotFoundError(f"{folder} has no weights in safetensors. Save the checkpoint with `save_pretrained`.")
+    name = str(checkpoint)
+    adapter = find_file(name, ADAPTER_WEIGHTS[0], revision)
     digest = hashlib.sha256()
-    for file in files:
-        _add_tensors(digest, file)
+    for file in find_weights(name, revision=revision) if adapter is None else [adapter]:
+        if file.suffix != ".safetensors":
+            raise InvalidCheckpointError(f"{file} is no safetensors file. Save the checkpoint with `save_pretrained`.")
+        with blamed_on(file):
+            _add_tensors(digest, file)
     return digest.hexdigest()
 
 

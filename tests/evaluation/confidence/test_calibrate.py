@@ -164,7 +164,7 @@ def test_a_checkpoint_that_is_no_folder_is_refused(tmp_path, checkpoint):
 
 
 def test_a_folder_without_weights_or_a_place_that_is_none_is_refused(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no weights in safetensors"):
+    with pytest.raises(FileNotFoundError, match="has no weights"):
         calibrate([tmp_path / "alone.jsonl"], tmp_path)
     (tmp_path / "file").touch()
     for place, reason in ((tmp_path, "is a folder"), (tmp_path / "file" / "c.json", "cannot be made")):
