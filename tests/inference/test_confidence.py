@@ -49,6 +49,16 @@ def test_an_answer_has_the_confidence_of_its_signs(checkpoint, index):
     assert beside.text == alone.text and beside.confidence != alone.confidence
 
 
+def test_a_question_without_items_has_the_confidence_of_one_without_known_items(checkpoint, index):
+    """Nothing could be looked up, which is another thing than that nothing known is similar."""
+    chat = Chat(checkpoint, index=index)
+    asked = chat.ask("What is it?", molecules="CCCO", **SHORT), chat.ask("Why?", **SHORT)
+    assert asked[0].neighbours and not asked[1].neighbours
+    assert asked[1].confidence == calibration().confidence(asked[1].text, asked[1].log_probability, None)
+    (row,) = predict("Why?", molecules=[None], checkpoint=checkpoint, index=index, **SHORT)
+    assert row.neighbours == () and row.confidence == calibration().confidence(row.answer, row.log_probability, None)
+
+
 def test_a_checkpoint_without_a_calibration_gives_answers_without_a_confidence():
     assert ask("What is it?", molecules="CCO", **SHORT).confidence is None
     assert predict("What is it?", molecules=["CCO"], **SHORT)[0].confidence is None
@@ -187,7 +197,7 @@ def test_the_command_counts_what_it_leaves_out(tmp_path, suffix):
     words = ["predict", tmp_path / "two.smi", "--question", "?", "--checkpoint", half, "--max-new-tokens", 4]
     result = run(*words, "--min-confidence", 0.6, "--output", tmp_path / f"out{suffix}")
     assert result.exit_code == 0, result.output
-    assert "1 answers are left out, with the status withheld: their confidence is below 0.6." in result.stderr
+    assert "1 left out, with the status withheld, for want of confidence (least wanted: 0.6)." in result.stderr
     assert "first in row 2" in result.stderr and "0 answers about 2 rows" in result.stdout
     manifest = json.loads((tmp_path / f"out{suffix}.manifest.json").read_text("utf-8"))
     assert [manifest[name] for name in ("predictions", "answered", "errors", "withheld")] == [2, 0, 1, 1]

@@ -118,8 +118,8 @@ def show_counts(manifest: dict[str, Any], output: str, on_stdout: bool) -> None:
         )
     if withheld := manifest.get("withheld"):
         typer.echo(
-            f"Note: {withheld:,} answers are left out, with the status withheld: their confidence is below "
-            f"{manifest['min_confidence']:g}.",
+            f"Note: {withheld:,} left out, with the status withheld, for want of confidence (least wanted: "
+            f"{manifest['min_confidence']:g}).",
             err=True,
         )
     if agreement := manifest.get("agreement"):

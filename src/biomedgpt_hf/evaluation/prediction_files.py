@@ -131,6 +131,8 @@ def _checked(
                 "Each row of a set has one prediction; remove one of them."
             )
         seen[answered.id] = line
+        if not answered.items and answered.known == nearest_known([]):  # there was nothing to look up
+            answered = replace(answered, known=None)
         yield answered
 
 

@@ -241,7 +241,8 @@ class Chat:
     def _remember(self, turn: Turn, generated: Generated) -> Answer:
         """Add the turn to the conversation, unless its answer is left out, and return the answer."""
         neighbours = turn.evidence.neighbours if turn.evidence else None
-        confidence = self.confidence.of(generated.text, generated.log_probability, neighbours)
+        has_items = any(block["type"] != "text" for block in turn.messages[-1]["content"])
+        confidence = self.confidence.of(generated.text, generated.log_probability, neighbours if has_items else None)
         withheld = self.confidence.why_withheld(confidence)
         text = generated.text if withheld is None else ""
         if withheld is None:

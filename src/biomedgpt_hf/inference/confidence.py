@@ -44,7 +44,8 @@ class AnswerConfidence:
         Args:
             text: the model's own words.
             log_probability: see `Answer`.
-            neighbours: the known items that were found; None where nothing was looked up.
+            neighbours: the known items that were found; None where nothing was looked up, such as for a question
+                without items.
         """
         if self.calibration is None:
             return None

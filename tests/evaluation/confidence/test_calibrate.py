@@ -157,6 +157,15 @@ def test_predictions_of_an_unknown_checkpoint_are_taken_with_a_warning(folder, t
     assert "it is not known whether these are answers of" in caplog.text
 
 
+def test_questions_without_items_had_nothing_to_be_looked_up(folder, of_checkpoint, tmp_path):
+    rows = [{**row, "neighbours": [], "molecules": []} for row in lines(known=False)]
+    file = write(tmp_path / "text.jsonl", rows, **of_checkpoint)
+    assert list(calibrate([file], folder, output=tmp_path / "c.json", resamples=100, processes=1).fits) == [ALONE]
+    far = write(tmp_path / "far.jsonl", [{**row, "neighbours": []} for row in lines(known=False)], **of_checkpoint)
+    found = calibrate([far], folder, output=tmp_path / "c.json", resamples=100, processes=1).fits
+    assert found[KNOWN].means[2] == 0 and found[KNOWN].rows == 160  # nothing that is known is similar
+
+
 @pytest.mark.parametrize("checkpoint", ["nowhere", "somebody/model"])
 def test_a_checkpoint_that_is_no_folder_is_refused(tmp_path, checkpoint):
     with pytest.raises(NotADirectoryError, match="is no folder here"):

@@ -145,7 +145,7 @@ class Predictor:
             if not _left((prompt.request for _, prompt in batch), done):
                 continue
             answered = [
-                (prompt.request, self._judged(_with_evidence(prediction, prompt.evidence or known[place])))
+                (prompt.request, self._judged(prompt, _with_evidence(prediction, prompt.evidence or known[place])))
                 for (place, prompt), prediction in zip(batch, self._answer_batch(batch, features), strict=True)
             ]
             yield _not_done(answered, done)
@@ -194,11 +194,12 @@ class Predictor:
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
 
-    def _judged(self, prediction: Prediction) -> Prediction:
+    def _judged(self, prompt: Prompt, prediction: Prediction) -> Prediction:
         """Return a prediction with its confidence, and without its answer where that is too low."""
         if self.confidence is None or prediction.answer is None or prediction.log_probability is None:
             return prediction
-        confidence = self.confidence.of(prediction.answer, prediction.log_probability, prediction.neighbours)
+        neighbours = prediction.neighbours if any(prompt.request.item.items.values()) else None
+        confidence = self.confidence.of(prediction.answer, prediction.log_probability, neighbours)
         prediction = prediction._replace(confidence=confidence)
         if (reason := self.confidence.why_withheld(confidence)) is None:
             return prediction
