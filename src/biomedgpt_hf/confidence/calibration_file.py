@@ -17,7 +17,7 @@ from biomedgpt_hf.disk.replacing import write_json
 
 NAME = "confidence.json"
 FORMAT, VERSION = "biomedgpt confidence", 1
-REMEDY = "Make it again with `biomedgpt calibrate`, or remove it to have answers without a confidence."
+REMEDY = "Remove it, which leaves answers without a confidence; `biomedgpt calibrate` makes a new one."
 
 
 class CalibrationError(ValueError):

@@ -12,14 +12,12 @@ from pathlib import Path
 
 from biomedgpt_hf.checkpoints.finding import find_file
 from biomedgpt_hf.confidence.calibration import Calibration
-from biomedgpt_hf.confidence.calibration_file import NAME, CalibrationError, read_calibration
+from biomedgpt_hf.confidence.calibration_file import NAME, REMEDY, CalibrationError, read_calibration
 from biomedgpt_hf.confidence.signs import ALONE, CONDITIONS, ENCODED, IN_PROMPT, KNOWN, nearest_known
 from biomedgpt_hf.inference.evidence import EvidenceSource
 from biomedgpt_hf.inference.loading import weights_digest
 from biomedgpt_hf.mini import mini_checkpoint
 from biomedgpt_hf.neighbours.neighbour import Neighbour
-
-CALIBRATE = "`biomedgpt calibrate`"
 
 
 class AnswerConfidence:
@@ -131,8 +129,7 @@ def _checked(file: Path, weights: str) -> Calibration:
     calibration = read_calibration(file)
     if calibration.weights != weights:
         raise CalibrationError(
-            f"{file} belongs to other weights than those beside it: what it says is not true of them. Make it again "
-            f"with {CALIBRATE}, or remove it to have answers without a confidence."
+            f"{file} belongs to other weights than those beside it: what it says is not true of them. {REMEDY}"
         )
     return calibration
 
@@ -154,5 +151,5 @@ def _require_fit(calibration: Calibration | None, name: str, condition: str) -> 
         has = f"is calibrated for answers of these kinds only: {told}; and not for {CONDITIONS[condition]}"
     raise ValueError(
         f"min_confidence (--min-confidence) leaves answers out by their confidence, but the checkpoint {name} {has}. "
-        f"Give it one with {CALIBRATE}, or leave min_confidence out."
+        "Give it one with `biomedgpt calibrate`, or leave min_confidence out."
     )
