@@ -229,7 +229,10 @@ def _known(path: Path, line: int, cell: object) -> Known | None:
         return None
     try:
         listed: Any = json.loads(cell) if isinstance(cell, str) else cell
-        return nearest_known([(float(one["similarity"]), bool(one["same"]), bool(one["in_prompt"])) for one in listed])
+        found = [(float(one["similarity"]), bool(one["same"]), bool(one["in_prompt"])) for one in listed]
+        if not all(0 <= similarity <= 1 for similarity, _, _ in found):
+            raise ValueError
+        return nearest_known(found)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise PredictionFileError(
             f"{path}, line {line}: neighbours is {str(cell)[:60]!r}, not a list of known items with similarity, same "

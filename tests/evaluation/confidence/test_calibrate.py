@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
     return shutil.copytree(mini_checkpoint(), folder, ignore=shutil.ignore_patterns("known", "*.py", "__pycache__"))
 
 
-def lines(rows=160, known=None, seed=0):
+def lines(rows=160, known=None, seed=0, similarity=None):
     """Answers of which the probable ones are right, with `known` as what the model read (None: nothing looked up)."""
     dice = random.Random(seed)
     found = []
@@ -40,7 +40,8 @@ def lines(rows=160, known=None, seed=0):
             "log_probability": -dice.uniform(1, 6) - (0 if is_right else 3),
         }
         if known is not None:
-            row["neighbours"] = [{"similarity": dice.random(), "same": False, "in_prompt": known}]
+            near = dice.random() if similarity is None else similarity
+            row["neighbours"] = [{"similarity": near, "same": False, "in_prompt": known}]
         found.append(row)
     return found
 
@@ -126,6 +127,8 @@ def test_a_condition_with_too_few_answers_is_told_and_has_no_fit(folder, of_chec
         ([row | {"log_probability": "sure"} for row in lines()], {}, "log_probability is 'sure', not a number"),
         ([row | {"neighbours": "near"} for row in lines()], {}, "neighbours is 'near', not a list of known items"),
         ([row | {"neighbours": [{"same": 1}]} for row in lines()], {}, "not a list of known items"),
+        (lines(known=False, similarity=2), {}, "not a list of known items"),
+        (lines(known=False, similarity=float("nan")), {}, "not a list of known items"),
         ([row | {"confidence": 87} for row in lines()], {}, "confidence is 87, not between 0 and 1"),
     ],
 )
