@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "publishing": {"disk"},
     "environment": {"device", "disk", "extras", "mini"},
     "checkpoints": {"__init__", "processors"},
+    "confidence": {"disk"},
     "rows": {"extras", "modalities"},
     "chemistry": {"processors"},
     "files": {"disk", "modalities", "processors", "public_names"},
@@ -43,12 +44,12 @@ MAY_IMPORT = {
     "assembly": {"checkpoints", "disk", "modeling", "processors"},
     "conversion": {"checkpoints", "disk", "modeling", "processors"},
     "inference": {
-        *("batches", "checkpoints", "chemistry", "device", "disk", "extras", "files", "mini", "modalities", "modeling"),
-        *("neighbours", "processors", "public_names", "rows", "similarity"),
+        *("batches", "checkpoints", "chemistry", "confidence", "device", "disk", "extras", "files", "mini"),
+        *("modalities", "modeling", "neighbours", "processors", "public_names", "rows", "similarity"),
     },
     "evaluation": {
-        *("batches", "checkpoints", "chemistry", "device", "disk", "extras", "files", "inference", "mini"),
-        *("modalities", "modeling", "neighbours", "processors", "publishing", "rows", "sets", "similarity"),
+        *("batches", "checkpoints", "chemistry", "confidence", "device", "disk", "extras", "files", "inference"),
+        *("mini", "modalities", "modeling", "neighbours", "processors", "publishing", "rows", "sets", "similarity"),
     },
     "serving": {"chemistry", "inference"},
     "training": {
@@ -61,6 +62,7 @@ FREE = ("__init__", "cli", "commands")  # they import inside their functions
 # Which folders of a room import which others; all may import the modules that stand beside them, but in `training`,
 # whose modules are the road of a run and stand above its folders.
 INNER = {
+    "evaluation/confidence": {"evaluation/metrics", "evaluation/text_metrics"},
     "evaluation/harness": {"evaluation/multiple_choice"},
     "sets/chebi20": {"sets/chebi"},
     "files/items": {"files/ontologies", "files/tables"},

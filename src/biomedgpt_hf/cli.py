@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from biomedgpt_hf.commands import answer, convert, data, embed, evaluate, hub, known, predict, reproduce, train
+from biomedgpt_hf.commands import (
+    answer,
+    calibrate,
+    convert,
+    data,
+    embed,
+    evaluate,
+    hub,
+    known,
+    predict,
+    reproduce,
+    train,
+)
 from biomedgpt_hf.console import Commands, command, group, keep_progress_on_one_line, print_version
 
 app = group("Ask about molecules and proteins in plain words.", cls=Commands)
@@ -26,7 +38,7 @@ def biomedgpt(
     """Ask about molecules and proteins in plain words."""
 
 
-for part in (answer, predict, embed, evaluate, reproduce, train, convert, data, hub):
+for part in (answer, predict, embed, evaluate, calibrate, reproduce, train, convert, data, hub):
     app.add_typer(part.commands)
 data.data.add_typer(known.commands)
 

@@ -9,6 +9,7 @@ from huggingface_hub import ModelCard
 
 from biomedgpt_hf import modeling
 
+from ..calibrated import calibrated_checkpoint
 from .stand_in_hub import StandInHub, serve
 
 IMPORTS = """
@@ -41,6 +42,15 @@ said = refusals("org/unknown", "org/incomplete", "./no/such/folder")
 said["answer"] = answer("org/name", json.loads(sys.argv[1]))
 said["command line"] = CliRunner().invoke(app, ["ask", "What?", "--checkpoint", "org/unknown"]).stderr
 print(json.dumps(said))
+"""
+CONFIDENT = """
+import json, sys
+from biomedgpt_hf import ask
+
+def confidence(name):
+    return ask("What is it?", molecules="CCO", checkpoint=name, max_new_tokens=4).confidence
+
+print(json.dumps([confidence(name) for name in sys.argv[1:]]))
 """
 PUSH = f"""
 import biomedgpt_hf
@@ -103,6 +113,15 @@ def test_a_cached_checkpoint_loads_offline_and_the_lack_of_one_is_told(
     assert "./no/such/folder" in said["./no/such/folder"]
     assert said["command line"].startswith("Error: ") and said["command line"].count("\n") == 1
     assert "org/unknown" in said["command line"] and "cached files" in said["command line"]
+
+
+def test_a_cached_checkpoint_brings_its_calibration_along(run_python, tmp_path):
+    calibrated = calibrated_checkpoint(tmp_path / "calibrated")
+    put_into_cache(tmp_path, "org/calibrated", calibrated)
+    (calibrated / "confidence.json").unlink()
+    put_into_cache(tmp_path, "org/plain", calibrated)
+    confident, plain = run_python(CONFIDENT, "org/calibrated", "org/plain", package=True, home=tmp_path)
+    assert 0 < confident < 1 and plain is None
 
 
 @pytest.fixture(scope="module")

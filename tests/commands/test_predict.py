@@ -25,7 +25,7 @@ from biomedgpt_hf.sets.table import builder as table
 
 SMILES = ["CCO", "CC(=O)OC1=CC=CC=C1C(=O)O", "CN(C)(C)(C)C", "CCO", "[Na+].[Cl-]", "CCCCCCCCCC(=O)O", "C1=CC=CC=C1"]
 FIELDS = ["row", "id", "status", "error", "question", "answer", "log_probability", "finish_reason", "truncated"]
-FIELDS += ["computed"]  # evidence; `neighbours` come before it where there is an index
+FIELDS += ["confidence", "computed"]  # evidence; `neighbours` come before it where there is an index
 SHORT = ["--max-new-tokens", "8", "--device", "cpu"]
 
 

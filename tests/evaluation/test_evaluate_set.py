@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from biomedgpt_hf import mini_checkpoint
 from biomedgpt_hf.cli import app
+from biomedgpt_hf.confidence.signs import ALONE
 from biomedgpt_hf.evaluation.evaluate_set import evaluate_set, spread
 from biomedgpt_hf.evaluation.prediction_files import read_predictions
 from biomedgpt_hf.evaluation.report.card_record import card_record
@@ -18,6 +19,7 @@ from biomedgpt_hf.neighbours import build_index
 from biomedgpt_hf.rows.schema import question_row
 
 from ..built_set import write_set
+from ..calibrated import calibrated_checkpoint, fit
 
 pytest.importorskip("nltk")
 pytest.importorskip("rouge_score")
@@ -134,11 +136,34 @@ def test_evidence_in_the_prompt_leaves_the_scored_items_out(set_folder, options,
     assert any(row["neighbours"] for row in rows)
 
 
-def test_without_in_prompt_a_model_is_asked_without_evidence(evaluated, set_folder, vocabulary):
-    assert "neighbours" not in json.loads((evaluated / "predictions.jsonl").read_text("utf-8").splitlines()[0])
-    words = ["evaluate", str(set_folder), "--neighbours", "2", "--output", str(evaluated / "new")]
-    result = CliRunner().invoke(app, words)
-    assert result.exit_code == 1 and "serve --in-prompt here" in result.stderr
+def test_evidence_stands_beside_the_same_answers_where_it_is_wanted(evaluated, set_folder, options, tmp_path):
+    """It is what a confidence is fitted on; no item of the scored split is among it."""
+    alone = [json.loads(line) for line in (evaluated / "predictions.jsonl").read_text("utf-8").splitlines()]
+    assert not any("neighbours" in row for row in alone)
+    build_index([set_folder], tmp_path / "index", splits=["train", "test"])
+    evaluate_set(set_folder, tmp_path / "out", controls=False, index=tmp_path / "index", **options)
+    beside = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text("utf-8").splitlines()]
+    assert [row["answer"] for row in beside] == [row["answer"] for row in alone]
+    assert {one["item"] for row in beside for one in row["neighbours"]} <= {"CCN", "CC(=O)O"}
+    assert not any(one["in_prompt"] for row in beside for one in row["neighbours"])
+
+
+def test_answers_that_are_left_out_score_as_none_with_their_reason(set_folder, options, tmp_path):
+    checkpoint = calibrated_checkpoint(tmp_path / "checkpoint", {ALONE: fit(weights=(0.0, 0.0), intercept=0.0)})
+    told = {"checkpoint": checkpoint, "controls": False, **options}
+    evaluate_set(set_folder, tmp_path / "all", min_confidence=0.5, **told)
+    manifest = json.loads((tmp_path / "all" / "predictions.jsonl.manifest.json").read_text("utf-8"))
+    assert (manifest["answered"], manifest["withheld"], manifest["errors"]) == (3, 0, 0)
+    (run, *_) = load_results(tmp_path / "all" / "metrics.json")["runs"]
+    assert run["failed"] == 0
+    rows = (tmp_path / "all" / "predictions.jsonl").read_text("utf-8").splitlines()
+    left_out = {**json.loads(rows[0]), "status": "withheld", "error": "Its confidence 0.5 is low.", "answer": None}
+    (tmp_path / "some.jsonl").write_text("\n".join([json.dumps(left_out), *rows[1:]]))
+    scoring = {name: options[name] for name in ("tokenizer", "wordnet", "resamples")}
+    (run,) = score_files([tmp_path / "some.jsonl"], tmp_path / "metrics.json", **scoring)["runs"]
+    assert (run["failed"], run["failed_rows"][0]["error"]) == (1, "Its confidence 0.5 is low.")
+    with pytest.raises(ValueError, match="holds no answer: all 3 are empty \\(Its confidence 0.50* is below"):
+        evaluate_set(set_folder, tmp_path / "none", min_confidence=0.51, **told)
 
 
 def test_the_report_is_there(evaluated):

@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from biomedgpt_hf.cli import app
+from biomedgpt_hf.evaluation.report.markdown import as_markdown
 from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 from biomedgpt_hf.evaluation.report.writing import write_report
 from biomedgpt_hf.evaluation.results import ResultsError, load_results
@@ -187,3 +188,43 @@ def test_a_damaged_file_of_scores_is_refused_with_a_remedy(tmp_path, content):
     path.write_text(json.dumps({"protocol_version": 1, **content} if isinstance(content, dict) else content))
     with pytest.raises(ResultsError, match=r"no whole metrics.json of `biomedgpt score` or `evaluate`. Score the"):
         load_results(path)
+
+
+def test_the_report_tells_how_right_the_surest_answers_are(tmp_path, vocabulary):
+    pytest.importorskip("matplotlib")
+    rows = [
+        {
+            "id": str(place),
+            "answer": "It has 1 ring.",
+            "reference": f"It has {1 + place // 10} ring.",
+            "confidence": 0.5,
+        }
+        | {"task": "molecule_fact_rings", "molecules": ["C" * (place + 1)], "log_probability": -1.0 - place}
+        | {"neighbours": [{"similarity": 1 - place / 20, "same": False, "in_prompt": False}]}
+        for place in range(20)
+    ]
+    (tmp_path / "sure.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    without = [{name: cell for name, cell in row.items() if name != "confidence"} for row in rows]
+    (tmp_path / "probable.jsonl").write_text("".join(json.dumps(row) + "\n" for row in without))
+    options = {"tokenizer": vocabulary, "wordnet": False, "resamples": 100}
+    files = [tmp_path / "probable.jsonl", tmp_path / "sure.jsonl"]
+    results = score_files(files, tmp_path / "metrics.json", **options)
+    by = {run["name"]: [one["by"] for one in run["risk_coverage"]] for run in results["runs"]}
+    assert by == {"probable": ["mean log-probability", "similarity"], "sure": ["confidence", "similarity"]}
+    write_report(tmp_path / "report", put_side_by_side([tmp_path / "metrics.json"]))
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "## When the least sure answers are left out" in text and "| calibration error | Brier score |" in text
+    assert "| probable | mean log-probability | 20 | 1.000 [1.000, 1.000] | 1.000" in text
+    assert "![risk_coverage](risk_coverage.png)" in text and (tmp_path / "report" / "risk_coverage.png").stat().st_size
+    with (tmp_path / "report" / "scores.csv").open() as file:
+        told = [row for row in csv.DictReader(file) if row["metric"] == "risk_coverage"]
+    (gain,) = [row for row in told if (row["run"], row["of"], row["score"]) == ("probable", "similarity", "gain")]
+    assert float(gain["value"]) == pytest.approx(1)
+
+
+def test_results_that_know_nothing_of_risk_and_coverage_are_still_reported(scored):
+    results = json.loads(scored.read_text())
+    for run in results["runs"]:
+        del run["risk_coverage"]
+    scored.write_text(json.dumps(results))
+    assert "least sure" not in as_markdown(put_side_by_side([scored]))

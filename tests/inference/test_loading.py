@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from biomedgpt_hf import mini_checkpoint
-from biomedgpt_hf.inference.loading import identify, ready
+from biomedgpt_hf.inference.loading import identify, ready, weights_digest
 
 
 @pytest.fixture
@@ -78,3 +78,17 @@ def test_notes_scores_and_other_checkpoints_in_the_folder_change_nothing(copied)
     assert digest(copied) == before
     (copied / "protein_tokenizer" / "tokenizer_config.json").write_text("{}")
     assert digest(copied) != before
+
+
+def test_the_digest_of_weights_is_that_of_the_weights_alone(tmp_path):
+    copied = shutil.copytree(mini_checkpoint(), tmp_path / "copied", ignore=shutil.ignore_patterns("known"))
+    (copied / "notes.json").write_text("{}")
+    save_file({"vectors": torch.zeros(2)}, copied / "embedded.safetensors")
+    assert weights_digest(copied) == weights_digest(mini_checkpoint())
+    weights = load_file(copied / "model.safetensors")
+    first = sorted(weights)[0]
+    save_file({**weights, first: weights[first] + 1}, copied / "model.safetensors", metadata={"format": "pt"})
+    assert weights_digest(copied) != weights_digest(mini_checkpoint())
+    (copied / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises((OSError, ValueError), match="model.safetensors"):
+        weights_digest(copied)

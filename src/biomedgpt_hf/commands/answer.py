@@ -52,9 +52,13 @@ def ask(
     neighbours: options.Neighbours = None,
     in_prompt: options.InPrompt = False,
     no_evidence: options.NoEvidence = False,
+    min_confidence: options.MinConfidence = None,
     json: Annotated[bool, typer.Option("--json", help="Print an object with the fields of predict's lines.")] = False,
 ) -> None:
-    """Answer one question: the model's words first, then what is known and computed. Warnings go to stderr."""
+    """Answer one question: the model's words first, then its confidence, what is known and computed.
+
+    Warnings go to stderr.
+    """
     if chain and not protein_file:
         raise ValueError("--chain chooses from a PDB or mmCIF file. Name that file with --protein-file.")
     check_file_options(molecule_file, protein_file, molecule_column, protein_column, format)
@@ -70,6 +74,7 @@ def ask(
         "index": index,
         "neighbours": neighbours,
         "in_prompt": in_prompt,
+        "min_confidence": min_confidence,
     }
     conversation = chat.Chat(checkpoint, device, dtype=dtype, revision=revision, **known)
     answer = conversation.ask(question, *items, **generation)
@@ -152,14 +157,16 @@ def hint_at_many(file: Path, count: int, what: str) -> None:
 
 def show_json(question: str, answer: "Answer", evidence: "EvidenceSource | None") -> None:
     """Print an `Answer` as a line of `biomedgpt predict`, after its warnings."""
-    from biomedgpt_hf.inference.prediction.predictor import Prediction
+    from biomedgpt_hf.inference.prediction.predictor import WITHHELD, Prediction
     from biomedgpt_hf.inference.prediction.writing import to_bytes
 
     warn(answer, set())
-    told = (answer.text, answer.log_probability, answer.finish_reason, False)
+    is_there = answer.withheld is None
+    status = ("ok" if is_there else WITHHELD, answer.withheld, question.strip(), answer.text if is_there else None)
+    told = (answer.log_probability, answer.finish_reason, False, answer.confidence)
     neighbours = answer.neighbours if evidence and evidence.finder else None
     computed = answer.computed if evidence else None
-    typer.echo(to_bytes(Prediction(1, "", "ok", None, question.strip(), *told, neighbours, computed)))
+    typer.echo(to_bytes(Prediction(1, "", *status, *told, neighbours, computed)))
 
 
 @command(commands, "chat", "chat", "chat --checkpoint biomedgpt-10b", note=USE_RESTRICTION)
@@ -172,6 +179,7 @@ def chat(
     neighbours: options.Neighbours = None,
     in_prompt: options.InPrompt = False,
     no_evidence: options.NoEvidence = False,
+    min_confidence: options.MinConfidence = None,
 ) -> None:
     """Ask in turns, until Ctrl-D. The model sees all earlier turns. Ctrl-C stops an answer."""
     from biomedgpt_hf.inference.chat import Chat
@@ -182,6 +190,7 @@ def chat(
         "index": index,
         "neighbours": neighbours,
         "in_prompt": in_prompt,
+        "min_confidence": min_confidence,
     }
     conversation = Chat(checkpoint, device, dtype=dtype, revision=revision, **known)
     _ = conversation.model  # loaded now, and not while the first question waits
@@ -199,6 +208,7 @@ def chat(
             try:
                 answer = say(conversation.stream(line, **items))
                 warn(answer, warned)
+                show_confidence(answer)
                 show_evidence(answer, line)
             except ValueError as error:  # the conversation continues without this turn
                 typer.echo(f"Error: {in_one_line(error)}", err=True)
@@ -221,14 +231,26 @@ def say(pieces: "Generator[str, None, Answer]") -> "Answer":
         try:
             typer.echo(next(pieces), nl=False)
         except StopIteration as end:
-            typer.echo()
+            if end.value.withheld is None:
+                typer.echo()
             return end.value
 
 
 def show(answer: "Answer", warned: set[str]) -> None:
-    """Print an `Answer` after its warnings."""
+    """Print an `Answer` after its warnings, and how right it is likely to be."""
     warn(answer, warned)
-    typer.echo(answer.text)
+    if answer.withheld is None:
+        typer.echo(answer.text)
+    show_confidence(answer)
+
+
+def show_confidence(answer: "Answer") -> None:
+    """Print how right an answer is likely to be, or why it is left out, set apart from the model's words."""
+    if answer.withheld is not None:
+        typer.echo(f"The answer is left out. {answer.withheld}")
+    elif answer.confidence is not None:
+        share = f"{100 * answer.confidence:.0f} %"
+        typer.echo(f"\nConfidence {answer.confidence:.2f}: of answers like this one, {share} was right on average.")
 
 
 def show_evidence(answer: "Answer", question: str) -> None:

@@ -117,8 +117,6 @@ def evaluate(
         check_scored_licenses(set_folder, split, destination)
     if update_card:
         check_has_card(checkpoint)
-    if (index is not None or neighbours is not None) and not in_prompt:
-        raise ValueError("--index and --neighbours serve --in-prompt here: evidence beside an answer is not scored.")
     refuse_idle_options(context, set_folder, split, protocol)
     asked: dict[str, Any] = {
         "split": split,

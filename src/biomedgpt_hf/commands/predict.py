@@ -51,6 +51,7 @@ def predict(
     neighbours: options.Neighbours = None,
     in_prompt: options.InPrompt = False,
     no_evidence: options.NoEvidence = False,
+    min_confidence: options.MinConfidence = None,
 ) -> None:
     """Ask about every row of files. A killed run continues when the same command is given again.
 
@@ -88,6 +89,7 @@ def predict(
             index=index,
             neighbours=neighbours,
             in_prompt=in_prompt,
+            min_confidence=min_confidence,
         )
     if "predictions" in manifest:  # only one process prints
         show_counts(manifest, output, is_standard_output(output))
@@ -112,6 +114,12 @@ def show_counts(manifest: dict[str, Any], output: str, on_stdout: bool) -> None:
         typer.echo(
             f"Note: of {incomplete:,} answers, some known items did not stand in the prompt, for want of room or of "
             "words about them; in_prompt tells which did.",
+            err=True,
+        )
+    if withheld := manifest.get("withheld"):
+        typer.echo(
+            f"Note: {withheld:,} left out, with the status withheld, for want of confidence (least wanted: "
+            f"{manifest['min_confidence']:g}).",
             err=True,
         )
     if agreement := manifest.get("agreement"):

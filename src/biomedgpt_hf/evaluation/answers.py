@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from biomedgpt_hf.confidence.signs import Known
 from biomedgpt_hf.files.items.cells import item_text
 
 LONGEST_UNIT = 64  # characters; longer ones, such as sequences, are told apart by a hash
@@ -28,6 +29,8 @@ class Answered:
         log_probability: natural logarithm of the answer's probability, None where it is unknown.
         truncated: whether an item was cut before the model saw it.
         entry_date: when the source's entry was made, see `rows.entry_dates`; None where it is unknown.
+        confidence: how right the answer was said to be, 0 to 1, None where nothing was said.
+        known: what was known of the items, None where nothing was looked up.
         drawn_with: the `unit`, where the items themselves are not at hand.
     """
 
@@ -43,6 +46,8 @@ class Answered:
     entry_date: str | None = None
     drawn_with: str | None = None
     source: str = ""
+    confidence: float | None = None
+    known: Known | None = None
 
     @property
     def unit(self) -> str:

@@ -19,10 +19,12 @@ from biomedgpt_hf.files.items import Columns, Item
 from biomedgpt_hf.inference.long_runs.journal import Result
 from biomedgpt_hf.inference.long_runs.run import Done, describe_inputs, run_over_files
 from biomedgpt_hf.inference.prediction.in_memory import PredictionSettings
-from biomedgpt_hf.inference.prediction.predictor import Predictor
+from biomedgpt_hf.inference.prediction.predictor import ERROR, WITHHELD, Predictor
 from biomedgpt_hf.inference.prediction.requests import Request, conversation
 from biomedgpt_hf.inference.prediction.writing import to_bytes
 from biomedgpt_hf.modalities import MODALITIES
+
+ITS_ITEM = "its item"  # what a row is asked with, where it is no control
 
 
 def ask_rows(
@@ -42,7 +44,7 @@ def ask_rows(
         files: the files that the rows come from, for the manifest.
         predictor: the model.
         settings: how it answers, for the manifest.
-        asked_with: "its item" or what else the rows were given, such as "another item"; a different run.
+        asked_with: `ITS_ITEM` or what else the rows were given, such as "another item"; a different run.
 
     Returns:
         The manifest, which stands beside the file.
@@ -91,13 +93,14 @@ def _write(path: Path, results: Iterator[Result], rows: Sequence[AskedRow], pred
         for number, _, payload in results:
             row, prediction = rows[number - 1], json.loads(payload)
             counts[prediction["status"]] += 1
-            if first_error is None and prediction["error"]:
+            if first_error is None and prediction["status"] == ERROR:
                 first_error = f"row {row.expected.id}: {prediction['error']}"
             file.write(json.dumps({**prediction, **_expected(row, predictor)}, ensure_ascii=False) + "\n")
     return {
         "predictions": counts.total(),
         "answered": counts["ok"],
-        "errors": counts["error"],
+        "errors": counts[ERROR],
+        "withheld": counts[WITHHELD],
         "first_error": first_error,
     }
 

@@ -18,9 +18,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.confidence.signs import AS_TEXT
 from biomedgpt_hf.evaluation.alike_pairs import alike_pairs, same_answers
 from biomedgpt_hf.evaluation.answers import Answered
-from biomedgpt_hf.evaluation.asking import ask_rows
+from biomedgpt_hf.evaluation.asking import ITS_ITEM, ask_rows
 from biomedgpt_hf.evaluation.by_date import by_date, check_dates
 from biomedgpt_hf.evaluation.by_similarity import by_similarity
 from biomedgpt_hf.evaluation.finding_sets import find_set, scored_depositors, set_name, set_title
@@ -52,7 +53,6 @@ from biomedgpt_hf.modalities import MOLECULE, PROTEIN
 from biomedgpt_hf.neighbours import NeighbourIndex, build_index
 from biomedgpt_hf.neighbours.known_items import set_files
 
-ITS_ITEM = "its item"
 MEMORY = "memory"
 
 
@@ -91,8 +91,9 @@ def evaluate_set(
         resamples: of the bootstrap.
         cutoff: a day, month or year; rows whose entries were made before it and from it on are scored apart.
         processes: how many score where there are many rows; None is as many as there are processor cores.
-        settings: see `PredictionSettings`, among them the checkpoint. Without `in_prompt`, the model is asked without
-            evidence. With it, the items of the scored split are left out of the evidence, by structure key.
+        settings: see `PredictionSettings`, among them the checkpoint. Without `index`, `neighbours` and `in_prompt`
+            there is no evidence; with `in_prompt` the model reads it, else it stands beside the answers and changes
+            none. The items of the scored split are left out of it, by structure key.
 
     Returns:
         The results that `metrics.json` holds; on processes other than the first, an empty dictionary.
@@ -112,7 +113,8 @@ def evaluate_set(
     if not is_safety:
         metrics = all_metrics(tokenizer=tokenizer, wordnet=wordnet, ontology=ontology, processes=processes)
     known = None if memory is None or is_safety else NeighbourIndex.open(Path(memory))  # before anything is asked
-    chosen = PredictionSettings(**{"evidence": bool(settings.get("in_prompt")), **settings})
+    wanted = any(settings.get(name) for name in ("in_prompt", "index", "neighbours"))
+    chosen = PredictionSettings(**{"evidence": wanted, **settings})
     output.mkdir(parents=True, exist_ok=True)
     predictor = chosen.predictor(own_device(chosen.device))
     if not is_safety:
@@ -195,7 +197,7 @@ def _run(name: str, path: Path, is_control: bool) -> Run:
 def _how_asked(manifest: Mapping[str, Any] | None) -> str:
     """Return in words what stood in the prompts beside the question: items as text, known items."""
     told = [evidence_in_words(manifest)]
-    if manifest is not None and manifest.get("items") == "as text":
+    if manifest is not None and manifest.get("items") == AS_TEXT:
         told.append(
             f"SMILES and residues are text in its prompts, which have the chat template {manifest['chat_template']}"
         )

@@ -15,6 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from biomedgpt_hf.confidence.signs import Known, nearest_known
 from biomedgpt_hf.disk.manifests import describe_source
 from biomedgpt_hf.evaluation.answers import Answered
 from biomedgpt_hf.evaluation.prediction_rows import PredictionFileError, read_prediction_rows, read_reference_rows
@@ -130,6 +131,8 @@ def _checked(
                 "Each row of a set has one prediction; remove one of them."
             )
         seen[answered.id] = line
+        if not answered.items and answered.known == nearest_known([]):  # there was nothing to look up
+            answered = replace(answered, known=None)
         yield answered
 
 
@@ -148,7 +151,9 @@ def _answered(path: Path, line: int, cells: Mapping[str, Any], references: Mappi
         task=_text(path, line, "task", cells.get("task")),
         items=_items(path, line, cells),
         error=error if failed else None,
-        log_probability=_number(path, line, cells.get("log_probability")),
+        log_probability=_number(path, line, "log_probability", cells.get("log_probability")),
+        confidence=_share(path, line, "confidence", cells.get("confidence")),
+        known=_known(path, line, cells.get("neighbours")),
         truncated=str(cells.get("truncated")).lower() == "true",
         entry_date=_date(path, line, cells.get("entry_date")),
         source=_text(path, line, "reference_source", cells.get("reference_source")),
@@ -172,6 +177,8 @@ def _answered(path: Path, line: int, cells: Mapping[str, Any], references: Mappi
         answer=found.answer,
         error=found.error,
         log_probability=found.log_probability,
+        confidence=found.confidence,
+        known=found.known,
         truncated=found.truncated,
         entry_date=known.entry_date or found.entry_date,
     )
@@ -198,14 +205,38 @@ def _date(path: Path, line: int, cell: object) -> str | None:
         raise PredictionFileError(f"{path}, line {line}: entry_date {error}") from error
 
 
-def _number(path: Path, line: int, cell: object) -> float | None:
+def _number(path: Path, line: int, column: str, cell: object) -> float | None:
     if cell is None or cell == "":
         return None
     try:
         return float(str(cell))
     except ValueError:
+        raise PredictionFileError(f"{path}, line {line}: {column} is {str(cell)[:60]!r}, not a number.") from None
+
+
+def _share(path: Path, line: int, column: str, cell: object) -> float | None:
+    value = _number(path, line, column, cell)
+    if value is not None and not 0 <= value <= 1:
         raise PredictionFileError(
-            f"{path}, line {line}: log_probability is {str(cell)[:60]!r}, not a number."
+            f"{path}, line {line}: {column} is {value:g}, not between 0 and 1. Mend, rename or remove the column."
+        )
+    return value
+
+
+def _known(path: Path, line: int, cell: object) -> Known | None:
+    """Return what was known of the items, out of the neighbours of `Prediction`; in CSV they are JSON."""
+    if cell is None or cell == "":
+        return None
+    try:
+        listed: Any = json.loads(cell) if isinstance(cell, str) else cell
+        found = [(float(one["similarity"]), bool(one["same"]), bool(one["in_prompt"])) for one in listed]
+        if not all(0 <= similarity <= 1 for similarity, _, _ in found):
+            raise ValueError
+        return nearest_known(found)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise PredictionFileError(
+            f"{path}, line {line}: neighbours is {str(cell)[:60]!r}, not a list of known items with similarity, same "
+            "and in_prompt, as `biomedgpt predict` writes it. Mend or remove the column."
         ) from None
 
 

@@ -23,7 +23,7 @@ TEXTS = ("question", "task", "error", "entry_date", "reference_source")
 # What people call these columns, our own name first.
 ANSWERS = ("answer", "prediction", "output", "response", "generated_text")
 REFERENCES = ("reference", "ground truth", "ground_truth")
-OTHERS = ("status", "log_probability", "truncated")
+OTHERS = ("status", "log_probability", "truncated", "confidence", "neighbours")
 
 Row = tuple[int, dict[str, Any]]  # its line and its cells
 

@@ -12,6 +12,7 @@ from huggingface_hub import CommitInfo
 
 from biomedgpt_hf.disk.replacing import write_json, write_text
 from biomedgpt_hf.evaluation.honest_rows.other_inputs import REMOVED, SWAPPED
+from biomedgpt_hf.evaluation.report.by_sureness import KEY as RISK_COVERAGE
 from biomedgpt_hf.evaluation.report.results_card import results_card
 from biomedgpt_hf.evaluation.report.side_by_side import put_side_by_side
 from biomedgpt_hf.evaluation.results import load_results, rows_file
@@ -71,7 +72,7 @@ def publish_results(folder: Path, destination: Destination) -> CommitInfo:
 
 def _uploaded(folder: Path, answers: Mapping[str, str], results: Mapping[str, Any]) -> list[str]:
     """Return the names of the files that an evaluation made, and of licence files beside them."""
-    charts = [f"{metric}.png" for metric in results["metrics"]]
+    charts = [f"{shown}.png" for shown in (*results["metrics"], RISK_COVERAGE)]
     manifests = [_manifest_of(file) for file in answers.values()]
     made = [CARD, METRICS, rows_file(Path(METRICS)).name, "report.md", "scores.csv", *charts, *answers.values()]
     beside = [path.name for pattern in LICENCE_FILES for path in sorted(folder.glob(pattern))]

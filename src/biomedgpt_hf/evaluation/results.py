@@ -22,6 +22,8 @@ import pyarrow.parquet as pq
 from biomedgpt_hf.disk.manifests import versions
 from biomedgpt_hf.disk.replacing import replace_file, write_json
 from biomedgpt_hf.evaluation.answers import Answered
+from biomedgpt_hf.evaluation.confidence.rightness import rightness_of
+from biomedgpt_hf.evaluation.confidence.risk_coverage import risk_coverage
 from biomedgpt_hf.evaluation.metrics.metric import Metric
 from biomedgpt_hf.evaluation.prediction_files import PROTOCOL_VERSION
 from biomedgpt_hf.evaluation.resampling import RESAMPLES
@@ -117,6 +119,7 @@ def score_runs(
 def _described(
     run: Run, tables: Mapping[tuple[str, str], MetricTable], metrics: Sequence[Metric], resamples: int
 ) -> dict[str, Any]:
+    own = {metric: table for (name, metric), table in tables.items() if name == run.name}
     failed = [{"id": row.id, "error": row.error} for row in run.answers if row.error is not None]
     return {
         "name": run.name,
@@ -128,10 +131,9 @@ def _described(
         "declined": sum(bool(row.answer.strip()) and reaction(row.answer) == DECLINE for row in run.answers),
         "failed": len(failed),
         "failed_rows": failed[:LISTED],
+        "risk_coverage": risk_coverage(run.answers, rightness_of(own.values()), resamples=resamples),
         "scores": {
-            metric.name: score_table(tables[run.name, metric.name], resamples=resamples)
-            for metric in metrics
-            if (run.name, metric.name) in tables
+            metric.name: score_table(own[metric.name], resamples=resamples) for metric in metrics if metric.name in own
         },
     }
 

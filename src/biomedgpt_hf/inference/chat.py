@@ -12,6 +12,7 @@ import torch
 from transformers import BatchFeature
 
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS, Generated, generate_answers, room_for_answer
+from biomedgpt_hf.inference.confidence import check_least, open_confidence
 from biomedgpt_hf.inference.decoding import decoding, generation_arguments
 from biomedgpt_hf.inference.evidence import open_evidence, put_in_prompt
 from biomedgpt_hf.inference.item_arguments import Given, given_items, item_blocks, split_arguments
@@ -38,6 +39,9 @@ class Answer(NamedTuple):
             model's words.
         finish_reason: "stop" where the answer ended by itself, "length" where it was cut.
         computed: what RDKit computes about the molecules that were asked about.
+        confidence: how right the answer is likely to be, 0 to 1: of answers like this one, this share was right on
+            average. None where the checkpoint has no calibration.
+        withheld: why the text is left out (`min_confidence`); None where it is there.
     """
 
     text: str
@@ -46,6 +50,8 @@ class Answer(NamedTuple):
     neighbours: tuple[Neighbour, ...] = ()
     finish_reason: str = "stop"
     computed: tuple[ComputedFacts, ...] = ()
+    confidence: float | None = None
+    withheld: str | None = None
 
 
 class Turn(NamedTuple):
@@ -82,6 +88,12 @@ class Chat:
         neighbours: how many of the nearest known items each answer gets for each new item; None for one.
         in_prompt: let the model read what is known before it answers. Known items for which its context has no room
             are left out, the farthest first, and the answer's warnings tell how many.
+        min_confidence: leave out the text of answers with a confidence below this, 0 to 1; such a question and its
+            answer do not enter the conversation. The checkpoint needs a calibration (`biomedgpt calibrate`).
+
+    Raises:
+        ValueError: arguments do not fit together, or the checkpoint cannot be used or is not calibrated.
+        OSError: there is no such checkpoint or index.
 
     Example:
         >>> chat = Chat()
@@ -100,12 +112,14 @@ class Chat:
         index: str | PathLike | None = None,
         neighbours: int | None = None,
         in_prompt: bool = False,
+        min_confidence: float | None = None,
     ) -> None:
+        check_least(min_confidence)
         self.evidence: EvidenceSource | None = open_evidence(evidence, index, neighbours, in_prompt, device=device)
-        checkpoint = str(checkpoint or mini_checkpoint())
-        self._source = (checkpoint, device, dtype, revision)
+        self._source = (str(checkpoint or mini_checkpoint()), device, dtype, revision)
         self.config, self.processor = open_checkpoint(*self._source)
-        self.notes = (DEMONSTRATION,) if is_mini(checkpoint) else ()
+        self.confidence = open_confidence(checkpoint, revision, min_confidence, self.evidence)
+        self.notes = (DEMONSTRATION,) if is_mini(self._source[0]) else ()
         self.messages: list[dict[str, Any]] = []
 
     @cached_property
@@ -139,7 +153,7 @@ class Chat:
         """Answers as `ask` does, and hands the answer out while it is written.
 
         The model works in a thread of its own. If the reader leaves the stream before its end, the model stops and the
-        conversation stays as it was.
+        conversation stays as it was. With `min_confidence` nothing is handed out before the whole answer is known.
 
         Args:
             question, molecules, proteins, others: as for `ask`; beams cannot be streamed.
@@ -157,6 +171,11 @@ class Chat:
         turn = self._read(question, {"molecules": molecules, "proteins": proteins, **others}, "stream")
 
         def pieces() -> Generator[str, None, Answer]:
+            if self.confidence.least is not None:
+                answer = self._remember(turn, self._generate(turn))
+                if answer.text:
+                    yield answer.text
+                return answer
             generated = yield from words_of(
                 lambda streamer: self._generate(turn, streamer=streamer),
                 lambda tokens: self.processor.decode(tokens, skip_special_tokens=True),
@@ -220,15 +239,20 @@ class Chat:
         return answer
 
     def _remember(self, turn: Turn, generated: Generated) -> Answer:
-        """Add the turn to the conversation and return the answer."""
-        self.messages = [*turn.messages, {"role": "assistant", "content": [{"type": "text", "text": generated.text}]}]
+        """Add the turn to the conversation, unless its answer is left out, and return the answer."""
+        neighbours = turn.evidence.neighbours if turn.evidence else None
+        has_items = any(block["type"] != "text" for block in turn.messages[-1]["content"])
+        confidence = self.confidence.of(generated.text, generated.log_probability, neighbours if has_items else None)
+        withheld = self.confidence.why_withheld(confidence)
+        text = generated.text if withheld is None else ""
+        if withheld is None:
+            self.messages = [*turn.messages, {"role": "assistant", "content": [{"type": "text", "text": text}]}]
         notes = [*self.notes, *turn.notes]
-        if generated.finish_reason == "length":
+        if generated.finish_reason == "length" and withheld is None:
             notes.append(f"The answer was cut at {generated.tokens} tokens. Raise max_new_tokens to get all of it.")
-        neighbours = (turn.evidence.neighbours or ()) if turn.evidence else ()
         computed = turn.evidence.computed if turn.evidence else ()
-        told = (generated.text, generated.log_probability, tuple(notes))
-        return Answer(*told, neighbours, generated.finish_reason, computed)
+        told = (text, generated.log_probability, tuple(notes), neighbours or ())
+        return Answer(*told, generated.finish_reason, computed, confidence, withheld)
 
 
 def ask(
@@ -244,6 +268,7 @@ def ask(
     index: str | PathLike | None = None,
     neighbours: int | None = None,
     in_prompt: bool = False,
+    min_confidence: float | None = None,
     **others: Any,
 ) -> Answer:
     """Asks one question about molecules, proteins or items of further modalities; see [`Chat`] and [`Chat.ask`].
@@ -255,5 +280,5 @@ def ask(
         'The molecule is ...'
     """
     known: dict[str, Any] = {"evidence": evidence, "index": index, "neighbours": neighbours, "in_prompt": in_prompt}
-    chat = Chat(checkpoint, device, dtype=dtype, revision=revision, **known)
+    chat = Chat(checkpoint, device, dtype=dtype, revision=revision, min_confidence=min_confidence, **known)
     return chat.ask(question, molecules, proteins, **others)

@@ -14,6 +14,11 @@ import torch
 from safetensors import safe_open
 
 from biomedgpt_hf.checkpoints import find_config, load_model, load_processor
+from biomedgpt_hf.checkpoints.adapters import WEIGHTS as ADAPTER_WEIGHTS
+from biomedgpt_hf.checkpoints.faults import InvalidCheckpointError, blamed_on
+from biomedgpt_hf.checkpoints.finding import find_file
+from biomedgpt_hf.checkpoints.stored_weights import find_weights
+from biomedgpt_hf.confidence.calibration_file import NAME as CALIBRATION
 from biomedgpt_hf.device import best_device, check_device
 from biomedgpt_hf.mini import mini_checkpoint
 
@@ -24,7 +29,8 @@ if TYPE_CHECKING:
 
 LONG_PROTEINS = ("report", "crop")  # what is done with proteins beyond the encoder's limit
 ROWS_IN_DIGEST = 4  # rows of each tensor that the digest reads
-LEFT_BY_RUNS = ("run.json", "metrics.json", "*.manifest.json")  # files beside weights that are no part of a checkpoint
+# Files beside weights that change none of a checkpoint's words.
+LEFT_BY_RUNS = ("run.json", "metrics.json", "*.manifest.json", CALIBRATION)
 SCORES = "evaluation"  # the entry of a configuration that holds the scores of these weights
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
@@ -141,7 +147,7 @@ def identify(checkpoint: str | PathLike | None, model: BioMedGPTForConditionalGe
 
     The digest covers the small files and the beginning of each tensor, so not all weights are read. A copy of a folder
     has the same digest, and so has a folder that was trained or evaluated into: other checkpoints below it, notes of
-    runs and scores do not count, nor do scores in `config.json`.
+    runs, scores and a calibration do not count, nor do scores in `config.json`.
 
     Args:
         checkpoint: as for `load`.
@@ -157,12 +163,39 @@ def identify(checkpoint: str | PathLike | None, model: BioMedGPTForConditionalGe
         if file.suffix in (".json", ".jinja", ".model", ".txt"):
             digest.update(file.name.encode() + _content(file))
         elif file.suffix == ".safetensors":
-            with safe_open(file, "pt") as tensors:
-                for tensor in sorted(tensors.keys()):
-                    values = tensors.get_slice(tensor)
-                    sample = values[:ROWS_IN_DIGEST] if values.get_shape() else tensors.get_tensor(tensor)
-                    digest.update(tensor.encode() + sample.flatten().view(torch.uint8).numpy().tobytes())
+            _add_tensors(digest, file)
     return {"checkpoint": name, "digest": digest.hexdigest()}
+
+
+def weights_digest(checkpoint: str | PathLike, revision: str | None = None) -> str:
+    """Return a digest of a checkpoint's weights alone, of the beginning of each tensor, whatever lies beside them.
+
+    Args:
+        checkpoint: folder or Hub id; of an adapter, its own weights are read.
+        revision: branch, tag or commit on the Hub.
+
+    Raises:
+        OSError: there are no weights, or they cannot be read.
+        InvalidCheckpointError: they are not in safetensors, or damaged.
+    """
+    name = str(checkpoint)
+    adapter = find_file(name, ADAPTER_WEIGHTS[0], revision)
+    digest = hashlib.sha256()
+    for file in find_weights(name, revision=revision) if adapter is None else [adapter]:
+        if file.suffix != ".safetensors":
+            raise InvalidCheckpointError(f"{file} is no safetensors file. Save the checkpoint with `save_pretrained`.")
+        with blamed_on(file):
+            _add_tensors(digest, file)
+    return digest.hexdigest()
+
+
+def _add_tensors(digest: Any, file: Path) -> None:
+    """Add the names and the beginning of all tensors of a file to a digest."""
+    with safe_open(file, "pt") as tensors:
+        for tensor in sorted(tensors.keys()):
+            values = tensors.get_slice(tensor)
+            sample = values[:ROWS_IN_DIGEST] if values.get_shape() else tensors.get_tensor(tensor)
+            digest.update(tensor.encode() + sample.flatten().view(torch.uint8).numpy().tobytes())
 
 
 def _own_files(folder: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from biomedgpt_hf.confidence.signs import AS_TEXT
 from biomedgpt_hf.files.items.cells import item_text
 from biomedgpt_hf.modalities import MODALITIES, PROTEIN
 from biomedgpt_hf.processors.chat_templates import paper_template
@@ -65,7 +66,7 @@ class TextProcessor:
         self._modalities = {placeholder.token: placeholder.modality for placeholder in self._writer.placeholders}
         self._placeholder = re.compile("|".join(map(re.escape, self._modalities)))
         self.facts = {
-            "items": "as text",
+            "items": AS_TEXT,
             "chat_template": "paper" if self._is_paper else "of its own" if "{" in str(chosen) else Path(chosen).name,
             "chat_template_sha256": hashlib.sha256(self._template.encode()).hexdigest(),
         }

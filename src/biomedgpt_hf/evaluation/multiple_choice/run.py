@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from biomedgpt_hf.confidence.signs import AS_TEXT, ENCODED
 from biomedgpt_hf.disk.manifests import versions
 from biomedgpt_hf.evaluation.kept_predictions import kept_manifest
 from biomedgpt_hf.evaluation.multiple_choice.answering import answer_here, answer_shared, told_of
@@ -160,7 +161,7 @@ def evaluate_choices(
         "shuffles": shuffles,
         "chat_template": chat_template if isinstance(chat_template, bool | None) else Path(chat_template).name,
         "chat_template_sha256": _sha256(answerer.chat_template) if chat_template else None,
-        "items": "encoded" if answerer.processor is not None else "as text",
+        "items": ENCODED if answerer.processor is not None else AS_TEXT,
         "new_tokens": None if protocol == "loglik" else new_tokens,
         "dtype": str(answerer.model.dtype).removeprefix("torch."),
         "questions": len(asked),

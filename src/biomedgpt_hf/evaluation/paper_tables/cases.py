@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from biomedgpt_hf.evaluation.answers import Answered
-from biomedgpt_hf.evaluation.asking import ask_rows
+from biomedgpt_hf.evaluation.asking import ITS_ITEM, ask_rows
 from biomedgpt_hf.evaluation.paper_tables.recipe import CasesRecipe, Row
 from biomedgpt_hf.evaluation.set_rows import AskedRow
 from biomedgpt_hf.files.items import Item, read_items
@@ -44,7 +44,7 @@ def ask_cases(
         chosen = PredictionSettings(**row.options, device=device, **settings)
         path = output / f"{row.folder}.jsonl"
         predictor = chosen.predictor(own_device(device))
-        ask_rows(asked, path, files=[source], predictor=predictor, settings=chosen, asked_with="its item")
+        ask_rows(asked, path, files=[source], predictor=predictor, settings=chosen, asked_with=ITS_ITEM)
         for line in path.read_text("utf-8").splitlines():
             found = json.loads(line)
             answers[found["id"]][row.name] = found["answer"] or f"(no answer: {found['error'] or 'it is empty'})"

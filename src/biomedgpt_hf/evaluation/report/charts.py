@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from biomedgpt_hf.evaluation.report.binned import Binned, binned
+from biomedgpt_hf.evaluation.report.by_sureness import KEY, TITLE, Order, orders_of
 from biomedgpt_hf.evaluation.report.side_by_side import SideBySide
 from biomedgpt_hf.evaluation.results import MODEL
 from biomedgpt_hf.extras import missing_package
@@ -38,7 +39,29 @@ def write_charts(folder: Path, results: SideBySide) -> list[str]:
         if told.scores:
             names.append(f"{told.key}.png")
             _draw_bins(folder / names[-1], results, told)
+    if orders := orders_of(results):
+        names.append(f"{KEY}.png")
+        _draw_orders(folder / names[-1], orders)
     return names
+
+
+def _draw_orders(path: Path, orders: Sequence[Order]) -> None:
+    """Draw how right the surest answers are over the share of answers that is left, a line for each order."""
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
+    for one in orders:
+        curve = one.told["curve"]
+        shares = [100 * (place + 1) / len(curve) for place in range(len(curve))]
+        is_model = one.kind == MODEL
+        axis.plot(shares, curve, label=f"{one.run}, by {one.by}", linewidth=2 if is_model else 1)
+    axis.set_xlabel("answers that are left, %", fontsize=8)
+    axis.set_ylabel("how right they are, 0 to 1", fontsize=8)
+    axis.set_title(TITLE, fontsize=10)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(fontsize=7, frameon=False)
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
 
 
 def _draw_bins(path: Path, results: SideBySide, told: Binned) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from biomedgpt_hf.evaluation.report.binned import MAIN_SCORES, Binned, binned
+from biomedgpt_hf.evaluation.report.by_sureness import COLUMNS, errors_shown, opening_lines, orders_of
 from biomedgpt_hf.evaluation.report.side_by_side import SideBySide
 
 LISTED_FAILURES = 20
@@ -24,6 +25,7 @@ def as_markdown(results: SideBySide, charts: Sequence[str] = ()) -> str:
     parts += _paired(results)
     for told in binned(results.about):
         parts += _binned(told)
+    parts += _by_sureness(results)
     parts += _alike(results)
     parts += _failures(results)
     parts += [f"![{name.removesuffix('.png')}]({name})\n" for name in charts]
@@ -122,6 +124,19 @@ def _binned(told: Binned) -> Iterator[str]:
         for run, scores in (one["scores"] or {"–": {}}).items()
     ]
     yield from table_lines([told.column, "run", "rows", *told.scores], rows)
+
+
+def _by_sureness(results: SideBySide) -> Iterator[str]:
+    orders = orders_of(results)
+    if not orders:
+        return
+    yield from opening_lines(orders)
+    columns = COLUMNS | errors_shown(orders)
+    rows = [
+        [one.run, one.by, f"{one.told['rows']:,}", *(estimate_in_words(one.scores.get(name)) for name in columns)]
+        for one in orders
+    ]
+    yield from table_lines(["run", "in the order of", "rows", *columns.values()], rows)
 
 
 def _alike(results: SideBySide) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from biomedgpt_hf.evaluation.report.binned import binned
+from biomedgpt_hf.evaluation.report.by_sureness import KEY, orders_of
 from biomedgpt_hf.evaluation.report.side_by_side import SideBySide
 
 INTERVAL = ("value", "low", "high")
@@ -44,6 +45,9 @@ def _lines(results: SideBySide) -> Iterator[tuple[object, ...]]:
                 for name, found in scores.items():
                     part = f"{told.key.removeprefix('by_')}: {one['name']}"
                     yield run, kinds.get(run, ""), told.key, part, name, one["rows"], *map(found.get, INTERVAL)
+    for order in orders_of(results):
+        for name, found in order.scores.items():
+            yield order.run, order.kind, KEY, order.by, name, order.told["rows"], *map(found.get, INTERVAL)
     for published in results.published:
         for name, value in published["scores"].items():
             yield published["name"], "published", published["source"], "all", name, "", value, "", ""

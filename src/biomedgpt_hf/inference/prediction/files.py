@@ -102,7 +102,7 @@ def predict_files(
         notes = {"device": str(predictor.model.device), "batch_tokens": chosen.batch_tokens, **told}
         options: dict[str, Any] = {"facts": facts, "notes": notes, "rows": rows, "progress": chosen.progress}
         manifest = run_over_files(paths, output, columns, work=work, write=write, **options)
-    if rank() == 0 and not manifest["answered"]:
+    if rank() == 0 and not (manifest["answered"] or manifest.get("withheld")):
         raise ValueError(f"{output} is written, but no row could be answered. {manifest['first_error']}")
     return manifest
 

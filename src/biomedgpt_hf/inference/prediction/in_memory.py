@@ -14,9 +14,11 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from biomedgpt_hf.confidence.signs import AS_TEXT, ENCODED
 from biomedgpt_hf.files.items.items import Item
 from biomedgpt_hf.files.records import RejectedRecord
 from biomedgpt_hf.inference.answering import DEFAULT_NEW_TOKENS
+from biomedgpt_hf.inference.confidence import check_least, open_confidence
 from biomedgpt_hf.inference.decoding import decoding, whole_number
 from biomedgpt_hf.inference.evidence import check_evidence, open_evidence
 from biomedgpt_hf.inference.item_arguments import given_rows, is_table, split_arguments
@@ -60,6 +62,8 @@ class PredictionSettings:
         neighbours: how many of the nearest known items to give for each item; None for one.
         in_prompt: let the model read what is known before it answers. Known items for which its context has no room
             are left out, the farthest first.
+        min_confidence: leave out answers with a confidence below this, 0 to 1; they have the status "withheld". The
+            checkpoint needs a calibration (`biomedgpt calibrate`).
         progress: show a progress bar; None shows it on a terminal.
 
     Raises:
@@ -82,6 +86,7 @@ class PredictionSettings:
     index: str | PathLike | None = None
     neighbours: int | None = None
     in_prompt: bool = False
+    min_confidence: float | None = None
     items_as_text: bool = False
     chat_template: str | PathLike | None = None
     progress: bool | None = None
@@ -93,6 +98,7 @@ class PredictionSettings:
             object.__setattr__(self, "seed", whole_number("seed", self.seed, least=-(2**63)))
         check_choice("long_proteins", self.long_proteins, LONG_PROTEINS)
         check_evidence(self.evidence, self.index, self.neighbours, self.in_prompt)
+        object.__setattr__(self, "min_confidence", check_least(self.min_confidence))
         decoding({**self._options, "num_beams": self.num_beams})
 
     @property
@@ -125,7 +131,8 @@ class PredictionSettings:
             "long_proteins": self.long_proteins,
             "evidence": predictor.evidence is not None,
             **(predictor.evidence.facts if predictor.evidence else {}),
-            **(predictor.processor.facts if isinstance(predictor.processor, TextProcessor) else {"items": "encoded"}),
+            **(predictor.confidence.facts if predictor.confidence else {}),
+            **(predictor.processor.facts if isinstance(predictor.processor, TextProcessor) else {"items": ENCODED}),
         }
 
     def _is_asked_as_text(self) -> bool:
@@ -147,12 +154,14 @@ class PredictionSettings:
         return Preparer(config, processor, self.max_new_tokens, self.long_proteins == "crop")
 
     def predictor(self, device: str | torch.device | None = None) -> Predictor:
-        """Load the checkpoint and the index."""
+        """Load the checkpoint and the index, and the calibration before them."""
         device, crop = device or self.device, self.long_proteins == "crop"
         wanted = (self.evidence, self.index, self.neighbours, self.in_prompt)
         evidence = open_evidence(*wanted, device=device, crop=crop)
-        source = (self.checkpoint, device, self.dtype, self.revision)
-        model, processor = load_as_text(*source, **self._text) if self._is_asked_as_text() else load(*source)
+        source, as_text = (self.checkpoint, device, self.dtype, self.revision), self._is_asked_as_text()
+        items = AS_TEXT if as_text else ENCODED
+        confidence = open_confidence(self.checkpoint, self.revision, self.min_confidence, evidence, items)
+        model, processor = load_as_text(*source, **self._text) if as_text else load(*source)
         return Predictor(
             model,
             processor,
@@ -162,6 +171,7 @@ class PredictionSettings:
             sampling=self.sampling,
             crop=crop,
             evidence=evidence,
+            confidence=confidence,
         )
 
 

@@ -13,6 +13,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from biomedgpt_hf.chemistry.computed import ComputedFacts
 from biomedgpt_hf.inference.answering import generate_answers
+from biomedgpt_hf.inference.confidence import AnswerConfidence
 from biomedgpt_hf.inference.evidence import Evidence, EvidenceSource
 from biomedgpt_hf.inference.long_runs.run import Done
 from biomedgpt_hf.inference.prediction.requests import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from biomedgpt_hf.inference.prediction.requests import Processor
 
 logger = logging.getLogger(__name__)
+ERROR, WITHHELD = "error", "withheld"  # why a prediction has no answer: it failed, or its confidence is too low
 OUT_OF_MEMORY = "It does not fit into the device's memory, not even alone in a batch."
 
 
@@ -39,13 +41,15 @@ class Prediction(NamedTuple):
     Attributes:
         row: number of the row in the input, from 1.
         id: the row's own name, which others may share.
-        status: "ok", or "error" where there is no answer.
-        error: why there is none.
+        status: "ok", "error" where there is no answer, or "withheld" where it is left out (`min_confidence`).
+        error: why there is none, or why it is left out.
         question: what was asked.
         answer: the model's own words, and nothing else.
         log_probability: sum of the natural log-probabilities that the model gave the answer's tokens, its end included.
         finish_reason: "stop" where the answer ended by itself, "length" where it was cut.
         truncated: whether a protein was cut at its end.
+        confidence: how right the answer is likely to be, 0 to 1: of answers like this one, this share was right on
+            average. None where the checkpoint has no calibration.
         neighbours: the nearest known items: evidence beside the model's words. None where there is no index.
         computed: what RDKit computes about the row's molecules; None where no evidence is wanted.
     """
@@ -59,6 +63,7 @@ class Prediction(NamedTuple):
     log_probability: float | None = None
     finish_reason: str | None = None
     truncated: bool = False
+    confidence: float | None = None
     neighbours: tuple[Neighbour, ...] | None = None
     computed: tuple[ComputedFacts, ...] | None = None
 
@@ -80,6 +85,7 @@ class Predictor:
             made of the "seed" and the batch's first row, so that a run that was paused goes on as it would have.
         crop: cut proteins that are too long, instead of refusing them.
         evidence: where evidence comes from; None if none is wanted.
+        confidence: tells how right answers are likely to be, and which are left out; None to tell nothing.
     """
 
     def __init__(
@@ -93,11 +99,12 @@ class Predictor:
         sampling: Mapping[str, Any] = MappingProxyType({}),
         crop: bool = False,
         evidence: EvidenceSource | None = None,
+        confidence: AnswerConfidence | None = None,
     ) -> None:
         self.model, self.processor = model, processor
         self.prepare = Preparer(model.config, processor, max_new_tokens, crop)
         self.batch_tokens, self.num_beams, self.sampling = batch_tokens, num_beams, sampling
-        self.evidence = evidence
+        self.evidence, self.confidence = evidence, confidence
 
     def answer(self, requests: Sequence[Request], done: Done = frozenset()) -> Iterator[list[Answered]]:
         """Yield requests with their predictions, batch by batch: first what cannot be answered, then long to short.
@@ -138,7 +145,7 @@ class Predictor:
             if not _left((prompt.request for _, prompt in batch), done):
                 continue
             answered = [
-                (prompt.request, _with_evidence(prediction, prompt.evidence or known[place]))
+                (prompt.request, self._judged(prompt, _with_evidence(prediction, prompt.evidence or known[place])))
                 for (place, prompt), prediction in zip(batch, self._answer_batch(batch, features), strict=True)
             ]
             yield _not_done(answered, done)
@@ -187,6 +194,17 @@ class Predictor:
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
 
+    def _judged(self, prompt: Prompt, prediction: Prediction) -> Prediction:
+        """Return a prediction with its confidence, and without its answer where that is too low."""
+        if self.confidence is None or prediction.answer is None or prediction.log_probability is None:
+            return prediction
+        neighbours = prediction.neighbours if any(prompt.request.item.items.values()) else None
+        confidence = self.confidence.of(prediction.answer, prediction.log_probability, neighbours)
+        prediction = prediction._replace(confidence=confidence)
+        if (reason := self.confidence.why_withheld(confidence)) is None:
+            return prediction
+        return prediction._replace(status=WITHHELD, error=reason, answer=None)
+
     def _chance(self, first: Request) -> dict[str, Any]:
         """Return the arguments of sampling for a batch, by its first request."""
         if self.sampling.get("seed") is None:
@@ -228,4 +246,4 @@ def _named(request: Request) -> Prediction:
 
 
 def _failure(request: Request, reason: str) -> Prediction:
-    return _named(request)._replace(status="error", error=reason)
+    return _named(request)._replace(status=ERROR, error=reason)

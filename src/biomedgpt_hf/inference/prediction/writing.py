@@ -18,7 +18,7 @@ import pyarrow as pa
 from biomedgpt_hf.disk.parquet import ParquetWriter
 from biomedgpt_hf.inference.evidence import EvidenceSource
 from biomedgpt_hf.inference.prediction.predictions import row_of
-from biomedgpt_hf.inference.prediction.predictor import Prediction
+from biomedgpt_hf.inference.prediction.predictor import ERROR, WITHHELD, Prediction
 
 SUFFIXES = (".jsonl", ".parquet", ".csv")
 STREAMED = (".jsonl", ".csv")  # what standard output may get
@@ -60,6 +60,7 @@ FIELDS = {
     "log_probability": pa.float64(),
     "finish_reason": pa.string(),
     "truncated": pa.bool_(),
+    "confidence": pa.float64(),
 }
 
 
@@ -106,14 +107,15 @@ def write_predictions(
     with opened as write:
         for row in map(json.loads, rows):
             counts[row["status"]] += 1
-            if first_error is None and row["error"]:
+            if first_error is None and row["status"] == ERROR:
                 first_error = f"row {row['row']}: {row['error']}"
             incomplete += any(not one["in_prompt"] for one in row.get("neighbours") or ())
             write({**row, **{name: row.get(name) for name in further}})
     return {
         "predictions": counts.total(),
         "answered": counts["ok"],
-        "errors": counts["error"],
+        "errors": counts[ERROR],
+        "withheld": counts[WITHHELD],
         "first_error": first_error,
         **({"without_all_evidence": incomplete} if evidence and evidence.in_prompt else {}),
     }
