@@ -1,6 +1,6 @@
 """The small checkpoint that comes with the package: really trained, offline, and for demonstration only.
 
-`examples/train_mini.py` makes it and `examples/measure_mini.py` measures what it has learned.
+`examples/train_mini.py` makes it; docs/mini.md is the log of the experiments.
 """
 
 import os
