@@ -56,6 +56,11 @@ def test_the_nearest_item_answers(index, question, items, answer):
     assert nearest_answer(index, question, **items).answer == answer
 
 
+def test_an_item_of_which_the_question_is_answered_comes_before_a_nearer_one(index):
+    assert nearest_answer(index, "What is its use?", ["CCCCCN"]).answer == "It is b."
+    assert nearest_answer(index, "Tell me about its use!", ["CCCCCN"]).answer == "It is b."  # in other words, too
+
+
 def test_where_nothing_is_near_there_is_no_answer(index):
     assert nearest_answer(index, "What is it?", ["[Xe]"], ["WWWWW"]) is None
     assert nearest_answer(index, "What is it?") is None

@@ -57,6 +57,22 @@ def test_without_options_the_embedded_index_tells_what_is_known(embedded):
     assert alone == answer._replace(neighbours=(), computed=())
 
 
+def test_what_the_model_reads_answers_the_question_and_what_stands_beside_it_is_the_nearest(tmp_path):
+    rows = [
+        row("near", molecules=["CCCCCCO"], question="Which class is it?"),
+        row("far", molecules=["CCCO"], question="What is it?"),
+    ]
+    build_index([write_set(tmp_path / "set", {"train": rows})], tmp_path / "index")
+    settings = {"molecules": "CCCCCCCO", "index": tmp_path / "index", "neighbours": 1, **SHORT}
+    ids = {
+        in_prompt: [one.id for one in biomedgpt_hf.ask("What is it?", in_prompt=in_prompt, **settings).neighbours]
+        for in_prompt in (False, True)
+    }
+    assert ids == {False: ["near"], True: ["far"]}
+    (prediction,) = predict("What is it?", **{**settings, "molecules": ["CCCCCCCO"]}, in_prompt=True)
+    assert [(one.id, one.in_prompt) for one in prediction.neighbours] == [("far", True)]
+
+
 def test_the_command_names_what_is_known_apart_from_the_answer(embedded):
     shown = command("ask", "--molecule", "OCC").stdout.split("\n\n")
     assert shown[1] == "Known: ethanol, CHEBI:1 (s, CC0-1.0):\nIt is CHEBI:1."

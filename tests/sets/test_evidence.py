@@ -59,6 +59,18 @@ def test_evidence_is_never_that_of_the_item_itself_or_of_its_stereoisomers(folde
     assert (rows["other"]["source"], rows["other"]["license"]) == ("s, t", "CC0-1.0 AND MIT")
 
 
+def test_items_of_which_the_question_is_answered_are_chosen_before_nearer_ones(tmp_path):
+    rows = [
+        row("near", molecules=["CCCCCCO"], question="Which class is it?"),
+        row("far", molecules=["CCCO"], question="What is it?"),
+        row("asked", molecules=["CCCCCCCO"], question="What is it?"),
+    ]
+    folder = write_set(tmp_path / "set", {"train": rows})
+    build_index([folder], tmp_path / "index")
+    build_evidence_set(folder, tmp_path / "index", tmp_path / "new", neighbours=1)
+    assert "It is far." in question(rows_of(tmp_path / "new")["asked"])
+
+
 def test_the_rows_of_several_processes_are_the_same(folders, tmp_path, monkeypatch):
     monkeypatch.setattr("biomedgpt_hf.neighbours.many.CHUNK", 1)
     for processes in (1, 2):

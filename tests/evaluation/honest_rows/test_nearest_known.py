@@ -24,6 +24,12 @@ def asked(id, question="What is it?", **items):
     return Answered(id, "", "?", question=question, items={name: (item,) for name, item in items.items()})
 
 
+def test_a_memory_that_knows_something_else_of_the_nearest_item_answers_with_a_farther_one(memory):
+    found = nearest_known([asked("x", "What is its use?", molecule="CCCCCCN")], memory, "some rows")
+    assert found.answers[0].answer == "It is use."
+    assert found.similarities[0] < nearest_known([asked("x", molecule="CCCCCCN")], memory, "").similarities[0]
+
+
 def test_the_nearest_items_text_answers_the_same_question(memory):
     rows = [
         asked("same", "What is its use?", molecule="OCC"),
