@@ -79,8 +79,19 @@ def run(name: str, arguments: list, monkeypatch: pytest.MonkeyPatch, **constants
 
 def train(data: Path, work: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> Path:
     """Trains two steps of a small model and returns its folder."""
-    options = ["--steps", "2", "--evaluate-every", "1", "--tokens", "400", "--batches-of-a-step", "1", *more]
-    arguments = [data, "--work", work, "--output", work / "made", *options]
+    options = [
+        "--steps",
+        "2",
+        "--evaluate-every",
+        "1",
+        "--tokens",
+        "400",
+        "--batches-of-a-step",
+        "1",
+        "--repetitions",
+        "2",
+    ]
+    arguments = [data, "--work", work, "--output", work / "made", *options, *more]
     run("train_mini.py", arguments, monkeypatch, QUESTIONS=2)
     return work / "made"
 
