@@ -35,7 +35,7 @@ from mini.rows import (
     question_of,
     read_samples,
 )
-from mini.trainer import MiniTrainer
+from mini.trainer import EvidenceCollator, MiniTrainer
 from transformers import (
     PreTrainedTokenizerFast,
     TrainerCallback,
@@ -46,7 +46,7 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from biomedgpt_hf import BioMedGPTDataCollator, BioMedGPTForConditionalGeneration, BioMedGPTProcessor
+from biomedgpt_hf import BioMedGPTForConditionalGeneration, BioMedGPTProcessor
 from biomedgpt_hf.publishing.card_file import write_model_card
 
 NO_CODE = "This folder holds no code: it needs the package.\n\n"
@@ -71,12 +71,12 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder that examples/mini_data.py has made")
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints, outside of the package")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=2000, help="optimizer steps of the whole training")
+    parser.add_argument("--steps", type=int, default=1800, help="optimizer steps of the whole training")
     parser.add_argument("--repetitions", type=int, default=150, help="steps of pure repetition before it")
     parser.add_argument("--stop-after", type=int, help="end after so many steps, with the best checkpoint so far")
     parser.add_argument("--tokens", type=int, default=3500, help="of a batch, with padding")
     parser.add_argument("--batches-of-a-step", type=int, default=3)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     parser.add_argument("--evaluate-every", type=int, default=250, help="steps")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -133,7 +133,7 @@ def make_trainer(
         gradient_accumulation_steps=arguments.batches_of_a_step,
         learning_rate=arguments.learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=50,
+        warmup_steps=100,
         weight_decay=0.05,
         adam_beta2=0.98,
         bf16=True,
@@ -159,7 +159,7 @@ def make_trainer(
         model=model,
         args=training,
         processing_class=processor,
-        data_collator=BioMedGPTDataCollator(processor),
+        data_collator=EvidenceCollator(processor),
         train_dataset=DrawnRows(learnt, words),
         eval_dataset=[],
         callbacks=[StopAfter(arguments.stop_after)] if arguments.stop_after else [],

@@ -29,13 +29,13 @@ SETS = ("molecules", "facts", "names", "proteins")
 HELD_OUT = "validation"
 # Share of the rows that are drawn, by task. "repetition" is no task of a set.
 SHARES = {
-    "molecule_caption": 0.4,
-    "molecule_definition": 0.04,
-    "molecule_class": 0.05,
-    "molecule_broad_class": 0.05,
+    "molecule_caption": 0.44,
+    "molecule_definition": 0.03,
+    "molecule_class": 0.04,
+    "molecule_broad_class": 0.04,
     "molecule_role": 0.02,
     "molecule_origin": 0.01,
-    "molecule_iupac_name": 0.04,
+    "molecule_iupac_name": 0.03,
     "molecule_fact": 0.23,
     "protein_names": 0.03,
     "protein_function": 0.02,
@@ -48,7 +48,7 @@ SHARES = {
 }
 # Share of a task's rows that come with evidence; of the others, none does.
 EVIDENCE = {
-    "molecule_caption": 0.5,
+    "molecule_caption": 0.4,
     "molecule_definition": 0.5,
     "molecule_class": 0.5,
     "molecule_role": 0.5,

@@ -10,11 +10,29 @@ from nltk.translate.bleu_score import corpus_bleu
 from torch.utils.data import DataLoader
 from transformers import Trainer
 
+from biomedgpt_hf import BioMedGPTDataCollator
 from biomedgpt_hf.rows.schema import to_conversation
-from mini.rows import Draws, Row, answer_of
+from mini.rows import Draws, Row, answer_of, question_of
 
 ANSWER_TOKENS = 200
 AT_ONCE = 32  # answers that are written together
+
+
+class EvidenceCollator(BioMedGPTDataCollator):
+    """A collator that has the texts of known items learnt, too: they are captions like the answer.
+
+    Each is written with those before it in sight, which trains the reading of evidence, and a row gives about three
+    times as many tokens to learn for the same work.
+    """
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the collator's batch, with labels at the ordinary tokens of questions that hold evidence."""
+        batch = super().__call__(rows)
+        apart = torch.tensor(sorted(self.processor.tokenizer.added_tokens_decoder))  # placeholders, common parts, ends
+        holds = torch.tensor([question_of(row).startswith("Known ") for row in rows])
+        learnt = holds[:, None] & ~torch.isin(batch["input_ids"], apart)
+        batch["labels"] = torch.where(learnt, batch["input_ids"], batch["labels"])
+        return batch
 
 
 class MiniTrainer(Trainer):

@@ -12,9 +12,12 @@ DEMONSTRATION = (
     "like database entries, but most of what they claim is wrong, and on proteins it has not been shown to have "
     "learned anything. Do not rely on them."
 )
-# The weights started from random numbers, and every row that they learned from is under this licence as well.
+# The weights started from random numbers, and every row that they learned from is under this licence, or freer.
 LICENCE = "CC-BY-4.0"
-SOURCES = "ChEBI and ChEBI-20 (EMBL-EBI), UniProtKB/Swiss-Prot (UniProt Consortium)"
+SOURCES = (
+    "ChEBI and ChEBI-20 (EMBL-EBI), UniProtKB/Swiss-Prot (UniProt Consortium), Saccharomyces Genome Database, DeepLoc "
+    "(DTU), Prokka's databases and PubChem's names (NCBI, public domain)"
+)
 FOLDER = Path(__file__).resolve().parent
 KNOWN = "BIOMEDGPT_KNOWN"  # environment variable: another index than the embedded one, or nothing for none
 

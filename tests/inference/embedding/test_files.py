@@ -80,7 +80,7 @@ def test_datasets_reads_the_parquet_file(molecules, tmp_path):
         embed_files(molecules, output, level=level, **CPU)
         cache = str(tmp_path / "cache")
         rows = datasets.load_dataset("parquet", data_files=str(output), split="train", cache_dir=cache)
-        shape = (128,) if level == "pooled" else (3, 128)
+        shape = (256,) if level == "pooled" else (3, 256)
         assert np.shape(rows[0]["embedding"]) == shape and rows[1]["embedding"] is None
         vector = rows.features["embedding"] if level == "pooled" else rows.features["embedding"].feature
         assert vector.feature.dtype == "float16"
@@ -179,7 +179,7 @@ def test_where_nothing_can_be_embedded_the_file_says_so_and_the_run_fails(tmp_pa
     if suffix == ".parquet":
         assert [row["status"] for row in rows_of(output)] == ["error", "error"]
     else:
-        assert load_file(output)["embeddings"].shape == (0, 128)
+        assert load_file(output)["embeddings"].shape == (0, 256)
 
 
 def test_what_stands_in_the_way_is_told_before_anything_is_loaded(molecules, tmp_path, monkeypatch):
@@ -328,7 +328,7 @@ def test_payloads_are_read_one_by_one(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".parquet", ".safetensors"])
 def test_memory_does_not_grow_with_the_input(tmp_path, monkeypatch, suffix):
-    monkeypatch.setattr(Embedder, "_embed", lambda self, contents: list(np.ones((len(contents), 128), np.float16)))
+    monkeypatch.setattr(Embedder, "_embed", lambda self, contents: list(np.ones((len(contents), 256), np.float16)))
     peaks = []
     for rows in (2_000, 2_000, 20_000):  # the first one warms up
         path = tmp_path / f"{rows}.smi"
