@@ -48,6 +48,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from biomedgpt_hf import BioMedGPTForConditionalGeneration, BioMedGPTProcessor
 from biomedgpt_hf.publishing.card_file import write_model_card
+from biomedgpt_hf.publishing.card_mark import mark_card, without_mark
 
 NO_CODE = "This folder holds no code: it needs the package.\n\n"
 LICENCE = """\
@@ -217,7 +218,7 @@ def save(
         inside = after.partition("\n\n")[2].partition("## Licence")[0]
         citation = after.partition("## Citation")[2]
         words = (before, NO_CODE, inside, learnt_from, LICENCE, "## Citation", citation)
-        (folder / "README.md").write_text("".join(words))
+        (folder / "README.md").write_text(mark_card(without_mark("".join(words))))  # `evaluate --update-card` heeds it
         for path in folder.rglob("*"):
             if path.is_file():
                 target = output / path.relative_to(folder)

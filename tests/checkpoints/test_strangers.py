@@ -72,7 +72,7 @@ def sharded(folder: Path, **names: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"text_config__vocab_size": 10**9}, "[1000000000, 192]"),
+        ({"text_config__vocab_size": 10**9}, "[1000000000, 256]"),
         ({"text_config__num_hidden_layers": 10**9}, "text_config.num_hidden_layers = 1000000000"),
         ({"text_config__num_hidden_layers": 60_000}, "its number of layers is wrong"),
         ({"text_config__num_hidden_layers": 400}, "lacks weights of BioMedGPTForConditionalGeneration"),
@@ -236,7 +236,7 @@ def test_a_checkpoint_that_lacks_tensors_or_has_others_is_refused(copied):
     assert name in refusal(load, str(copied))
     save_file({**tensors, name: tensors[name][:3].clone()}, file, {"format": "pt"})
     text = refusal(load, str(copied))
-    assert name in text and "[3, 192]" in text and str(file) in text
+    assert name in text and "[3, 256]" in text and str(file) in text
 
 
 @pytest.mark.parametrize(

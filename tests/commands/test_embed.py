@@ -42,8 +42,8 @@ def test_every_option_reaches_the_run(run, pairs, tmp_path, caplog):
     result = run(pairs, *COLUMNS, *words, "--batch-tokens", "7", "--long-proteins", "crop", "--output", output)
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{output}: 2 of 3 proteins, 6 vectors.\n"
-    assert "vectors of 192 numbers take" in caplog.text
-    assert load_file(output)["embeddings"].shape == (6, 192)
+    assert "vectors of 256 numbers take" in caplog.text
+    assert load_file(output)["embeddings"].shape == (6, 256)
     manifest = json.loads((tmp_path / "out.safetensors.manifest.json").read_text())
     expected = {"level": "tokens", "features": "projected", "modality": "protein", "dtype": "float32"}
     expected |= {"batch_tokens": 7, "long_proteins": "crop", "checkpoint": "mini", "rows": 3, "failed": 1}

@@ -102,7 +102,7 @@ def test_embeddings_as_csv_are_those_of_parquet(tmp_path):
     for row, one in zip(csv.DictReader(io.StringIO(text)), expected, strict=True):
         values = [value for name, value in row.items() if name.startswith("embedding_")]
         assert len(values) == 256 and (row["id"], row["status"]) == (one["id"], one["status"])
-        assert values == [""] * 128 if one["embedding"] is None else list(map(float, values)) is not None
+        assert values == [""] * 256 if one["embedding"] is None else list(map(float, values)) is not None
         if one["embedding"] is not None:
             assert [float(value) for value in values] == pytest.approx(one["embedding"], rel=1e-3)
     result = run("embed", "-", "--output", "-", input="CCO ethanol\nC(C bad\nCCN\n")

@@ -8,9 +8,9 @@ from os import PathLike
 from pathlib import Path
 
 DEMONSTRATION = (
-    "Answers come from the embedded mini checkpoint, a demonstration of three million parameters. Its sentences look "
-    "like database entries, but most of what they claim is wrong, and on proteins it has not been shown to have "
-    "learned anything. Do not rely on them."
+    "Answers come from the embedded mini checkpoint, a demonstration of six and a half million parameters. Its "
+    "sentences look like database entries, but much of what they claim is wrong, and on proteins it has not been shown "
+    "to have learned anything. Do not rely on them."
 )
 # The weights started from random numbers, and every row that they learned from is under this licence, or freer.
 LICENCE = "CC-BY-4.0"

@@ -89,7 +89,7 @@ def test_datasets_reads_the_parquet_file(molecules, tmp_path):
 def test_tokens_have_a_vector_for_every_atom_or_residue(molecules, tmp_path, caplog):
     output = tmp_path / "out.parquet"
     embed_files(molecules, output, level="tokens", **CPU)
-    assert "vectors of 128 numbers take" in caplog.text and "free" in caplog.text
+    assert "vectors of 256 numbers take" in caplog.text and "free" in caplog.text
     good = [row for row in rows_of(output) if row["status"] == "ok"]
     for row, expected in zip(good, embed([row["item"] for row in good], level="tokens", **CPU), strict=True):
         np.testing.assert_allclose(np.array(row["embedding"]), expected, atol=2e-3, rtol=2e-3)
