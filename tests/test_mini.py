@@ -73,7 +73,15 @@ def test_mini_holds_no_second_copy_of_the_code_and_nothing_pickled():
 
 def test_minis_card_says_what_it_learned_from_and_that_it_is_a_demonstration():
     card = (mini_checkpoint() / "README.md").read_text(encoding="utf-8")
-    for words in ("demonstration", "CC BY 4.0", "## Sources", "test split", "nearest known item", "another item", "proteins"):
+    for words in (
+        "demonstration",
+        "CC BY 4.0",
+        "## Sources",
+        "test split",
+        "nearest known item",
+        "another item",
+        "proteins",
+    ):
         assert words in card
 
 

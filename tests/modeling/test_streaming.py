@@ -50,8 +50,9 @@ def test_streamed_text_is_the_text(mini, make_batch, kind: str, more: dict):
     pieces = list(streamer)
     thread.join()
     whole = model.generate(**batch, **GREEDY)[0, batch["input_ids"].shape[1] :]
-    assert "".join(pieces) == processor.decode(whole, skip_special_tokens=True)
-    assert len([piece for piece in pieces if piece]) > 3
+    text = processor.decode(whole, skip_special_tokens=True)
+    assert "".join(pieces) == text
+    assert len([piece for piece in pieces if piece]) > min(3, text.count(" "))  # a piece ends at a space
 
 
 def test_a_prompt_that_is_not_skipped_comes_first(mini, make_batch, capsys):
