@@ -155,12 +155,12 @@ def test_a_changed_language_model_speaks_through_the_same_encoders(taken_out, tm
 
 
 def with_other_width(folder):
-    config = LlamaConfig(vocab_size=4094, **SIZES)
+    config = LlamaConfig(vocab_size=6142, **SIZES)
     LlamaForCausalLM(config).save_pretrained(folder)
 
 
 def with_more_rows(folder):
-    LlamaForCausalLM(LlamaConfig(vocab_size=4100, **SIZES | {"hidden_size": 192})).save_pretrained(folder)
+    LlamaForCausalLM(LlamaConfig(vocab_size=6200, **SIZES | {"hidden_size": 256})).save_pretrained(folder)
 
 
 def with_other_tokens(folder):
@@ -178,8 +178,8 @@ def with_adapters_alone(folder):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (with_other_width, "is 16 wide, but the projectors of .* make rows of 192"),
-        (with_more_rows, "has 4100 rows of embeddings, but .* has 4096"),
+        (with_other_width, "is 16 wide, but the projectors of .* make rows of 256"),
+        (with_more_rows, "has 6200 rows of embeddings, but .* has 6144"),
         (with_other_tokens, "has other tokens than the checkpoint: .* has the id 30[01] there and 30[01] in"),
         (with_adapters_alone, "holds only adapters. Merge"),
     ],
