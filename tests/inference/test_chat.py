@@ -174,7 +174,7 @@ def test_the_command_shows_what_is_known_of_the_nearest_item(index):
     words = ["ask", "What is it?", "--molecule", "CCCO", "--index", str(index), "--neighbours", "1"]
     result = CliRunner().invoke(app, [*words, "--max-new-tokens", "4"])
     assert result.exit_code == 0, result.stderr
-    answer, known, computed = result.stdout.split("\n\n")
+    answer, _, known, computed = result.stdout.split("\n\n")  # the second tells the confidence
     assert "ethanol" not in answer
     assert known.startswith("Not known itself; nearest known molecule: known.csv:1 (similarity 0.")
     assert known.endswith("unknown):\nIt is ethanol.")

@@ -59,7 +59,15 @@ def test_a_question_without_items_has_the_confidence_of_one_without_known_items(
     assert row.neighbours == () and row.confidence == calibration().confidence(row.answer, row.log_probability, None)
 
 
-def test_a_checkpoint_without_a_calibration_gives_answers_without_a_confidence():
+@pytest.fixture
+def uncalibrated(monkeypatch, tmp_path):
+    """The embedded checkpoint has no calibration."""
+    folder = tmp_path / "mini"
+    shutil.copytree(mini_checkpoint(), folder, ignore=shutil.ignore_patterns("known", "confidence.json"))
+    monkeypatch.setattr("biomedgpt_hf.mini.FOLDER", folder)
+
+
+def test_a_checkpoint_without_a_calibration_gives_answers_without_a_confidence(uncalibrated):
     assert ask("What is it?", molecules="CCO", **SHORT).confidence is None
     assert predict("What is it?", molecules=["CCO"], **SHORT)[0].confidence is None
 
@@ -135,7 +143,9 @@ def test_a_least_confidence_that_is_no_share_is_refused(wrong):
         predict("?", molecules=["CCO"], min_confidence=wrong)
 
 
-def test_a_least_confidence_is_refused_without_a_calibration_before_anything_is_loaded(monkeypatch, tmp_path):
+def test_a_least_confidence_is_refused_without_a_calibration_before_anything_is_loaded(
+    uncalibrated, monkeypatch, tmp_path
+):
     for place in ("chat", "prediction.in_memory"):
         monkeypatch.setattr(f"biomedgpt_hf.inference.{place}.load", lambda *_: pytest.fail("loaded"))
     for asked in (ask, predict):

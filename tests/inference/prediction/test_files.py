@@ -37,7 +37,7 @@ def test_a_question_that_no_encoding_can_write_costs_its_row_only(tmp_path, suff
 
 @pytest.mark.parametrize("num_beams", [1, 2])
 def test_batches_are_the_same_after_a_pause_even_if_it_came_amid_the_rows_of_one_item(num_beams):
-    predictor = PredictionSettings(batch_tokens=250 * num_beams, num_beams=num_beams, **SHORT).predictor()
+    predictor = PredictionSettings(batch_tokens=100 * num_beams, num_beams=num_beams, **SHORT).predictor()
     molecules = ["CN(C)(C)(C)C", *["CCCCO"] * 8, "CCC", "CCO", *["CCN"] * 5, "CO", "C"]
     requests = list(requests_of(rows_of({"molecule": molecules}), ["What is it?"]))
     whole = [[(request.item.row, request.number) for request, _ in batch] for batch in predictor.answer(requests)]

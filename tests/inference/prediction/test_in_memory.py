@@ -47,13 +47,13 @@ def test_an_item_is_encoded_once_for_all_questions_and_all_its_rows(monkeypatch)
     monkeypatch.setattr(
         model, "encode_modalities", lambda size, tensors: encoded.append(size) or encode(size, tensors), raising=False
     )
-    predict(["What is it?", "Is it a salt?", "Is it soluble?"], molecules=MOLECULES, batch_tokens=1_000, **SHORT)
+    predict(["What is it?", "Is it a salt?", "Is it soluble?"], molecules=MOLECULES, batch_tokens=150, **SHORT)
     assert sum(encoded) == len(set(MOLECULES)) < len(MOLECULES)
     assert len(encoded) > 1
 
 
 def test_a_row_that_cannot_be_read_costs_no_other():
-    molecules = ["CCO", "CN(C)(C)(C)C", "", "C" * 2_000, "CCN", None]
+    molecules = ["CCO", "CN(C)(C)(C)C", "", "C" * 2_045, "CCN", None]
     answers = predict("What is it?", molecules, [*[None] * 4, "M1K", None], **SHORT)
     assert [one.status for one in answers] == ["ok", "error", "error", "error", "error", "ok"]
     for one, said in zip(answers[1:5], ("valence", "empty", "2,0", "'1'"), strict=True):
@@ -73,14 +73,14 @@ def test_long_proteins_are_reported_or_cropped():
 @pytest.mark.parametrize("num_beams", [1, 2])
 def test_a_prompt_near_the_models_context_gets_what_room_is_left_in_any_batch(num_beams):
     proteins = ["MKTAYIAKQR" * 95, "MKTAYIAKQR" * 3]
-    question = "What is it? " + "Tell. " * 320
+    question = "What is it? " + "Tell. " * 362
     settings = {**SHORT, "max_new_tokens": 30, "num_beams": num_beams}
     together = predict(question, proteins=proteins, batch_tokens=100_000, **settings)
     limit = PredictionSettings(**SHORT).predictor().model.config.text_config.max_position_embeddings
     assert limit == 2048
     alone = [predict(question, proteins=[one], **settings)[0] for one in proteins]
     assert [one.answer for one in together] == [one.answer for one in alone]
-    assert together[0].finish_reason == "length"
+    assert [one.status for one in together] == ["ok", "ok"]
 
 
 def test_a_batch_that_does_not_fit_into_memory_is_halved(monkeypatch):
