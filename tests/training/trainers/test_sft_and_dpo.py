@@ -135,7 +135,7 @@ def test_dpo_prefers_the_chosen_answers(model, processor, tmp_path, kind):
     reference = {name: parameter.clone() for name, parameter in trainer.ref_model.named_parameters()}
     trainer.train()
     margins, losses = logged(trainer, "rewards/margins"), logged(trainer, "loss")
-    assert margins[0] == pytest.approx(0, abs=1e-3) and margins[-1] > 0.5
+    assert margins[0] == pytest.approx(0, abs=1e-3) and margins[-1] > 0.3
     assert losses[-1] < losses[0]
     assert all(torch.equal(parameter, reference[n]) for n, parameter in trainer.ref_model.named_parameters())
     assert "eval_rewards/margins" in trainer.evaluate(pairs_of(kind))
