@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from biomedgpt_hf import BioMedGPTDataCollator
+from biomedgpt_hf.neighbours.evidence import KNOWN
 from biomedgpt_hf.rows.schema import to_conversation
 from mini.rows import Draws, Row, answer_of, question_of
 
@@ -29,7 +30,7 @@ class EvidenceCollator(BioMedGPTDataCollator):
         """Return the collator's batch, with labels at the ordinary tokens of questions that hold evidence."""
         batch = super().__call__(rows)
         apart = torch.tensor(sorted(self.processor.tokenizer.added_tokens_decoder))  # placeholders, common parts, ends
-        holds = torch.tensor([question_of(row).startswith("Known ") for row in rows])
+        holds = torch.tensor([question_of(row).startswith(KNOWN) for row in rows])
         learnt = holds[:, None] & ~torch.isin(batch["input_ids"], apart)
         batch["labels"] = torch.where(learnt, batch["input_ids"], batch["labels"])
         return batch

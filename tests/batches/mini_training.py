@@ -30,8 +30,8 @@ def mixed_rows() -> list[dict[str, Any]]:
 
 
 def load_mini(attention: str = "sdpa") -> BioMedGPTForConditionalGeneration:
-    """The embedded checkpoint in training mode, without chance."""
-    model = BioMedGPTForConditionalGeneration.from_pretrained(mini_checkpoint(), attn_implementation=attention)
+    """The embedded checkpoint in training mode, without chance; in float64: float32 rounds by more than 1e-6."""
+    model = BioMedGPTForConditionalGeneration.from_pretrained(mini_checkpoint(), attn_implementation=attention).double()
     for module in model.train().modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0

@@ -48,9 +48,11 @@ def test_rows_on_standard_output_are_those_of_a_file(tmp_path):
     assert run(*given, "--output", tmp_path / "out.jsonl").exit_code == 0
     assert run(*given, "--output", tmp_path / "out.csv").exit_code == 0
     lines = run(*given, "--output", "-")
-    assert [_exact(row) for row in map(json.loads, lines.stdout.splitlines())] == [
-        _exact(row) for row in map(json.loads, (tmp_path / "out.jsonl").read_text("utf-8").splitlines())
-    ]
+    shown = [json.loads(line) for line in lines.stdout.splitlines()]
+    kept = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
+    assert [_exact(row) for row in shown] == [_exact(row) for row in kept]
+    answered = [[row["confidence"] for row in rows if row["status"] == "ok"] for rows in (shown, kept)]
+    assert answered[0] == pytest.approx(answered[1], abs=1e-5)
     table = run(*given, "--output", "/dev/stdout", "--output-format", "csv").stdout
     written = list(csv.DictReader((tmp_path / "out.csv").open(encoding="utf-8", newline="")))
     assert [row["answer"] for row in csv.DictReader(io.StringIO(table))] == [row["answer"] for row in written]

@@ -9,11 +9,13 @@ import pytest
 import torch
 from datasets import load_dataset
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoProcessor, LlamaConfig, LlamaForCausalLM
 
 import biomedgpt_hf
+from biomedgpt_hf import BioMedGPTDataCollator, mini_checkpoint
 from biomedgpt_hf.neighbours import Neighbour, NeighbourIndex, Text
 from biomedgpt_hf.neighbours.folder import ITEMS, ItemFile
+from biomedgpt_hf.rows.schema import question_row
 from biomedgpt_hf.similarity.structure_key import structure_key
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -169,6 +171,22 @@ def test_known_items_stand_before_a_drawn_question_unless_they_are_too_long(monk
         "What is it?",
     ]
     assert "z" not in asked(2, "A base.", "z" * rows.LONGEST_EVIDENCE) and "base" in asked(2, "A base.", "z" * 9999)
+
+
+def test_what_known_items_say_is_learnt_like_an_answer_and_no_question_without_them(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    trainer = importlib.import_module("mini.trainer")
+    processor = AutoProcessor.from_pretrained(mini_checkpoint())
+    evidence = "Known molecule, similarity 0.50: The molecule is an alcohol.\nDescribe this molecule."
+    rows = [
+        question_row(question, "A thiol.", task="t", source="s", id=question, license="CC0-1.0", molecules=["CCS"])
+        for question in (evidence, "Describe this molecule.")
+    ]
+    ours, ordinary = (kind(processor)(rows) for kind in (trainer.EvidenceCollator, BioMedGPTDataCollator))
+    assert torch.equal(ours["input_ids"], ordinary["input_ids"])
+    assert torch.equal(ours["labels"][1], ordinary["labels"][1])
+    learnt = ours["labels"][0][ours["labels"][0] != -100]
+    assert processor.tokenizer.decode(learnt).replace("</s>", "") == f"{evidence}A thiol."
 
 
 def test_draws_are_the_same_in_every_run_and_take_every_row_before_any_again(monkeypatch):

@@ -79,7 +79,8 @@ def test_the_command_names_what_is_known_apart_from_the_answer(embedded):
     assert shown[3].startswith("Computed by RDKit of OCC: formula C2H6O,")
     other = command("ask", "--molecule", "C[C@@H](N)C(O)=O").stdout
     assert "Known in another form (stereo, salt or charge differs): CHEBI:2 (s, CC0-1.0):" in other
-    assert command("ask", "--molecule", "OCC", "--no-evidence").stdout.split("\n\n")[0] == shown[0]
+    alone = command("ask", "--molecule", "OCC", "--no-evidence").stdout.split("\n\n")
+    assert alone[0] == shown[0] and [part[:10] for part in alone[1:]] == ["Confidence"]
     protein = command("ask", "--protein", "mkvaacdefghiklmn").stdout
     assert "Known: P1 (s, CC0-1.0):" in protein and "Computed" not in protein
 

@@ -138,10 +138,14 @@ def test_a_folder_is_enough(answers):
 
 def test_the_text_pipeline_answers_texts_and_conversations_without_items(writing, answers):
     assert writing("The molecule is", **GREEDY)[0]["generated_text"].startswith("The molecule is")
-    # As text, since of a conversation this pipeline leaves out the start token, which mini's tokenizer adds.
     prompt = writing.tokenizer.apply_chat_template(ask(), add_generation_prompt=True, tokenize=False)
     (output,) = writing(prompt, return_full_text=False, **GREEDY)
     assert [output["generated_text"]] == answers([ask()])
+    # Of a conversation it leaves the start token to the template, and Llama's tokenizers add it themselves.
+    ids = writing.tokenizer(prompt, add_special_tokens=False, return_tensors="pt").input_ids
+    written = writing.model.generate(ids, **GREEDY)[0, ids.shape[1] :]
+    (output,) = writing(ask(), return_full_text=False, **GREEDY)
+    assert output["generated_text"] == writing.tokenizer.decode(written, skip_special_tokens=True)
     assert len(writing(["Water is", "A much longer text about salt is"], batch_size=2, **GREEDY)) == 2
 
 

@@ -16,6 +16,7 @@ from biomedgpt_hf.rows.schema import reserved_texts
 from biomedgpt_hf.similarity.words import plain_words
 
 Messages = list[dict[str, Any]]
+KNOWN = "Known "  # what each line of evidence begins with
 WIDER = 8  # so many times more known items are looked at than are wanted, to find those that answer a question
 
 
@@ -72,7 +73,7 @@ def evidence_line(neighbour: Neighbour, question: str) -> str | None:
     words = text.answer
     for reserved in reserved_texts():
         words = words.replace(reserved, f" {reserved.strip('<>') if reserved.isprintable() else ''} ")
-    return f"Known {neighbour.modality}, {nearness}: {' '.join(words.split())}"
+    return f"{KNOWN}{neighbour.modality}, {nearness}: {' '.join(words.split())}"
 
 
 def with_evidence(messages: Sequence[Mapping[str, Any]], neighbours: Sequence[Neighbour]) -> Messages:

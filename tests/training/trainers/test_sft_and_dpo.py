@@ -130,12 +130,12 @@ def test_sft_and_dpo_train_adapters_alone(model, processor, tmp_path):
 @pytest.mark.parametrize("kind", ["text", "items"])
 def test_dpo_prefers_the_chosen_answers(model, processor, tmp_path, kind):
     trainer = BioMedGPTDPOTrainer(
-        model, args=settings(DPOConfig, tmp_path), train_dataset=pairs_of(kind), processing_class=processor
+        model, args=settings(DPOConfig, tmp_path, max_steps=8), train_dataset=pairs_of(kind), processing_class=processor
     )
     reference = {name: parameter.clone() for name, parameter in trainer.ref_model.named_parameters()}
     trainer.train()
     margins, losses = logged(trainer, "rewards/margins"), logged(trainer, "loss")
-    assert margins[0] == pytest.approx(0, abs=1e-3) and margins[-1] > 0.3
+    assert margins[0] == pytest.approx(0, abs=1e-3) and margins[-1] > 0.5
     assert losses[-1] < losses[0]
     assert all(torch.equal(parameter, reference[n]) for n, parameter in trainer.ref_model.named_parameters())
     assert "eval_rewards/margins" in trainer.evaluate(pairs_of(kind))

@@ -129,10 +129,10 @@ class PredictionSettings:
             **dict.fromkeys((*self._options, "do_sample", "seed")),
             **self.sampling,
             "long_proteins": self.long_proteins,
+            **(predictor.processor.facts if isinstance(predictor.processor, TextProcessor) else {"items": ENCODED}),
             "evidence": predictor.evidence is not None,
             **(predictor.evidence.facts if predictor.evidence else {}),
             **(predictor.confidence.facts if predictor.confidence else {}),
-            **(predictor.processor.facts if isinstance(predictor.processor, TextProcessor) else {"items": ENCODED}),
         }
 
     def _is_asked_as_text(self) -> bool:
